@@ -1,0 +1,83 @@
+"""What training reads: a manifest, and each split's tokens in one flat file, mapped and not copied."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SPLITS = ("train", "val", "test")
+
+
+class DataError(ValueError):
+    """A source or a data folder that cannot be used; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data folder holds. It is written last: where it is, the folder is complete."""
+
+    fingerprint: str
+    """Of pieces, splits and tokenizer; the same for the same inputs, wherever they were prepared."""
+    source: str
+    tokenizer: str
+    ticks_per_quarter: int
+    vocab_size: int
+    bos_id: int
+    splits: dict[str, dict[str, Any]]
+    """Pieces, groups, tokens, notes and seconds of each split."""
+    rejected: dict[str, int]
+    """Files left out, by reason."""
+    mended: dict[str, int]
+    """How often each rule of `data.score` was applied."""
+    thresholds: dict[str, float]
+    """Where the splits divide the hash of the group."""
+
+
+@dataclass(frozen=True)
+class Split:
+    tokens: np.ndarray
+    """(n,) uint16, a memory map: pieces one after another, in order of `piece_id`."""
+    starts: np.ndarray
+    """(pieces + 1,) int64: piece i is tokens[starts[i] : starts[i + 1]]."""
+    num_notes: np.ndarray
+    """(pieces,) int64."""
+    seconds: np.ndarray
+    """(pieces,) float64."""
+
+
+def read_manifest(folder: Path) -> Manifest:
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise DataError(f"no finished data at {folder}; make it with python -m data.prepare")
+    return Manifest(**json.loads(path.read_text()))
+
+
+def open_split(folder: Path, name: str) -> Split:
+    """One of `SPLITS`."""
+    columns = {
+        column: np.load(folder / "packed" / f"{name}.{column}.npy", mmap_mode="r")
+        for column in ("tokens", "starts", "num_notes", "seconds")
+    }
+    return Split(**columns)
+
+
+def write_split(
+    folder: Path,
+    name: str,
+    tokens: np.ndarray,
+    lengths: np.ndarray,
+    num_notes: np.ndarray,
+    seconds: np.ndarray,
+) -> None:
+    """tokens: (n,) of all pieces, in order of `piece_id`; the others: (pieces,)."""
+    packed = folder / "packed"
+    packed.mkdir(exist_ok=True)
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    np.save(packed / f"{name}.tokens.npy", tokens.astype(np.uint16))
+    np.save(packed / f"{name}.starts.npy", starts)
+    np.save(packed / f"{name}.num_notes.npy", num_notes.astype(np.int64))
+    np.save(packed / f"{name}.seconds.npy", seconds.astype(np.float64))

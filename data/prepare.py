@@ -1,0 +1,338 @@
+"""Prepare a data set: MIDI to ABC and tokens in Parquet, split without leaks, packed for training.
+
+    python -m data.prepare --source folk --tokenizer abc --out runs/data/folk-abc
+    python -m data.prepare --source my_midi_folder --out my_data
+
+Interrupted, the same command goes on: a part that stands is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+import ray.data
+
+from data import folk, versions
+from data.packed import SPLITS, DataError, Manifest, read_manifest, write_split
+from data.score import Score, ScoreError, from_midi
+from data.sources import Shard, shards
+from data.splits import split_groups
+from data.tokenizers import TOKENIZERS, Tokenizer
+
+PIECE = pa.schema(
+    [
+        ("piece_id", pa.string()),
+        ("group_id", pa.string()),
+        ("source", pa.string()),
+        ("path", pa.string()),
+        ("split", pa.string()),
+        ("num_notes", pa.int32()),
+        ("num_bars", pa.int32()),
+        ("seconds", pa.float64()),
+        ("num_tracks", pa.int32()),
+        ("tokens", pa.list_(pa.uint16())),
+        ("abc", pa.string()),
+    ]
+)
+REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
+# What grouping needs and the data set does not; `mended` is JSON, count by rule.
+STAGED = pa.schema([*PIECE, ("signature", pa.list_(pa.uint32())), ("mended", pa.string())])
+
+
+def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 24) -> Manifest:
+    """Make the data set of `source` in `out`, or go on with it, or find it made. Needs Ray running.
+
+    source: `folk`, a tar, or a folder of MIDI files and tars.
+    Raises DataError: unknown or empty source, unknown tokenizer, `out` made from something else.
+    """
+    if tokenizer not in TOKENIZERS:
+        raise DataError(_unknown("tokenizer", tokenizer, TOKENIZERS))
+    chosen = TOKENIZERS[tokenizer](ticks_per_quarter)
+    if (out / "manifest.json").exists():
+        return _matching(read_manifest(out), source, chosen, out)
+    staging = out / "staging"
+    staging.mkdir(parents=True, exist_ok=True)
+    (out / "tokenizer.json").write_text(chosen.to_json())
+
+    found = _folk_shards(out / "source") if source == "folk" else shards(_existing(source))
+    staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
+    _each(
+        lambda index: stage(found[index], staged[index], source, chosen),
+        [index for index, part in enumerate(staged) if not part.exists()],
+    )
+    placed, thresholds, duplicates = place(staged)
+    (out / "parts").mkdir(exist_ok=True)
+    parts = [out / "parts" / part.name for part in staged]
+    shared = ray.put(placed)
+    _each(
+        lambda index: finish(staged[index], parts[index], ray.get(shared)),
+        [index for index, part in enumerate(parts) if not part.exists()],
+    )
+    rejected = [row for part in staged for row in pq.read_table(_rejected(part)).to_pylist()]
+    rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
+    _write(out / "rejected.parquet", rejected, REJECTED)
+    manifest = Manifest(
+        fingerprint=fingerprint(placed, chosen),
+        source=source,
+        tokenizer=tokenizer,
+        ticks_per_quarter=ticks_per_quarter,
+        vocab_size=chosen.vocab_size,
+        bos_id=chosen.bos_id,
+        splits={name: pack(out, name, parts) for name in SPLITS},
+        rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
+        mended=mended(staged),
+        thresholds=thresholds,
+    )
+    _rename_into_place(out / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
+    shutil.rmtree(staging)
+    return manifest
+
+
+def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
+    """A shard's pieces to one Parquet part, and beside it what was rejected."""
+    pieces, rejected = [], []
+    for path, data in shard.read():
+        try:
+            score = from_midi(data, tokenizer.ticks_per_quarter)
+        except ScoreError as error:
+            rejected.append({"path": path, "reason": "unreadable", "detail": str(error)})
+            continue
+        pieces.append(_piece(score, path, source, tokenizer))
+    # The part comes last: where it stands, its rejected files are known, too.
+    _write(_rejected(part), rejected, REJECTED)
+    _write(part, pieces, STAGED)
+
+
+def _piece(score: Score, path: str, source: str, tokenizer: Tokenizer) -> dict[str, Any]:
+    tokens = tokenizer.encode(score)
+    return {
+        "piece_id": hashlib.sha256(score.canonical()).hexdigest()[:32],
+        "group_id": "",
+        "source": source,
+        "path": path,
+        "split": "",
+        "num_notes": len(score),
+        "num_bars": len(score.bars()) - 1,
+        "seconds": score.seconds,
+        "num_tracks": int(score.track.max()) + 1,
+        "tokens": tokens,
+        "abc": tokenizer.to_text(tokens),
+        "signature": versions.signature(score),
+        "mended": json.dumps(score.mended),
+    }
+
+
+Placed = dict[str, tuple[str, str, str]]
+"""piece_id -> the path that is kept of it, its group_id, its split."""
+
+
+def place(staged: list[Path]) -> tuple[Placed, dict[str, float], list[dict[str, str]]]:
+    """Group the pieces and split the groups; of exact duplicates, the first path is kept.
+
+    Returns the places, the thresholds of the splits, and the duplicates as rejected rows.
+    """
+    columns = ["piece_id", "path", "signature", "tokens"]
+    table = pa.concat_tables([pq.read_table(part, columns=columns) for part in staged])
+    paths, ids = table["path"].to_pylist(), table["piece_id"].to_pylist()
+    lengths = table["tokens"].combine_chunks().value_lengths().to_numpy()
+    kept: dict[str, int] = {}
+    rejected = []
+    for row in sorted(range(len(ids)), key=paths.__getitem__):
+        if ids[row] in kept:
+            detail = f"the notes of {paths[kept[ids[row]]]}"
+            rejected.append({"path": paths[row], "reason": "duplicate", "detail": detail})
+        else:
+            kept[ids[row]] = row
+    if not kept:
+        raise DataError("no file of the source could be read; see staging/*.rejected")
+    piece_ids = sorted(kept)
+    rows = [kept[piece_id] for piece_id in piece_ids]
+    signatures = table["signature"].combine_chunks().flatten().to_numpy()
+    signatures = signatures.reshape(len(ids), versions.PERMUTATIONS)[rows]
+    group_ids = versions.group(piece_ids, signatures)
+    groups: dict[str, tuple[int, int]] = {}
+    for row, group_id in zip(rows, group_ids):
+        pieces, tokens = groups.get(group_id, (0, 0))
+        groups[group_id] = (pieces + 1, tokens + int(lengths[row]))
+    splits, thresholds = split_groups(groups)
+    placed = {
+        piece_id: (paths[row], group_id, splits[group_id])
+        for piece_id, row, group_id in zip(piece_ids, rows, group_ids)
+    }
+    return placed, thresholds, rejected
+
+
+def finish(staged: Path, part: Path, placed: Placed) -> None:
+    """The staged pieces that are kept, with their groups and splits, without the scaffolding."""
+    rows = []
+    for row in pq.read_table(staged, columns=PIECE.names).to_pylist():
+        path, group_id, split = placed[row["piece_id"]]
+        if row["path"] == path:
+            rows.append(row | {"group_id": group_id, "split": split})
+    _write(part, rows, PIECE)
+
+
+def pack(out: Path, name: str, parts: list[Path]) -> dict[str, Any]:
+    """Write a split's tokens flat, in order of piece_id, and return what it holds."""
+    columns = ["piece_id", "group_id", "tokens", "num_notes", "seconds"]
+    table = pa.concat_tables(
+        [pq.read_table(part, columns=columns, filters=[("split", "=", name)]) for part in parts]
+    ).sort_by("piece_id")
+    if not len(table):
+        raise DataError(f"the source is too small: no group of versions is left for {name!r}")
+    tokens = table["tokens"].combine_chunks()
+    notes, seconds = table["num_notes"].to_numpy(), table["seconds"].to_numpy()
+    write_split(out, name, tokens.flatten().to_numpy(), tokens.value_lengths(), notes, seconds)
+    return {
+        "pieces": len(table),
+        "groups": len(table["group_id"].unique()),
+        "tokens": len(tokens.flatten()),
+        "notes": int(notes.sum()),
+        "seconds": float(seconds.sum()),
+    }
+
+
+def fingerprint(placed: Placed, tokenizer: Tokenizer) -> str:
+    """Of what is trained on: the notes, their splits and their tokens; not of names or order."""
+    digest = hashlib.sha256(tokenizer.to_json().encode())
+    for piece_id in sorted(placed):
+        digest.update(f"{piece_id} {placed[piece_id][2]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def mended(staged: list[Path]) -> dict[str, int]:
+    """How often each rule of `data.score` was applied."""
+    total: Counter[str] = Counter()
+    for part in staged:
+        for counts in pq.read_table(part, columns=["mended"])["mended"].to_pylist():
+            total.update(json.loads(counts))
+    return dict(sorted(total.items()))
+
+
+# --- edges: Ray, files, words --------------------------------------------------------------------
+
+
+def _each(work: Callable[[int], None], indices: list[int]) -> None:
+    """Do `work` for every index, one Ray Data task each."""
+    if not indices:
+        return
+
+    def task(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        for index in batch["index"].tolist():
+            work(index)
+        return batch
+
+    rows = [{"index": index} for index in indices]
+    ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(task).materialize()
+
+
+def _folk_shards(folder: Path) -> list[Shard]:
+    """The tunes of the music21 package as tars of MIDI files, made once."""
+    folder.mkdir(exist_ok=True)
+    tunes = folk.tunes()
+    groups = [
+        tunes[first : first + folk.FILES_PER_SHARD]
+        for first in range(0, len(tunes), folk.FILES_PER_SHARD)
+    ]
+    paths = [folder / f"folk-{index:05d}.tar" for index in range(len(groups))]
+    _each(
+        lambda index: folk.write_shard(paths[index], groups[index]),
+        [index for index, path in enumerate(paths) if not path.exists()],
+    )
+    return [Shard(path) for path in paths]
+
+
+def _existing(source: str) -> Path:
+    path = Path(source)
+    if not path.exists() and os.sep not in source:
+        raise DataError(_unknown("source", source, ["folk"]) + ", or the path of a folder or tar")
+    return path.resolve()
+
+
+def _unknown(kind: str, word: str, words: Iterable[str]) -> str:
+    near = get_close_matches(word, words, n=1, cutoff=0.4)
+    return f"unknown {kind} {word!r}; " + (
+        f"did you mean {near[0]!r}?" if near else f"expected {', '.join(words)}"
+    )
+
+
+def _matching(made: Manifest, source: str, tokenizer: Tokenizer, out: Path) -> Manifest:
+    """A finished data set, if it is the one that is wanted."""
+    wanted = (source, tokenizer.name, tokenizer.ticks_per_quarter)
+    found = (made.source, made.tokenizer, made.ticks_per_quarter)
+    if found != wanted:
+        raise DataError(
+            f"{out} holds source {found[0]}, tokenizer {found[1]}, {found[2]} ticks a quarter; "
+            f"wanted {wanted[0]}, {wanted[1]}, {wanted[2]}: use another folder"
+        )
+    return made
+
+
+def _rejected(part: Path) -> Path:
+    return part.with_name(part.name.replace("part-", "rejected-"))
+
+
+def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    aside = path.with_suffix(".tmp")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), aside)
+    os.replace(aside, path)
+
+
+def _rename_into_place(path: Path, data: bytes) -> None:
+    aside = path.with_suffix(".tmp")
+    aside.write_bytes(data)
+    os.replace(aside, path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m data.prepare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--source", required=True, help="folk, or a folder or tar of MIDI files")
+    parser.add_argument("--tokenizer", default="abc", help=f"{', '.join(TOKENIZERS)} [abc]")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument(
+        "--ticks-per-quarter", type=int, default=24, help="the grid: 8, 12 or 24 [24]"
+    )
+    args = parser.parse_args()
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        made = prepare(
+            args.source,
+            args.tokenizer,
+            args.out.resolve(),
+            ticks_per_quarter=args.ticks_per_quarter,
+        )
+    except ValueError as error:
+        print(f"data.prepare: {error}", file=sys.stderr)
+        return 2
+    for name, split in made.splits.items():
+        print(f"{name:6}{split['pieces']:>9,} pieces {split['tokens']:>13,} tokens")
+    for reason, count in made.rejected.items():
+        print(f"left out: {count:,} {reason} (see {args.out}/rejected.parquet)")
+    print(f"fingerprint {made.fingerprint}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Tokenizers: a score to token ids and back, behind one protocol, saved as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from data import abc
+from data.score import Score
+
+GRIDS = (8, 12, 24)
+"""Ticks a quarter that lengths can be spelled on."""
+
+
+class Tokenizer(Protocol):
+    name: str
+    ticks_per_quarter: int
+    vocab_size: int
+    bos_id: int
+    """Opens every piece."""
+    eos_id: int
+    """Ends every piece."""
+
+    def encode(self, score: Score) -> np.ndarray:
+        """The ids of a piece, (n,) uint16, from `bos_id` to `eos_id`."""
+        ...
+
+    def decode(self, ids: np.ndarray) -> Score:
+        """The score that the ids spell. Raises ValueError if they spell none."""
+        ...
+
+    def to_json(self) -> str:
+        """All that is needed to make the tokenizer again."""
+        ...
+
+
+class AbcTokenizer:
+    """ABC by the token: the texts of a piece's tokens, joined, are its ABC.
+
+    The vocabulary is that of `data.abc`, fixed and not learnt from data.
+    """
+
+    name = "abc"
+
+    def __init__(self, ticks_per_quarter: int = 24) -> None:
+        if ticks_per_quarter not in GRIDS:
+            raise ValueError(
+                f"ticks_per_quarter is {ticks_per_quarter}, expected one of {', '.join(map(str, GRIDS))}"
+            )
+        self.ticks_per_quarter = ticks_per_quarter
+        self.tokens = abc.vocabulary()
+        self.ids = {token: index for index, token in enumerate(self.tokens)}
+        self.vocab_size = len(self.tokens)
+        self.bos_id, self.eos_id = self.ids[abc.HEADER], self.ids[abc.END]
+
+    def encode(self, score: Score) -> np.ndarray:
+        return np.array([self.ids[token] for token in abc.write(score)], dtype=np.uint16)
+
+    def decode(self, ids: np.ndarray) -> Score:
+        return abc.read([self.tokens[index] for index in ids], self.ticks_per_quarter)
+
+    def to_text(self, ids: np.ndarray) -> str:
+        """The ABC of a piece."""
+        return "".join(self.tokens[index] for index in ids)
+
+    def to_json(self) -> str:
+        fields = {
+            "name": self.name,
+            "ticks_per_quarter": self.ticks_per_quarter,
+            "tokens": self.tokens,
+        }
+        return json.dumps(fields, indent=1)
+
+
+TOKENIZERS = {"abc": AbcTokenizer}
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer that `to_json` wrote. Raises ValueError if it is another vocabulary by now."""
+    fields = json.loads(path.read_text())
+    tokenizer = TOKENIZERS[fields["name"]](fields["ticks_per_quarter"])
+    if tokenizer.to_json() != path.read_text():
+        raise ValueError(f"{path}: written by another version; prepare the data again")
+    return tokenizer
