@@ -1,0 +1,172 @@
+"""The record of a run: one row a cell, from MLflow or from a table. Its columns are the contract.
+
+| column | meaning |
+| --- | --- |
+| cell_key | identity of the cell; two rows with one key are the same run |
+| arch, size | architecture and the nominal name of the size |
+| seed, lr | what was varied besides |
+| n_params | non-embedding + head parameters: what is fitted |
+| n_params_embedding, n_params_non_embedding, n_params_head | its components |
+| tokens, unique_tokens, epochs | tokens seen, distinct tokens in the corpus, their ratio |
+| flops | training compute |
+| val_loss, test_loss (and _se) | nats per token over the whole split, standard error over pieces |
+| val_loss_per_note, val_loss_per_second | the same in units that tokenizers share |
+| seconds | wall time |
+| status, reason | finished, failed, diverged or running; and why |
+| train_curve | list of (tokens seen, training loss), from MLflow only |
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+REQUIRED = ("arch", "n_params", "val_loss")
+TEXTS = ("cell_key", "arch", "size", "status", "reason")
+PARAMS = ("arch", "size", "seed", "lr")
+METRICS = (
+    "n_params",
+    "n_params_embedding",
+    "n_params_non_embedding",
+    "n_params_head",
+    "tokens",
+    "unique_tokens",
+    "epochs",
+    "flops",
+    "val_loss",
+    "val_loss_se",
+    "test_loss",
+    "test_loss_se",
+    "val_loss_per_note",
+    "val_loss_per_second",
+    "seconds",
+)
+NUMBERS = ("seed", "lr", *METRICS)
+POSITIVE = ("lr", "n_params", "tokens", "unique_tokens", "flops", "val_loss", "test_loss")
+COLUMNS = (*TEXTS, *NUMBERS, "train_curve")
+CURVE_POINTS = 150
+
+
+class RecordError(ValueError):
+    """The source holds nothing that can be fitted; one line says where and what."""
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table with at least the columns arch, n_params, val_loss. Rows count from the header.
+
+    A row without a status counts as finished. Numbers are checked: RecordError names the file, the
+    row and the column of the first bad one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecordError(
+            f"{path}: no such file; expected a CSV with columns {', '.join(REQUIRED)}"
+        )
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: not a CSV table ({str(error).strip()})") from error
+    table.columns = table.columns.str.strip()
+    missing = [name for name in REQUIRED if name not in table.columns]
+    if missing:
+        raise RecordError(
+            f"{path}: found columns {', '.join(table.columns)}; missing {', '.join(missing)}"
+        )
+    if table.empty:
+        raise RecordError(f"{path}: the table has a header and no rows")
+    finished = table["status"].str.strip().isin(["", "finished"]) if "status" in table else None
+    records: dict[str, Any] = {}
+    for name in table.columns.intersection(COLUMNS):
+        texts = table[name].str.strip()
+        if name in NUMBERS:
+            records[name] = [
+                _number(path, row, name, text, finished is None or bool(finished[row]))
+                for row, text in enumerate(texts)
+            ]
+        else:
+            records[name] = texts.tolist()
+    for row, arch in enumerate(records["arch"]):
+        if not arch:
+            raise RecordError(f"{path}, row {row + 2}, column arch: empty; expected a name")
+    return complete(pd.DataFrame(records))
+
+
+def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
+    """Read the cells of an MLflow experiment: runs tagged `crescendo.kind` = `cell`."""
+    # Here and not above: importing mlflow takes seconds, and a table does not need it.
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracking_uri)
+    try:
+        found = client.get_experiment_by_name(experiment)
+        known = [] if found else [e.name for e in client.search_experiments(max_results=20)]
+    except MlflowException as error:
+        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from error
+    if found is None:
+        raise RecordError(
+            f"{tracking_uri}: no experiment {experiment!r}; found {', '.join(known) or 'none'}"
+        )
+    runs, page = [], None
+    while page is None or page:
+        batch = client.search_runs(
+            [found.experiment_id],
+            "tags.`crescendo.kind` = 'cell'",
+            max_results=1000,
+            order_by=["attributes.start_time ASC"],
+            page_token=page or None,
+        )
+        runs.extend(batch)
+        page = batch.token or ""
+    if not runs:
+        raise RecordError(
+            f"{tracking_uri}: experiment {experiment!r} holds no run with the tag "
+            "crescendo.kind = cell; was the sweep written by sweeps/run_grid.py?"
+        )
+    return complete(pd.DataFrame([_record(run, client.get_metric_history) for run in runs]))
+
+
+def complete(records: pd.DataFrame) -> pd.DataFrame:
+    """All columns of the contract, in order; what is absent is missing, no status is finished."""
+    records = records.reindex(columns=list(COLUMNS))
+    for name in NUMBERS:
+        records[name] = pd.to_numeric(records[name]).astype(float)
+    for name in TEXTS:
+        records[name] = records[name].astype(object).where(records[name].notna(), "")
+    records["status"] = records["status"].replace("", "finished")
+    return records
+
+
+def _number(path: Path, row: int, name: str, text: str, finished: bool) -> float:
+    """One number of a table; a required one may be empty only where the run did not finish."""
+    where = f"{path}, row {row + 2}, column {name}"
+    if not text:
+        if name in REQUIRED and finished:
+            raise RecordError(f"{where}: empty; expected a number above 0")
+        return float("nan")
+    try:
+        value = float(text)
+    except ValueError:
+        raise RecordError(f"{where}: found {text!r}; expected a number") from None
+    # A run that diverged may well have recorded an infinite loss: it is left out by its status.
+    if finished and not np.isfinite(value):
+        raise RecordError(f"{where}: found {text!r}; expected a finite number")
+    if finished and name in POSITIVE and value <= 0:
+        raise RecordError(f"{where}: found {text!r}; expected a number above 0")
+    return value
+
+
+def _record(run: Any, history: Callable[[str, str], list[Any]]) -> dict[str, Any]:
+    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    record: dict[str, Any] = {name: params.get(name) for name in PARAMS}
+    record |= {name: metrics.get(name) for name in METRICS}
+    record["cell_key"] = tags.get("crescendo.cell_key", run.info.run_id)
+    record["status"] = tags.get("crescendo.status", "running")
+    record["reason"] = tags.get("crescendo.reason", "")
+    if "train_loss" in metrics:
+        points = history(run.info.run_id, "train_loss")
+        stride = max(1, -(-len(points) // CURVE_POINTS))
+        record["train_curve"] = [(point.step, point.value) for point in points[::-stride][::-1]]
+    return record

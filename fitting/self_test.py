@@ -1,0 +1,65 @@
+"""A law tested on what it has not seen: the largest size held out, and each run left out in turn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitting.intervals import Interval, prediction_interval
+from fitting.power_law import PowerLaw, fit
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The largest size, predicted from the others. Losses in nats per token."""
+
+    n: float
+    observed: float
+    """Mean over the runs of that size."""
+    predicted: float
+    interval: Interval
+    """95 %."""
+    wide: Interval
+    """99 %: a miss of this one counts against the law."""
+
+    @property
+    def relative_error(self) -> float:
+        """Predicted over observed, minus one."""
+        return self.predicted / self.observed - 1
+
+
+@dataclass(frozen=True)
+class Influence:
+    """The law without one run."""
+
+    n: float
+    loss: float
+    alpha: float
+    c: float
+
+
+def hold_out_largest(law: PowerLaw) -> HeldOut | None:
+    """Predict the mean loss of the largest size; None where fewer than four runs would be left."""
+    largest = law.n.max()
+    rest = law.n < largest
+    if rest.sum() < 4 or len(np.unique(law.n[rest])) < 3:
+        return None
+    part = fit(law.n[rest], law.loss[rest], residual=law.residual)
+    runs = int((~rest).sum())
+    return HeldOut(
+        float(largest),
+        float(law.loss[~rest].mean()),
+        float(part.predict(largest)),
+        prediction_interval(part, largest, 0.95, new_runs=runs),
+        prediction_interval(part, largest, 0.99, new_runs=runs),
+    )
+
+
+def leave_one_out(law: PowerLaw) -> tuple[Influence, ...]:
+    """The law refitted without each run in turn; empty where three sizes would not remain."""
+    left = []
+    for i in range(len(law.n)):
+        keep = np.arange(len(law.n)) != i
+        if len(np.unique(law.n[keep])) >= 3:
+            part = fit(law.n[keep], law.loss[keep], residual=law.residual)
+            left.append(Influence(float(law.n[i]), float(law.loss[i]), part.alpha, part.c))
+    return tuple(left)

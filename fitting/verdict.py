@@ -1,0 +1,172 @@
+"""What the data say of a law: supported, weak, or not supported, and why, in plain words.
+
+Not supported: the numbers contradict the law, or there are too few to tell. Weak: the law may hold,
+but something that matters is undetermined. Supported: no reason against it was found, although each
+could have been. Tests that would reject a true law are made at the 1 % level, so that five of them
+together reject fewer than one in twenty.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import f as f_distribution
+from scipy.stats import t as t_distribution
+
+from fitting.intervals import Interval
+from fitting.power_law import PowerLaw
+from fitting.self_test import HeldOut, Influence
+
+Word = Literal["supported", "weak", "not supported"]
+LEVEL = 0.01
+MIN_SIZES = 4
+MIN_REPEATS = 3
+WIDE_ALPHA = 0.5
+"""Half width of the interval of alpha, as a fraction of alpha, beyond which alpha is undetermined."""
+WIDE_C = 0.5
+"""Width of the interval of c, as a fraction of the lowest loss, beyond which c is undetermined."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word and the reasons for it, the gravest first."""
+
+    word: Word
+    reasons: tuple[str, ...]
+
+
+def judge(
+    law: PowerLaw | None,
+    alpha: Interval,
+    c: Interval,
+    held_out: HeldOut | None,
+    influence: tuple[Influence, ...],
+    n_sizes: int,
+    warnings: tuple[str, ...],
+) -> Verdict:
+    """The verdict on one law. `warnings` come from the selection of the runs."""
+    against = _against(law, held_out, n_sizes)
+    doubts = [] if law is None or against else _doubts(law, alpha, c, influence)
+    word: Word = "not supported" if against else "weak" if doubts or warnings else "supported"
+    return Verdict(word, (*against, *doubts, *warnings))
+
+
+def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int) -> list[str]:
+    if n_sizes < MIN_SIZES or law is None or law.dof < 1:
+        return [
+            f"{n_sizes} different size(s) finished; a law with a, alpha and c needs {MIN_SIZES}"
+        ]
+    reasons = []
+    if trend_p(law) > LEVEL:
+        reasons.append("the loss does not fall with size by more than the noise")
+    elif law.bound == "alpha":
+        reasons.append(f"alpha came out at the bound of its search ({law.alpha:.3g})")
+    misfit = misfit_p(law)
+    if misfit < LEVEL:
+        reasons.append(
+            "the sizes miss the law by more than the seeds differ among themselves "
+            f"(p = {misfit:.1g}): the losses follow another curve"
+        )
+    index, p = outlier(law)
+    if p < LEVEL:
+        reasons.append(
+            f"one run stands apart: at N = {law.n[index]:,.0f} the loss is {law.loss[index]:.4g}, "
+            f"the law says {law.predict(law.n[index]):.4g}; look at its training curve"
+        )
+    if held_out is not None and held_out.observed not in held_out.wide:
+        reasons.append(
+            f"the largest size, held out, was predicted at {held_out.predicted:.4g} "
+            f"{held_out.interval} and came out at {held_out.observed:.4g}"
+        )
+    if not law.converged:
+        reasons.append(f"the fit did not converge (gradient {law.gradient:.1e})")
+    return reasons
+
+
+def _doubts(
+    law: PowerLaw, alpha: Interval, c: Interval, influence: tuple[Influence, ...]
+) -> list[str]:
+    reasons = []
+    if (alpha.high - alpha.low) / 2 > WIDE_ALPHA * law.alpha:
+        reasons.append(f"alpha is hardly determined: anywhere in {alpha}")
+    if c.high - c.low > WIDE_C * law.loss.min():
+        reasons.append(f"c is not identifiable: anywhere in {c}")
+    if logarithm_p(law) > LEVEL * 5:
+        reasons.append("a straight line in log N, which has no alpha, fits about as well")
+    if repeats(law) < MIN_REPEATS:
+        reasons.append(
+            f"{repeats(law)} repeated run(s): without several seeds a size the noise is judged "
+            "from the law itself, and a bend away from it cannot be seen"
+        )
+    moved = [i for i in influence if i.alpha not in alpha]
+    if moved:
+        reasons.append(
+            f"one run decides: without N = {moved[0].n:,.0f} (loss {moved[0].loss:.4g}) "
+            f"alpha is {moved[0].alpha:.3g}"
+        )
+    return reasons
+
+
+def trend_p(law: PowerLaw) -> float:
+    """Probability of so good a fit if size had no effect: F test against a constant loss."""
+    y = np.log(law.loss) if law.residual == "log" else law.loss
+    flat = float(((y - y.mean()) ** 2).sum())
+    return _f_tail((flat - law.rss) / 2, law.rss / law.dof, 2, law.dof)
+
+
+def misfit_p(law: PowerLaw) -> float:
+    """Lack-of-fit F test: misfit of the means of the sizes against the spread of their seeds.
+
+    1.0 where nothing was repeated, or where there are no more sizes than parameters.
+    """
+    y = np.log(law.loss) if law.residual == "log" else law.loss
+    _, group = np.unique(law.n, return_inverse=True)
+    means = np.bincount(group, y) / np.bincount(group)
+    pure = float(((y - means[group]) ** 2).sum())
+    dof = len(means) - law.n_parameters
+    if repeats(law) < 1 or dof < 1:
+        return 1.0
+    return _f_tail((law.rss - pure) / dof, pure / repeats(law), dof, repeats(law))
+
+
+def logarithm_p(law: PowerLaw) -> float:
+    """F test of the law against L = p - q log N, its limit as alpha goes to 0.
+
+    One-sided: half of what the F distribution says, for alpha can only be above 0.
+    """
+    design = np.stack([np.ones_like(law.n), np.log(law.n)], axis=1)
+    root = np.sqrt(law.pass_weight)
+    solution = np.linalg.lstsq(design * root[:, None], law.pass_z * root, rcond=None)[0]
+    line = design @ solution
+    if np.any(line <= 0):
+        return 0.0
+    r = np.log(law.loss / line) if law.residual == "log" else law.loss - line
+    return _f_tail(float(r @ r) - law.rss, law.rss / law.dof, 1, law.dof) / 2
+
+
+def outlier(law: PowerLaw) -> tuple[int, float]:
+    """The run with the largest externally studentised residual, and its p times the runs."""
+    r = law.residuals()
+    dof = law.dof - 1
+    if dof < 1 or law.rss <= 0:
+        return 0, 1.0
+    scale = np.exp(np.log(law.n).mean())
+    basis = (law.n / scale) ** -law.alpha
+    columns = np.stack([basis, basis * np.log(law.n / scale), np.ones_like(basis)], axis=1)
+    q, _ = np.linalg.qr(columns * np.sqrt(law.pass_weight)[:, None])
+    left = np.maximum(1 - (q**2).sum(axis=1), 1e-9)
+    variance = np.maximum(law.rss - r**2 / left, 1e-30) / dof
+    t = np.abs(r) / np.sqrt(variance * left)
+    worst = int(np.argmax(t))
+    return worst, min(1.0, 2 * float(t_distribution.sf(t[worst], dof)) * len(r))
+
+
+def repeats(law: PowerLaw) -> int:
+    """Degrees of freedom of the noise that come from repeated runs of one size."""
+    return len(law.n) - len(np.unique(law.n))
+
+
+def _f_tail(explained: float, noise: float, dof: int, dof_noise: int) -> float:
+    if noise <= 0:
+        return 0.0 if explained > 1e-20 else 1.0
+    return float(f_distribution.sf(max(explained, 0.0) / noise, dof, dof_noise))
