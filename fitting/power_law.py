@@ -45,7 +45,7 @@ class PowerLaw:
     rss: float
     """Sum of squared residuals: of log loss, or of loss where `residual` says so."""
     gradient: float
-    """Largest |d RSS / d parameter| in units of RSS, for (log a, alpha, log c): 0 at the minimum."""
+    """Largest cosine between residuals and d fit / d (log a, alpha, log c): 0 at the minimum."""
     residual: Residual
     pass_z: Array
     pass_weight: Array

@@ -78,7 +78,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
         raise RecordError(f"{path}: the table has a header and no rows")
     finished = table["status"].str.strip().isin(["", "finished"]) if "status" in table else None
     records: dict[str, Any] = {}
-    for name in table.columns.intersection(COLUMNS):
+    for name in [column for column in COLUMNS if column in table.columns]:
         texts = table[name].str.strip()
         if name in NUMBERS:
             records[name] = [

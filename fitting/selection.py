@@ -39,8 +39,10 @@ def select(records: pd.DataFrame, arch: str) -> Selection:
     warnings = _unfinished_warning(unfinished)
     kept = mine[mine["status"] == "finished"]
 
-    usable = np.isfinite(kept[["n_params", "val_loss"]]).all(axis=1)
-    usable &= (kept[["n_params", "val_loss"]] > 0).all(axis=1)
+    # NaN compares as False, so what was never recorded falls out here too.
+    usable = ((kept[["n_params", "val_loss"]] > 0) & (kept[["n_params", "val_loss"]] < np.inf)).all(
+        axis=1
+    )
     leave(kept[~usable], "finished without a usable val_loss or n_params")
     if (~usable).any():
         warnings.append(f"{_cells((~usable).sum())} finished without a usable loss")

@@ -1,4 +1,4 @@
-"""A law tested on what it has not seen: the largest size held out, and each run left out in turn."""
+"""A law tested on what it has not seen: the largest size, then each run in turn."""
 
 from dataclasses import dataclass
 

@@ -22,9 +22,9 @@ LEVEL = 0.01
 MIN_SIZES = 4
 MIN_REPEATS = 3
 WIDE_ALPHA = 0.5
-"""Half width of the interval of alpha, as a fraction of alpha, beyond which alpha is undetermined."""
+"""Half width of the interval of alpha over alpha, beyond which alpha is undetermined."""
 WIDE_C = 0.5
-"""Width of the interval of c, as a fraction of the lowest loss, beyond which c is undetermined."""
+"""Width of the interval of c over the lowest loss, beyond which c is undetermined."""
 
 
 @dataclass(frozen=True)

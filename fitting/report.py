@@ -1,0 +1,121 @@
+"""Fit the laws of an experiment and write the report.
+
+    python -m fitting.report --experiment NAME [--tracking-uri URI] [--out DIR]
+    python -m fitting.report --csv runs.csv --out DIR
+
+From MLflow the report is also logged, to the run of kind `fit` of the same experiment.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from fitting import page, plots, tables
+from fitting.analysis import Analysis, analyse
+from fitting.records import RecordError, read_csv, read_mlflow
+
+__all__ = ["analyse", "log_to_mlflow", "main", "write"]
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+
+
+def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
+    """Write every file of the report into `out_dir`, made if absent: name to path."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    paths = plots.draw(analysis, out_dir)
+    data = tables.fit_json(analysis)
+    texts = {
+        "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
+        "laws.csv": tables.laws_table(analysis).to_csv(index=False),
+        "laws.tex": tables.laws_tex(analysis),
+        "report.html": page.html(analysis),
+    }
+    for name, text in texts.items():
+        paths[name] = out_dir / name
+        paths[name].write_text(text, encoding="utf-8")
+    return paths
+
+
+def log_to_mlflow(
+    analysis: Analysis, paths: dict[str, Path], experiment: str, tracking_uri: str
+) -> str:
+    """Log the report to the experiment's run of kind `fit`, made once; returns its run id."""
+    # Here and not above: importing mlflow takes seconds, and a table does not need it.
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracking_uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        raise RecordError(f"{tracking_uri}: no experiment {experiment!r} to log the report to")
+    runs = client.search_runs([found.experiment_id], "tags.`crescendo.kind` = 'fit'", max_results=1)
+    run_id = (
+        runs[0].info.run_id
+        if runs
+        else client.create_run(
+            found.experiment_id, run_name="fit", tags={"crescendo.kind": "fit"}
+        ).info.run_id
+    )
+    for arch, law in analysis.laws.items():
+        client.set_tag(run_id, f"crescendo.verdict.{arch}", law.verdict.word)
+        if law.fit is not None:
+            for name, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
+                client.log_metric(run_id, f"{arch}.{name}", value)
+    for path in paths.values():
+        client.log_artifact(run_id, str(path))
+    client.set_terminated(run_id)
+    return run_id
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        if args.csv:
+            analysis = analyse(read_csv(args.csv))
+            paths = write(analysis, args.out)
+        else:
+            analysis = analyse(read_mlflow(args.experiment, args.tracking_uri))
+            paths = write(analysis, args.out)
+            log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
+    except (RecordError, OSError) as error:
+        print(f"fitting.report: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(analysis.lines()))
+    print(f"report: {paths['report.html'].resolve()}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fitting.report",
+        description="Fit L(N) = a N^-alpha + c to every architecture of an experiment or a table, "
+        "with intervals and a verdict, and write report.html, fit.json, laws.csv, laws.tex and "
+        "figures.",
+        epilog="A table needs the columns arch, n_params and val_loss; size, seed, lr, tokens, "
+        "flops, status and the others of fitting/records.py are used where present.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--experiment", metavar="NAME", help="read the cells of an MLflow experiment"
+    )
+    source.add_argument("--csv", metavar="FILE", help="read a table of runs, one row a run")
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        default=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI),
+        help="MLflow server or database (default: MLFLOW_TRACKING_URI, else %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("report"),
+        help="folder to write to (default: %(default)s)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

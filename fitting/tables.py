@@ -1,0 +1,133 @@
+"""An analysis as plain data: fit.json, laws.csv, laws.tex."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from fitting.analysis import Analysis, ArchLaw
+from fitting.intervals import Interval
+
+SCHEMA = 1
+
+
+def fit_json(analysis: Analysis) -> dict[str, Any]:
+    """Everything concluded, as JSON values; open interval ends and absent numbers are null.
+
+    Losses are in nats per token, sizes in parameters, intervals [low, high] at 95 %.
+    """
+    return {
+        "schema": SCHEMA,
+        "law": "L(N) = a * N**-alpha + c",
+        "n": "n_params: non-embedding + head parameters",
+        "loss": "val_loss: nats per token over the whole validation split",
+        "level": 0.95,
+        "laws": {arch: _law(law) for arch, law in analysis.laws.items()},
+    }
+
+
+def laws_table(analysis: Analysis) -> pd.DataFrame:
+    """One row an architecture: the law, its intervals, its verdict."""
+    rows = []
+    for arch, law in analysis.laws.items():
+        held = law.held_out
+        rows.append(
+            {
+                "arch": arch,
+                "verdict": law.verdict.word,
+                "reasons": "; ".join(law.verdict.reasons),
+                "runs": len(law.selection.runs),
+                "sizes": law.selection.runs["n_params"].nunique(),
+                "a": law.a,
+                "alpha": law.alpha,
+                "alpha_low": law.alpha_interval.low,
+                "alpha_high": law.alpha_interval.high,
+                "c": law.c,
+                "c_low": law.c_interval.low,
+                "c_high": law.c_interval.high,
+                "noise": law.fit.noise if law.fit else math.nan,
+                "held_out_n": held.n if held else math.nan,
+                "held_out_observed": held.observed if held else math.nan,
+                "held_out_predicted": held.predicted if held else math.nan,
+                "held_out_low": held.interval.low if held else math.nan,
+                "held_out_high": held.interval.high if held else math.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def laws_tex(analysis: Analysis) -> str:
+    """A booktabs table of the laws."""
+    lines = [
+        r"\begin{tabular}{lrrrrl}",
+        r"\toprule",
+        r"architecture & runs & $a$ & $\alpha$ (95\,\%) & $c$ (95\,\%) & verdict \\",
+        r"\midrule",
+    ]
+    for arch, law in analysis.laws.items():
+        name = arch.replace("_", r"\_")
+        cells = (
+            [f"{law.a:.3g}", _tex(law.alpha, law.alpha_interval), _tex(law.c, law.c_interval)]
+            if law.fit
+            else ["--", "--", "--"]
+        )
+        runs = str(len(law.selection.runs))
+        lines.append(" & ".join([name, runs, *cells, law.verdict.word]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def json_number(value: float) -> float | None:
+    """The number, or None where JSON has no word for it."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _law(law: ArchLaw) -> dict[str, Any]:
+    held = law.held_out
+    return {
+        "verdict": law.verdict.word,
+        "reasons": list(law.verdict.reasons),
+        "a": json_number(law.a),
+        "alpha": json_number(law.alpha),
+        "c": json_number(law.c),
+        "alpha_interval": _ends(law.alpha_interval),
+        "c_interval": _ends(law.c_interval),
+        "alpha_student_t": _ends(law.alpha_student),
+        "c_student_t": _ends(law.c_student),
+        "noise": json_number(law.fit.noise) if law.fit else None,
+        "gradient": json_number(law.fit.gradient) if law.fit else None,
+        "held_out": None
+        if held is None
+        else {
+            "n_params": held.n,
+            "observed": held.observed,
+            "predicted": held.predicted,
+            "interval": _ends(held.interval),
+            "relative_error": held.relative_error,
+        },
+        "leave_one_out": [
+            {"n_params": i.n, "val_loss": i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
+        ],
+        "fitted": rows(law.selection.runs, []),
+        "left_out": rows(law.selection.left_out, ["status", "why"]),
+    }
+
+
+def rows(runs: pd.DataFrame, more: list[str]) -> list[dict[str, Any]]:
+    """Runs as JSON objects: the columns that tell a run, and those named in `more`."""
+    columns = ["cell_key", "size", "n_params", "seed", "lr", "tokens", "val_loss", *more]
+    return [
+        {
+            str(name): json_number(value) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in runs[columns].to_dict("records")
+    ]
+
+
+def _ends(interval: Interval) -> list[float | None]:
+    return [json_number(interval.low), json_number(interval.high)]
+
+
+def _tex(value: float, interval: Interval) -> str:
+    high = r"$\infty$" if math.isinf(interval.high) else f"{interval.high:.3g}"
+    return f"{value:.3g} [{interval.low:.3g}, {high}]"
