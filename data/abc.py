@@ -20,6 +20,7 @@ The dialect, each point chosen so that every reader of ABC hears the same:
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ TRIPLET, SINGLE = "(3", "(3:2:1"
 
 
 def vocabulary() -> list[str]:
-    """Every token there is, the same for every grid: the header, the end, and what stands between."""
+    """Every token there is, the same for every grid."""
     return [
         HEADER,
         END,
@@ -101,7 +102,7 @@ def write(score: Score) -> list[str]:
     voices = _voices(score)
     tokens = [HEADER]
     writers = [_VoiceWriter(score, voice, first=index == 0) for index, voice in enumerate(voices)]
-    for bar, (start, stop) in enumerate(zip(lines, lines[1:])):
+    for bar, (start, stop) in enumerate(itertools.pairwise(lines)):
         for index, (voice, writer) in enumerate(zip(voices, writers)):
             if len(voices) > 1:
                 tokens += ["[V:", *str(index + 1)]

@@ -87,7 +87,7 @@ def align(midi: symusic.Score, sounds: int) -> symusic.Score:
 
 
 def write_shard(path: Path, named: list[tuple[str, str]]) -> None:
-    """A tar of the tunes as MIDI. What cannot be converted goes in empty, to be rejected by name."""
+    """A tar of the tunes as MIDI; one that cannot be converted goes in empty, to be rejected."""
     aside = path.with_suffix(".tmp")
     with tarfile.open(aside, "w") as tar:
         for name, tune in named:

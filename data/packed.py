@@ -1,4 +1,4 @@
-"""What training reads: a manifest, and each split's tokens in one flat file, mapped and not copied."""
+"""What training reads: a manifest, and each split's tokens in one flat file, mapped, not copied."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Manifest:
     """What a data folder holds. It is written last: where it is, the folder is complete."""
 
     fingerprint: str
-    """Of pieces, splits and tokenizer; the same for the same inputs, wherever they were prepared."""
+    """Of pieces, splits and tokenizer; the same for the same inputs, wherever prepared."""
     source: str
     tokenizer: str
     ticks_per_quarter: int

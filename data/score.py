@@ -14,6 +14,7 @@ Tempo, meter and key changes after the last note go without a count: nothing sou
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -73,7 +74,7 @@ class Score:
     def seconds(self) -> float:
         """How long the music lasts at its tempos."""
         total, changes = 0.0, [*self.tempos, (self.end, 0)]
-        for (tick, bpm), (until, _) in zip(changes, changes[1:]):
+        for (tick, bpm), (until, _) in itertools.pairwise(changes):
             total += max(0, min(until, self.end) - tick) * 60 / (bpm * self.ticks_per_quarter)
         return total
 
@@ -149,7 +150,7 @@ def build(
     keys: tuple[tuple[int, int, bool], ...],
     mended: dict[str, int] | None = None,
 ) -> Score:
-    """columns: (7, notes) of track, program, is_drum, onset, pitch, duration, velocity, any order."""
+    """columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity; any order."""
     track, program, is_drum, onset, pitch, duration, velocity = columns[
         :, np.lexsort(columns[[4, 3, 0]])
     ]

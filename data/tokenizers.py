@@ -32,6 +32,10 @@ class Tokenizer(Protocol):
         """The score that the ids spell. Raises ValueError if they spell none."""
         ...
 
+    def to_text(self, ids: np.ndarray) -> str:
+        """The piece as ABC."""
+        ...
+
     def to_json(self) -> str:
         """All that is needed to make the tokenizer again."""
         ...
@@ -47,9 +51,7 @@ class AbcTokenizer:
 
     def __init__(self, ticks_per_quarter: int = 24) -> None:
         if ticks_per_quarter not in GRIDS:
-            raise ValueError(
-                f"ticks_per_quarter is {ticks_per_quarter}, expected one of {', '.join(map(str, GRIDS))}"
-            )
+            raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, expected one of {GRIDS}")
         self.ticks_per_quarter = ticks_per_quarter
         self.tokens = abc.vocabulary()
         self.ids = {token: index for index, token in enumerate(self.tokens)}
@@ -63,7 +65,6 @@ class AbcTokenizer:
         return abc.read([self.tokens[index] for index in ids], self.ticks_per_quarter)
 
     def to_text(self, ids: np.ndarray) -> str:
-        """The ABC of a piece."""
         return "".join(self.tokens[index] for index in ids)
 
     def to_json(self) -> str:

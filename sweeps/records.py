@@ -1,0 +1,53 @@
+"""Terminal records: one JSON file a cell, written when it has ended and never half.
+
+The file, and nothing else, says that a cell is done. Trackers mirror it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainers.cell import Cell
+from trainers.loop import Point
+
+
+@dataclass(frozen=True)
+class Record:
+    cell_key: str
+    status: str
+    """finished, diverged or failed."""
+    reason: str
+    """Why, if it did not finish; one line."""
+    params: dict[str, Any]
+    """The cell's configuration and shape."""
+    measured: dict[str, float]
+    """By the names of `fitting.records`; empty if it did not finish."""
+    curve: list[Point]
+
+    def row(self) -> dict[str, Any]:
+        """The cell as `fitting.records` reads it."""
+        axes = {name: self.params[name] for name in ("arch", "size", "seed", "lr")}
+        ended = {"cell_key": self.cell_key, "status": self.status, "reason": self.reason}
+        return ended | axes | self.measured
+
+
+def record_path(cells: Path, cell: Cell) -> Path:
+    return cells / cell.key / "record.json"
+
+
+def read_record(cells: Path, cell: Cell) -> Record | None:
+    """The record of `cell`, or None if it has not ended."""
+    path = record_path(cells, cell)
+    return Record(**json.loads(path.read_text())) if path.exists() else None
+
+
+def write_record(cells: Path, cell: Cell, record: Record) -> None:
+    path = record_path(cells, cell)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(asdict(record), indent=1))
+    os.replace(aside, path)

@@ -1,0 +1,253 @@
+"""Run a grid: data, cells, law. The same command again goes on where it stopped.
+
+python sweeps/run_grid.py                      the quickstart: twelve small models, 15 minutes
+python sweeps/run_grid.py --grid my_grid.yaml  your own
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.packed import DataError, Manifest, read_manifest
+from fitting.analysis import Analysis, analyse
+from sweeps import summary
+from sweeps.grid import Grid, GridError, load_grid
+from sweeps.records import Record, read_record, record_path
+from trainers.cell import Cell
+from trainers.ladder import LadderError
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid and the folders it lives in."""
+
+    grid: Grid
+    out: Path
+
+    @property
+    def data(self) -> Path:
+        spec = self.grid.data
+        return self.out / "data" / f"{Path(spec.source).name}-{spec.tokenizer}"
+
+    @property
+    def folder(self) -> Path:
+        return self.out / self.grid.name
+
+    @property
+    def cells(self) -> Path:
+        return self.folder / "cells"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report"
+
+    @property
+    def tracked(self) -> Path:
+        """Lists the cells of the last sweep that ended with everything fitted and in MLflow."""
+        return self.folder / "tracked.txt"
+
+    def records(self, cells: list[Cell]) -> dict[str, Record]:
+        """The records of the cells that have ended, by key."""
+        found = {cell.key: read_record(self.cells, cell) for cell in cells}
+        return {key: record for key, record in found.items() if record}
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        sweep = Sweep(load_grid(args.grid), args.out.resolve())
+        cells = nothing_to_do(sweep, args.retry_failed) or run(sweep, args)
+        return conclude(sweep, cells)
+    except (GridError, DataError, LadderError) as error:
+        print(f"run_grid: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted. Nothing is lost: the same command goes on.", file=sys.stderr)
+        return 130
+
+
+def nothing_to_do(sweep: Sweep, retry_failed: bool) -> list[Cell] | None:
+    """The grid's cells, if all have ended and are tracked. Starts nothing and takes seconds."""
+    if not (sweep.data / "manifest.json").exists() or not sweep.tracked.exists():
+        return None
+    cells = sweep.grid.resolve(read_manifest(sweep.data))
+    records = sweep.records(cells)
+    failed = any(record.status == "failed" for record in records.values())
+    tracked = set(sweep.tracked.read_text().split())
+    if len(records) < len(cells) or not tracked.issuperset(records) or (failed and retry_failed):
+        return None
+    print(f"Nothing to do: all {len(cells)} cells of {sweep.grid.name} have ended.")
+    return cells
+
+
+def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
+    """Bring every cell of the grid to its end; fit; track. Returns the cells."""
+    hush(args.verbose)
+    # Imported here: together they take longer than finding out that there is nothing to do.
+    import ray
+
+    from sweeps.live import LiveLine
+    from sweeps.schedule import run_cells
+    from sweeps.tracking import Server, Tracker
+
+    own = own_tracker()
+    server = None if own else Server.start(sweep.out / "mlflow")
+    uri = own or server.uri
+    try:
+        ray.init(
+            log_to_driver=args.verbose,
+            logging_level=logging.INFO if args.verbose else logging.ERROR,
+        )
+        manifest = prepare_data(sweep)
+        cells = sweep.grid.resolve(manifest)
+        if args.retry_failed:
+            forget_failed(sweep, cells)
+        records = sweep.records(cells)
+        pending = [cell for cell in cells if cell.key not in records]
+        if server:
+            server.wait()
+        print(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""), flush=True)
+
+        tracker = ray.remote(num_cpus=0)(Tracker).remote(uri, sweep.grid.name, tags(manifest))
+        for record in records.values():
+            tracker.finish.remote(record)
+        if pending:
+            print(f"Cells    {len(records)} have ended, {len(pending)} to train", flush=True)
+            with LiveLine(pending, len(records), tracker):
+                run_cells(
+                    pending, sweep.data, sweep.cells, sweep.grid.placement, tracker, args.verbose
+                )
+        report(sweep, cells, uri)
+        ray.get(tracker.close.remote())
+        if drained(tracker):
+            sweep.tracked.write_text("\n".join(sweep.records(cells)))
+        return cells
+    finally:
+        ray.shutdown()
+        if server:
+            server.stop()
+
+
+def own_tracker() -> str | None:
+    """The user's MLflow, if there is one."""
+    return os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def prepare_data(sweep: Sweep) -> Manifest:
+    from data.prepare import prepare
+
+    spec, started = sweep.grid.data, time.monotonic()
+    manifest = prepare(
+        spec.source, spec.tokenizer, sweep.data, ticks_per_quarter=spec.ticks_per_quarter
+    )
+    train = manifest.splits["train"]
+    print(
+        f"Data     {train['pieces']:,} pieces, {train['tokens']:,} tokens to train on "
+        f"({time.monotonic() - started:.0f} s)",
+        flush=True,
+    )
+    return manifest
+
+
+def forget_failed(sweep: Sweep, cells: list[Cell]) -> None:
+    """Let cells that failed start again, from their last checkpoint."""
+    for cell in cells:
+        record = read_record(sweep.cells, cell)
+        if record and record.status == "failed":
+            record_path(sweep.cells, cell).unlink()
+
+
+def analysis_of(sweep: Sweep, cells: list[Cell]) -> Analysis | None:
+    """The laws of what has ended; None if nothing has finished."""
+    records = list(sweep.records(cells).values())
+    if not any(record.status == "finished" for record in records):
+        return None
+    return analyse(summary.frame(records))
+
+
+def report(sweep: Sweep, cells: list[Cell], uri: str) -> None:
+    """Fit the laws, write the report, and log it to MLflow if that answers."""
+    from mlflow.exceptions import MlflowException
+
+    from fitting.report import log_to_mlflow, write
+
+    analysis = analysis_of(sweep, cells)
+    if analysis is None:
+        return
+    paths = write(analysis, sweep.report)
+    try:
+        log_to_mlflow(analysis, paths, sweep.grid.name, uri)
+    except MlflowException as error:
+        print(f"The report is not in MLflow: {error}", file=sys.stderr)
+
+
+def drained(tracker: Any, seconds: float = 60) -> bool:
+    """Wait until MLflow has taken everything; say so if it does not."""
+    import ray
+
+    until = time.monotonic() + seconds
+    while pending := ray.get(tracker.pending.remote()):
+        if time.monotonic() > until:
+            print(
+                f"MLflow does not answer: {pending} writes wait. The records are safe on disk; "
+                "the same command sends them again.",
+                file=sys.stderr,
+            )
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def conclude(sweep: Sweep, cells: list[Cell]) -> int:
+    """Print what came of it; 1 unless every cell finished."""
+    records = sweep.records(cells)
+    missing = [cell.name for cell in cells if cell.key not in records]
+    ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
+    summary.show(list(records.values()), missing, analysis_of(sweep, cells), sweep.report, ui)
+    finished = [record for record in records.values() if record.status == "finished"]
+    return 0 if len(finished) == len(cells) else 1
+
+
+def tags(manifest: Manifest) -> dict[str, str]:
+    """What every MLflow run carries: which code and which data."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    code = found.stdout.strip() or "unknown"
+    return {"crescendo.code": code, "crescendo.data": manifest.fingerprint}
+
+
+def hush(verbose: bool) -> None:
+    """Keep Ray's own chatter out of sight: environment first, for it is read at import."""
+    if not verbose:
+        warnings.simplefilter("ignore")
+        logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--grid", default="quickstart", help="a shipped grid's name or a YAML file [quickstart]"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs"), help="where data, cells and reports go [runs]"
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="train cells again that ended as failed"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what Ray says, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What a sweep prints when it is over: its cells, its laws, and where everything lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from fitting import records as run_records
+from fitting.analysis import Analysis
+from sweeps.records import Record
+
+
+def frame(records: list[Record]) -> pd.DataFrame:
+    """The records as `fitting` reads them, one row a cell."""
+    return run_records.complete(pd.DataFrame([record.row() for record in records]))
+
+
+def cells_table(records: list[Record]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("arch", "size", "seed", "lr"):
+        table.add_column(column)
+    for column in ("n_params", "tokens", "val_loss", "± s.e.", "test_loss", "seconds"):
+        table.add_column(column, justify="right")
+    table.add_column("status")
+    for record in sorted(records, key=_order):
+        axes = [str(record.params[name]) for name in ("arch", "size", "seed", "lr")]
+        if record.status == "finished":
+            m = record.measured
+            counts = [f"{m['n_params']:,}", f"{m['tokens']:,}"]
+            losses = [f"{m[name]:.4f}" for name in ("val_loss", "val_loss_se", "test_loss")]
+            table.add_row(*axes, *counts, *losses, f"{m['seconds']:.0f}", "finished")
+        else:
+            table.add_row(*axes, *[""] * 6, f"{record.status}: {record.reason}")
+    return table
+
+
+def _order(record: Record) -> tuple[str, float, int]:
+    n_params = record.measured.get("n_params", float("inf"))
+    return record.params["arch"], n_params, record.params["seed"]
+
+
+def show(
+    records: list[Record], missing: list[str], analysis: Analysis | None, report: Path, ui: str
+) -> None:
+    """missing: names of cells that have no record. ui: where MLflow can be opened."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print()
+    console.print(cells_table(records))
+    console.print()
+    for line in analysis.lines() if analysis else ["No law: no cell has finished."]:
+        console.print(line)
+    for record in records:
+        if record.status != "finished":
+            console.print(f"Left out of the laws: {record.cell_key} {record.status}")
+    for name in missing:
+        console.print(f"Left out of the laws: {name} has not ended")
+    console.print(f"\nReport   {report / 'report.html'}\nMLflow   {ui}")

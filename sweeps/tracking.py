@@ -1,0 +1,250 @@
+"""MLflow, from the sweep's side: one server, and one run a cell for its whole life.
+
+Cells speak to one actor, which speaks to the server: no cell imports MLflow, none waits for it.
+What the server cannot take now is kept and tried again until it can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeps.records import Record
+from trainers.loop import Point
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+KIND, CELL_KEY, STATUS, REASON = (
+    "crescendo.kind",
+    "crescendo.cell_key",
+    "crescendo.status",
+    "crescendo.reason",
+)
+"""Tags by which runs are found again, here and in `fitting.records`."""
+
+FIRST_PORT = 5000
+
+
+@dataclass(frozen=True)
+class Server:
+    """An MLflow server over SQLite below a folder, for those who have none."""
+
+    uri: str
+    log: Path
+    pid: int | None
+    """None if a live process other than ours owns the server."""
+
+    @classmethod
+    def start(cls, folder: Path, port: int = FIRST_PORT) -> Server:
+        """Start a server, or join the one that serves `folder` now. Returns before it answers.
+
+        SQLite wants one owner: two servers over one file race in its migrations. A server whose
+        owner was killed is adopted.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        address, log = folder / "server.json", folder / "server.log"
+        if address.exists():
+            old = json.loads(address.read_text())
+            if _answers(old["uri"]):
+                return cls(old["uri"], log, None if _alive(old["owner"]) else old["pid"])
+        port = free_port(port)
+        uri = f"http://127.0.0.1:{port}"
+        command = [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
+            *("--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{folder.resolve()}/mlflow.db"),
+            *("--artifacts-destination", str(folder.resolve() / "artifacts")),
+        ]
+        with log.open("ab") as file:
+            # A session of its own: Ctrl-C ends the sweep first, and the server after it.
+            pid = subprocess.Popen(
+                command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True
+            ).pid
+        owned = json.dumps({"uri": uri, "pid": pid, "owner": os.getpid()})
+        aside = address.with_suffix(".tmp")
+        aside.write_text(owned)
+        os.replace(aside, address)
+        return cls(uri, log, pid)
+
+    def wait(self, seconds: float = 60) -> None:
+        """Return when the server answers. Raises RuntimeError if it does not."""
+        until = time.monotonic() + seconds
+        while not _answers(self.uri):
+            if time.monotonic() > until:
+                raise RuntimeError(f"no MLflow server answers at {self.uri}; see {self.log}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the server, if it is ours."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGTERM)
+
+
+def free_port(first: int) -> int:
+    """The first port from `first` on that nobody listens on."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError(f"no free port between {first} and {first + 99}")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _answers(uri: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+class Tracker:
+    """Run as a Ray actor. Every method returns at once; a thread of its own talks to MLflow."""
+
+    def __init__(self, uri: str, experiment: str, tags: dict[str, str]) -> None:
+        self.uri, self.experiment, self.tags = uri, experiment, tags
+        self.cells: dict[str, dict[str, Any]] = {}
+        self.ended: list[str] = []
+        self.runs: dict[str, Run] = {}
+        self.known_steps: dict[str, set[int]] = {}
+        self.todo: queue.Queue[Callable[[], None]] = queue.Queue()
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        self.todo.put(self._open)
+        threading.Thread(target=self._write, daemon=True).start()
+
+    # What cells and the sweep call.
+
+    def start(self, key: str, params: dict[str, Any]) -> None:
+        self.cells[key] = {"tokens": 0, "tokens_per_second": 0.0, "train_loss": None}
+        self.todo.put(lambda: self._start(key, params))
+
+    def points(self, key: str, points: list[Point]) -> None:
+        if points:
+            self.cells[key] = dict(points[-1])
+            self.todo.put(lambda: self._points(key, points))
+
+    def finish(self, record: Record) -> None:
+        if self.cells.pop(record.cell_key, None) is not None:
+            self.ended.append(record.cell_key)
+        self.todo.put(lambda: self._finish(record))
+
+    def progress(self) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """The last point of every running cell, by key; and the keys of those that ended."""
+        return self.cells, self.ended
+
+    def close(self) -> None:
+        self.todo.put(self._close)
+
+    def pending(self) -> int:
+        """How many writes MLflow has not taken yet."""
+        return self.todo.unfinished_tasks
+
+    # What the thread does.
+
+    def _write(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        while True:
+            write, wait = self.todo.get(), 0.5
+            while True:
+                try:
+                    write()
+                    break
+                except (MlflowException, OSError) as error:
+                    print(f"MLflow at {self.uri}: {error}", file=sys.stderr)
+                    if isinstance(error, MlflowException) and error.get_http_status_code() < 500:
+                        break  # Refused for what it says: no later try can go better.
+                    time.sleep(wait)
+                    wait = min(10.0, 2 * wait)
+            self.todo.task_done()
+
+    def _open(self) -> None:
+        from mlflow import MlflowClient
+
+        self.client = MlflowClient(self.uri)
+        found = self.client.get_experiment_by_name(self.experiment)
+        self.experiment_id = (
+            found.experiment_id if found else self.client.create_experiment(self.experiment)
+        )
+        self.parent = self._run({KIND: "sweep"}, name=f"sweep {self.experiment}")
+
+    def _run(self, identity: dict[str, str], name: str) -> Run:
+        """The run with these tags, made if there is none, and running again if it had ended."""
+        wanted = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in identity.items())
+        found = self.client.search_runs([self.experiment_id], wanted, max_results=1)
+        if not found:
+            tags = identity | self.tags
+            if hasattr(self, "parent"):
+                tags["mlflow.parentRunId"] = self.parent.info.run_id
+            return self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+        self.client.update_run(found[0].info.run_id, status="RUNNING")
+        return found[0]
+
+    def _start(self, key: str, params: dict[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        run = self._run({KIND: "cell", CELL_KEY: key}, name=key.rpartition("-")[0])
+        run_id = run.info.run_id
+        self.client.set_tag(run_id, STATUS, "running")
+        if not run.data.params:
+            self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        history = self.client.get_metric_history(run_id, "train_loss")
+        self.known_steps[key] = {metric.step for metric in history}
+        self.runs[key] = run
+
+    def _points(self, key: str, points: list[Point]) -> None:
+        """Log what MLflow does not have: steps trained again after a loss are the same steps."""
+        from mlflow.entities import Metric
+
+        new = [point for point in points if int(point["tokens"]) not in self.known_steps[key]]
+        metrics = [
+            Metric(name, value, int(point["time"] * 1000), int(point["tokens"]))
+            for point in new
+            for name, value in point.items()
+            if name not in ("tokens", "time")
+        ]
+        for first in range(0, len(metrics), 1000):
+            self.client.log_batch(self.runs[key].info.run_id, metrics[first : first + 1000])
+        self.known_steps[key] |= {int(point["tokens"]) for point in new}
+
+    def _finish(self, record: Record) -> None:
+        from mlflow.entities import Metric
+
+        if record.cell_key not in self.runs:
+            self._start(record.cell_key, record.params)
+        self._points(record.cell_key, record.curve)
+        run_id = self.runs[record.cell_key].info.run_id
+        now, step = int(time.time() * 1000), int(record.measured.get("tokens", 0))
+        metrics = [Metric(name, value, now, step) for name, value in record.measured.items()]
+        self.client.log_batch(run_id, metrics)
+        self.client.set_tag(run_id, STATUS, record.status)
+        self.client.set_tag(run_id, REASON, record.reason)
+        ended = "FINISHED" if record.status == "finished" else "FAILED"
+        self.client.set_terminated(run_id, ended)
+
+    def _close(self) -> None:
+        self.client.set_terminated(self.parent.info.run_id)

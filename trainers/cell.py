@@ -1,0 +1,106 @@
+"""A cell: one model of one size trained on one data set; and what it runs on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trainers.ladder import Rung, rung
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Everything that decides a result. Two cells with equal fields are the same cell."""
+
+    arch: str
+    """A module of `trainers/models`."""
+    size: str
+    """The name of its size, such as `30k` or `5M`: non-embedding and head parameters."""
+    seed: int
+    """Of the initialisation and of the order of the batches."""
+    lr: float
+    """Peak rate at width `trainers.optim.BASE_WIDTH`."""
+    tokens: int
+    """Training tokens to see, a multiple of `batch_tokens`."""
+    batch_tokens: int
+    """Tokens of a global batch, over all workers; a multiple of `context`."""
+    context: int
+    """Tokens a model looks back on, at most."""
+    weight_decay: float
+    """Of matrices."""
+    clip: float
+    """Largest norm of a step's gradient."""
+    tokenizer: str
+    """Of the data set."""
+    vocab_size: int
+    """Of the data set."""
+    data: str
+    """The data set's fingerprint."""
+
+    def __post_init__(self) -> None:
+        if self.batch_tokens % self.context:
+            raise ValueError(
+                f"batch_tokens {self.batch_tokens} is not a multiple of context {self.context}"
+            )
+        if self.tokens % self.batch_tokens or not self.tokens:
+            raise ValueError(
+                f"tokens {self.tokens} is not a multiple of batch_tokens {self.batch_tokens}"
+            )
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.arch}-{self.size}-seed{self.seed}"
+
+    @property
+    def key(self) -> str:
+        """What machines call it: the name and the hash of the configuration and the shape."""
+        text = json.dumps(self.params(), sort_keys=True)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def steps(self) -> int:
+        return self.tokens // self.batch_tokens
+
+    @property
+    def rung(self) -> Rung:
+        return rung(self.arch, self.size, self.vocab_size)
+
+    @property
+    def flops(self) -> int:
+        """Training FLOPs of the whole cell."""
+        return self.rung.flops_per_token(self.context) * self.tokens
+
+    def params(self) -> dict[str, Any]:
+        """The configuration and the shape it resolves to, flat, for the tracker."""
+        shape = {f"shape_{name}": value for name, value in asdict(self.rung.shape).items()}
+        return {**asdict(self), **shape}
+
+    def facts(self, unique_tokens: int) -> dict[str, float]:
+        """What is known of the cell before it is trained, by the names of the run record."""
+        return {
+            **self.rung.counts.record(),
+            "tokens": self.tokens,
+            "unique_tokens": min(unique_tokens, self.tokens),
+            "epochs": self.tokens / unique_tokens,
+            "flops": self.flops,
+        }
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a cell runs on. It changes the speed, never the result."""
+
+    workers: int = 1
+    cpus: float = 1
+    """Of each worker."""
+    gpus: float = 0
+    """Of each worker; a fraction only with one worker, for NCCL refuses two ranks on one GPU."""
+    micro_tokens: int = 16_384
+    """The most tokens that one worker pushes through the model at once."""
+    checkpoint_seconds: float = 30
+    """What an interruption costs at most, near enough."""
+    retries: int = 2
+    """How often a cell that raises is tried again. Lost nodes do not count."""

@@ -1,0 +1,92 @@
+"""The loss over a whole split: every token scored once, weighted alike, nothing skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from data.packed import Split
+from trainers.batches import IGNORED
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, split: Split, context: int, windows: int, device: torch.device
+) -> dict[str, float]:
+    """Nats per token, per note and per second of music, with the standard error over pieces.
+
+    Each piece is scored from its own beginning. One that is longer than the context is read in
+    windows that overlap by half, so that every scored token but the first window's has at least
+    half a context behind it.
+    """
+    model.eval()
+    nats = np.zeros(len(split.num_notes))
+    scored = np.zeros(len(split.num_notes), dtype=np.int64)
+    for pieces, inputs, targets in _batches(split, context, windows):
+        logits = model(torch.from_numpy(inputs).to(device))
+        losses = F.cross_entropy(
+            logits.float().flatten(0, 1),
+            torch.from_numpy(targets).to(device).flatten(),
+            reduction="none",
+        )
+        np.add.at(nats, pieces, losses.view(targets.shape).sum(dim=1).double().cpu().numpy())
+        np.add.at(scored, pieces, (targets != IGNORED).sum(axis=1))
+    model.train()
+    return summarise(nats, scored, split.num_notes, split.seconds)
+
+
+def summarise(
+    nats: np.ndarray, scored: np.ndarray, num_notes: np.ndarray, seconds: np.ndarray
+) -> dict[str, float]:
+    """Per-piece sums, each (pieces,) -> the split's losses.
+
+    The standard error is that of a ratio of sums over pieces drawn independently (Cochran 1977,
+    section 6.3): tokens of one piece are not independent of each other.
+    """
+    loss = nats.sum() / scored.sum()
+    pieces = len(nats)
+    spread = nats - loss * scored
+    error = np.sqrt((spread**2).sum() / max(pieces - 1, 1) * pieces) / scored.sum()
+    return {
+        "loss": float(loss),
+        "loss_se": float(error),
+        "loss_per_note": float(nats.sum() / num_notes.sum()),
+        "loss_per_second": float(nats.sum() / seconds.sum()),
+    }
+
+
+def _batches(
+    split: Split, context: int, windows: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Piece numbers (windows,), inputs and targets (windows, time), padded with what is not scored.
+
+    Windows of like length share a batch: little of it is padding.
+    """
+    spans = sorted(_spans(split.starts, context), key=lambda span: span[2] - span[1])
+    for first in range(0, len(spans), windows):
+        group = spans[first : first + windows]
+        time = max(stop - start for _, start, stop, _ in group) - 1
+        inputs = np.zeros((len(group), time), dtype=np.int64)
+        targets = np.full((len(group), time), IGNORED, dtype=np.int64)
+        for row, (_, start, stop, scored_from) in enumerate(group):
+            tokens = split.tokens[start:stop]
+            inputs[row, : len(tokens) - 1] = tokens[:-1]
+            targets[row, scored_from : len(tokens) - 1] = tokens[1 + scored_from :]
+        yield np.array([piece for piece, *_ in group]), inputs, targets
+
+
+def _spans(starts: np.ndarray, context: int) -> Iterator[tuple[int, int, int, int]]:
+    """(piece, start, stop, first scored target) of each window: context + 1 tokens at most."""
+    stride = max(1, context // 2)
+    for piece, (begin, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist())):
+        scored_to = begin + 1
+        while scored_to < end:
+            # The first window scores all it holds, later ones what the one before had not reached.
+            start = begin if scored_to == begin + 1 else scored_to - 1 - (context - stride)
+            stop = min(start + context + 1, end)
+            yield piece, start, stop, scored_to - start - 1
+            scored_to = stop

@@ -1,0 +1,148 @@
+"""One cell as a Ray Train job: data-parallel workers around `trainers.loop`, with checkpoints.
+
+The job's name is the cell's key. Started again with the same storage, it goes on from its newest
+sound checkpoint, whoever starts it and wherever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from trainers import checkpoint
+from trainers.cell import Cell, Placement
+from trainers.loop import DivergedError, Point, World, train
+
+QUIET_AND_QUICK = {
+    # The controller looks after its workers this often; the default of 2 s is paid several times
+    # in each cell.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+}
+"""Environment of the process that calls `fit`; Ray passes it on to controller and workers."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended."""
+
+    status: str
+    """finished or diverged."""
+    reason: str
+    measured: dict[str, float]
+    """By the names of the run record; empty if it diverged."""
+    curve: list[Point]
+
+
+def fit(
+    cell: Cell,
+    data: Path,
+    storage: str,
+    placement: Placement,
+    report: Callable[[list[Point]], None],
+) -> Outcome:
+    """Train `cell`, or go on with it, and wait for its end.
+
+    storage: an absolute path or URI that every node sees; the job writes below `storage`/key.
+    report: called in the first worker with new points of the curve (all earlier ones after a
+    resume); it is pickled, so it can hold actor handles but no connections.
+    Raises ray.train.TrainingFailedError when every retry failed.
+    """
+    _mend_snapshot(storage, cell.key)
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={
+            "cell": cell,
+            "data": str(data),
+            "report": report,
+            "micro_tokens": placement.micro_tokens,
+            "checkpoint_seconds": placement.checkpoint_seconds,
+        },
+        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=placement.workers,
+            use_gpu=placement.gpus > 0,
+            resources_per_worker={"CPU": placement.cpus}
+            | ({"GPU": placement.gpus} if placement.gpus else {}),
+        ),
+        run_config=RunConfig(
+            name=cell.key,
+            storage_path=storage,
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+            failure_config=FailureConfig(max_failures=placement.retries),
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+    )
+    return trainer.fit().return_value
+
+
+def _work(config: dict[str, Any]) -> Outcome:
+    """What every worker runs."""
+    cell: Cell = config["cell"]
+    context = ray.train.get_context()
+    world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
+    torch.set_float32_matmul_precision("high")
+    curve: list[Point] = []
+
+    def report(points: list[Point]) -> None:
+        curve.extend(points)
+        if world.rank == 0:
+            config["report"](points)
+
+    def restore() -> dict[str, Any] | None:
+        kept = ray.train.get_checkpoint()
+        if kept is None:
+            return None
+        with kept.as_directory() as folder:
+            return checkpoint.load(Path(folder), cell.key)
+
+    def save(state: dict[str, Any]) -> None:
+        # Every worker reports: it is a barrier. Only the first has something to store.
+        metrics = {"tokens": state["step"] * cell.batch_tokens}
+        if world.rank:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint.save(Path(folder), state)
+            ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+    try:
+        measured = train(
+            cell,
+            Path(config["data"]),
+            world,
+            prepare=ray.train.torch.prepare_model,
+            restore=restore,
+            save=save,
+            report=report,
+            micro_tokens=config["micro_tokens"],
+            checkpoint_seconds=config["checkpoint_seconds"],
+        )
+    except DivergedError as error:
+        # Not raised: trying again would diverge again.
+        return Outcome("diverged", str(error), {}, curve)
+    return Outcome("finished", "", measured, curve)
+
+
+def _mend_snapshot(storage: str, key: str) -> None:
+    """Move a damaged list of checkpoints aside: Ray Train writes it in place and cannot read half.
+
+    Without it the cell starts anew, which is slower than resuming and better than never ending.
+    """
+    snapshot = Path(storage) / key / "checkpoint_manager_snapshot.json"
+    if not snapshot.exists():
+        return
+    try:
+        json.loads(snapshot.read_text())
+    except ValueError:
+        os.replace(snapshot, snapshot.with_suffix(".damaged"))

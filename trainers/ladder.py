@@ -1,0 +1,85 @@
+"""The size ladder: from a name such as `3k`, `5M` or `100M` to a model of that many parameters.
+
+An architecture is a module under `trainers/models/`; its name is the file's name. It offers
+`LR`, `Shape`, `candidates(n_params, vocab_size)`, `count`, `flops_per_token` and `Model`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import trainers.models
+from trainers.counts import Counts
+
+TOLERANCE = 0.03
+"""How far a model may be from the size that it is named by."""
+
+_UNIT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
+
+
+class LadderError(ValueError):
+    """An architecture or a size that the ladder does not have; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A model's blueprint: what is needed to build, count and cost it."""
+
+    arch: str
+    size: str
+    vocab_size: int
+    shape: Any
+    counts: Counts
+
+    def build(self) -> Any:
+        return load_arch(self.arch).Model(self.shape, self.vocab_size)
+
+    def flops_per_token(self, context: int) -> int:
+        """Training FLOPs (forward and backward) for one token at this context length."""
+        return load_arch(self.arch).flops_per_token(self.shape, self.vocab_size, context)
+
+
+def archs() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(trainers.models.__path__))
+
+
+def load_arch(arch: str) -> Any:
+    if arch not in archs():
+        near = get_close_matches(arch, archs(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(archs())}"
+        raise LadderError(f"unknown architecture {arch!r}{hint}")
+    return importlib.import_module(f"trainers.models.{arch}")
+
+
+def parse_size(size: str) -> int:
+    """'3k' -> 3000, '1.5M' -> 1500000."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMbB]?)", size.strip())
+    if not match or float(match[1]) == 0:
+        raise LadderError(
+            f"unknown size {size!r}; write a number with k, M or B, such as '300k' or '5M'"
+        )
+    return round(float(match[1]) * _UNIT[match[2].lower()])
+
+
+def rung(arch: str, size: str, vocab_size: int) -> Rung:
+    """The preferred shape of `arch` within 3 % of `size` (non-embedding and head parameters)."""
+    module = load_arch(arch)
+    target = parse_size(size)
+    nearest: Rung | None = None
+    for shape in module.candidates(target, vocab_size):
+        found = Rung(arch, size, vocab_size, shape, module.count(shape, vocab_size))
+        miss = abs(found.counts.n_params / target - 1)
+        if miss <= TOLERANCE:
+            return found
+        if nearest is None or miss < abs(nearest.counts.n_params / target - 1):
+            nearest = found
+    near = f"; the nearest has {nearest.counts.n_params:,}" if nearest else ""
+    raise LadderError(
+        f"no {arch} within 3 % of {size} parameters with a vocabulary of {vocab_size}{near}; "
+        "take a larger size"
+    )

@@ -1,0 +1,205 @@
+"""The training loop of one cell: PyTorch only, the world around it handed in.
+
+The loop is a function of the cell and the data alone. Where it is interrupted, on how many workers
+it runs and how often it reports or saves do not change its weights (bit for bit with one worker
+count; to rounding between counts).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn import functional as F
+
+from data.packed import open_split, read_manifest
+from trainers import optim
+from trainers.batches import IGNORED, Batches
+from trainers.cell import Cell
+from trainers.evaluate import evaluate
+
+POINTS = 100
+"""How many points a training curve has."""
+
+Point = dict[str, float]
+"""One point of a training curve: tokens, train_loss, learning_rate, tokens_per_second, memory_mb,
+and time (seconds since the epoch)."""
+
+
+class DivergedError(RuntimeError):
+    """The loss is no number any more, or worse than guessing; the message says which."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Where the loop runs."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    def sum(self, value: Tensor) -> Tensor:
+        """`value` summed over all workers."""
+        if self.size > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def agree(self, flag: bool) -> bool:
+        """The first worker's opinion, on all workers."""
+        mine = torch.tensor(float(flag and self.rank == 0), device=self.device)
+        return bool(self.sum(mine).item())
+
+
+def train(
+    cell: Cell,
+    data: Path,
+    world: World,
+    *,
+    prepare: Callable[[nn.Module], nn.Module],
+    restore: Callable[[], dict[str, Any] | None],
+    save: Callable[[dict[str, Any]], None],
+    report: Callable[[list[Point]], None],
+    micro_tokens: int,
+    checkpoint_seconds: float,
+) -> dict[str, float]:
+    """Train `cell` to its end and evaluate it on the whole validation and test splits.
+
+    prepare: moves a model to its device and wraps it for the world.
+    restore: the state that `save` was last given, or None.
+    report: is given new points of the curve; after a resume, all of those before it, too.
+    micro_tokens: the most tokens that one worker pushes through the model at once.
+    Returns the final measurements by the names of the run record.
+    Raises DivergedError.
+    """
+    manifest = read_manifest(data)
+    split = open_split(data, "train")
+    batches = Batches(
+        split.tokens, manifest.bos_id, cell.context, cell.batch_tokens // cell.context, cell.seed
+    )
+    torch.manual_seed(cell.seed)
+    bare = cell.rung.build()
+    model = prepare(bare)
+    optimizer = optim.optimizer(bare, cell.lr, cell.rung.shape.width, cell.weight_decay)
+    warmup = optim.warmup_tokens(cell.rung.counts.n_params, cell.tokens)
+
+    first_step, curve, seconds_before = 0, [], 0.0
+    if (state := restore()) is not None:
+        bare.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first_step, curve, seconds_before = state["step"], state["curve"], state["seconds"]
+        report(curve)
+
+    started = saved = last_point = time.monotonic()
+    nats, scored_tokens, last_step = torch.zeros((), device=world.device), 0, first_step
+    every = max(1, cell.steps // POINTS)
+    for step in range(first_step, cell.steps):
+        inputs, targets = batches.batch(step)
+        optim.set_rate(
+            optimizer, optim.cosine((step + 0.5) * cell.batch_tokens, cell.tokens, warmup)
+        )
+        scored = int((targets != IGNORED).sum())
+        mine = slice(world.rank, None, world.size)
+        nats += _backward(
+            model,
+            torch.from_numpy(inputs[mine]).to(world.device),
+            torch.from_numpy(targets[mine]).to(world.device),
+            micro_windows=max(1, micro_tokens // cell.context),
+            scale=world.size / scored,
+        )
+        scored_tokens += scored
+        nn.utils.clip_grad_norm_(bare.parameters(), cell.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+        if (step + 1) % every == 0 or step + 1 == cell.steps:
+            now = time.monotonic()
+            point: Point = {
+                "tokens": (step + 1) * cell.batch_tokens,
+                "train_loss": world.sum(nats).item() / scored_tokens,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "tokens_per_second": (step + 1 - last_step)
+                * cell.batch_tokens
+                / (now - last_point),
+                "memory_mb": _peak_memory_mb(world.device),
+                "time": time.time(),
+            }
+            _check(point, cell, past_warmup=point["tokens"] > 2 * warmup)
+            curve.append(point)
+            report([point])
+            nats, scored_tokens, last_step = torch.zeros_like(nats), 0, step + 1
+            if world.agree(now - saved > checkpoint_seconds) or step + 1 == cell.steps:
+                save(
+                    {
+                        "cell_key": cell.key,
+                        "step": step + 1,
+                        "model": bare.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "curve": curve,
+                        "seconds": seconds_before + time.monotonic() - started,
+                    }
+                )
+                saved = time.monotonic()
+            last_point = time.monotonic()
+
+    seconds = seconds_before + time.monotonic() - started
+    measured = cell.facts(unique_tokens=len(split.tokens)) | {"seconds": seconds}
+    windows = max(1, micro_tokens // cell.context)
+    for name in ("val", "test"):
+        losses = evaluate(bare, open_split(data, name), cell.context, windows, world.device)
+        measured |= {f"{name}_{measure}": value for measure, value in losses.items()}
+    return measured
+
+
+def _backward(
+    model: nn.Module, inputs: Tensor, targets: Tensor, *, micro_windows: int, scale: float
+) -> Tensor:
+    """Accumulate the gradient of scale * (summed nats) over this worker's share of a batch.
+
+    inputs, targets: (windows, context). Workers' gradients are averaged by DDP, so `scale` is
+    workers / scored tokens of the global batch: the result is the mean over its tokens, whatever
+    the number of workers and micro-batches. Returns the summed nats, detached.
+    """
+    total = torch.zeros((), device=inputs.device)
+    for first in range(0, len(inputs), micro_windows):
+        last = first + micro_windows >= len(inputs)
+        share = slice(first, first + micro_windows)
+        # DDP needs to exchange gradients once a step, with the last micro-batch.
+        silent = isinstance(model, nn.parallel.DistributedDataParallel) and not last
+        with model.no_sync() if silent else contextlib.nullcontext(), _precision(inputs.device):
+            logits = model(inputs[share])
+            nats = F.cross_entropy(
+                logits.flatten(0, 1).float(), targets[share].flatten(), reduction="sum"
+            )
+        torch.autograd.backward(nats * scale)
+        total += nats.detach()
+    return total
+
+
+def _precision(device: torch.device) -> contextlib.AbstractContextManager:
+    """bf16 where there are tensor cores; a CPU computes it a hundred times slower than fp32."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def _check(point: Point, cell: Cell, past_warmup: bool) -> None:
+    loss, guessing = point["train_loss"], math.log(cell.vocab_size)
+    at = f"after {point['tokens']:,} tokens at lr {cell.lr}"
+    if not math.isfinite(loss):
+        raise DivergedError(f"the loss became {loss} {at}")
+    if past_warmup and loss > guessing:
+        raise DivergedError(f"the loss {loss:.2f} is worse than guessing ({guessing:.2f}) {at}")
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

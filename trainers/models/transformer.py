@@ -1,0 +1,185 @@
+"""A decoder-only transformer of today: pre-norm RMSNorm, rotary positions, SwiGLU, untied head.
+
+Attention is `scaled_dot_product_attention`, so CPU and GPU take their fused kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trainers.counts import Counts
+
+LR = 0.008
+"""Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
+
+ROPE_BASE = 10_000.0
+
+State = list[tuple[Tensor, Tensor]]
+"""Keys and values of each layer, (batch, heads, time, head_dim)."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    d_model: int
+    n_layers: int
+    n_heads: int
+    d_ff: int
+
+    @property
+    def width(self) -> int:
+        """The fan-in by which learning rates are scaled."""
+        return self.d_model
+
+
+def candidates(n_params: int, vocab_size: int) -> Iterator[Shape]:
+    """Shapes near `n_params`, the preferred one first.
+
+    Width decides depth: n_layers = max(2, sqrt(d_model) / 3), which passes close to the published
+    ladders (128 x 4, 512 x 8, 1024 x 11) and never falls to one layer, which cannot form induction
+    heads (Olsson et al. 2022) and so is another kind of model. d_ff starts from 8/3 d_model
+    (Shazeer 2020) and is then bent to meet `n_params`; shapes that bend it least come first.
+    """
+    found: list[tuple[float, Shape]] = []
+    for d_model in _widths():
+        n_layers = max(2, round(math.sqrt(d_model) / 3))
+        head_dim = next(
+            size for size in (64, 32, 16, 8) if d_model % size == 0 and _fits(size, d_model)
+        )
+        fixed = count(Shape(d_model, n_layers, d_model // head_dim, 0), vocab_size).n_params
+        per_unit = 3 * d_model * n_layers
+        ff_step = 64 if d_model >= 256 else 8 if d_model >= 64 else 1
+        d_ff = round((n_params - fixed) / per_unit / ff_step) * ff_step
+        if d_ff < d_model:
+            break
+        bend = abs(math.log(d_ff / (8 / 3 * d_model)))
+        found.append((bend, Shape(d_model, n_layers, d_model // head_dim, d_ff)))
+    yield from (shape for _, shape in sorted(found, key=lambda pair: pair[0]))
+
+
+def _widths() -> Iterator[int]:
+    """Multiples that the hardware likes: of a vector register when tiny, of a tensor tile later."""
+    yield from range(8, 32, 8)
+    yield from range(32, 256, 16)
+    yield from range(256, 16_384 + 1, 64)
+
+
+def _fits(head_dim: int, d_model: int) -> bool:
+    """Large heads only where there is room for several of them."""
+    return head_dim == 8 or d_model >= {16: 16, 32: 96, 64: 512}[head_dim]
+
+
+def count(shape: Shape, vocab_size: int) -> Counts:
+    d, layers = shape.d_model, shape.n_layers
+    block = 4 * d * d + 3 * d * shape.d_ff + 2 * d
+    return Counts(embedding=vocab_size * d, non_embedding=layers * block + d, head=vocab_size * d)
+
+
+def flops_per_token(shape: Shape, vocab_size: int, context: int) -> int:
+    """Forward and backward: 6 a matrix parameter, and 12 d for each position attended to.
+
+    Hoffmann et al. (2022), appendix F, with attention counted over the causal half of the context.
+    """
+    d, layers = shape.d_model, shape.n_layers
+    matrices = layers * (4 * d * d + 3 * d * shape.d_ff) + vocab_size * d
+    return 6 * matrices + 6 * layers * d * context
+
+
+class Attention(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.n_heads = shape.n_heads
+        self.qkv = nn.Linear(shape.d_model, 3 * shape.d_model, bias=False)
+        self.out = nn.Linear(shape.d_model, shape.d_model, bias=False)
+
+    def forward(
+        self, x: Tensor, rope: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """x: (batch, time, d_model). With `past`, x is what follows the keys and values in it."""
+        batch, time, d = x.shape
+        q, k, v = (
+            self.qkv(x).view(batch, time, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
+        )
+        q, k = rotate(q, rope), rotate(k, rope)
+        if past is not None:
+            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=past is None)
+        return self.out(mixed.transpose(1, 2).reshape(batch, time, d)), (k, v)
+
+
+def rotate(x: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary position embedding (Su et al. 2021), halves rotated against each other."""
+    cos, sin = rope
+    left, right = x.chunk(2, dim=-1)
+    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
+
+
+def rope_table(head_dim: int, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of positions start..stop-1, each (time, head_dim / 2)."""
+    frequency = ROPE_BASE ** (-torch.arange(0, head_dim, 2, device=device) / head_dim)
+    angle = torch.arange(start, stop, device=device)[:, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(shape.d_model)
+        self.attention = Attention(shape)
+        self.mlp_norm = nn.RMSNorm(shape.d_model)
+        self.gate_up = nn.Linear(shape.d_model, 2 * shape.d_ff, bias=False)
+        self.down = nn.Linear(shape.d_ff, shape.d_model, bias=False)
+
+    def forward(
+        self, x: Tensor, rope: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        mixed, kept = self.attention(self.attention_norm(x), rope, past)
+        x = x + mixed
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up), kept
+
+
+class Model(nn.Module):
+    def __init__(self, shape: Shape, vocab_size: int) -> None:
+        super().__init__()
+        self.head_dim = shape.d_model // shape.n_heads
+        self.embedding = nn.Embedding(vocab_size, shape.d_model)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
+        self.norm = nn.RMSNorm(shape.d_model)
+        self.head = nn.Linear(shape.d_model, vocab_size, bias=False)
+        self._initialise(shape)
+
+    def _initialise(self, shape: Shape) -> None:
+        """Variance 1/fan_in, branches damped by depth, a silent head (Yang et al. 2022)."""
+        nn.init.normal_(self.embedding.weight)
+        for name, weight in self.named_parameters():
+            if name.endswith(("qkv.weight", "gate_up.weight", "out.weight", "down.weight")):
+                into_stream = name.endswith(("out.weight", "down.weight"))
+                damping = (2 * shape.n_layers) ** -0.5 if into_stream else 1.0
+                nn.init.normal_(weight, std=damping * weight.shape[1] ** -0.5)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens: (batch, time) int64 -> logits (batch, time, vocab)."""
+        rope = rope_table(self.head_dim, 0, tokens.shape[1], tokens.device)
+        x = self.embedding(tokens)
+        for block in self.blocks:
+            x, _ = block(x, rope)
+        return self.head(self.norm(x))
+
+    def step(self, token: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """token: (batch,) int64, the next one after `state` -> logits (batch, vocab), new state."""
+        past: list = state or [None] * len(self.blocks)
+        position = state[0][0].shape[2] if state else 0
+        rope = rope_table(self.head_dim, position, position + 1, token.device)
+        x = self.embedding(token)[:, None]
+        kept: State = []
+        for block, block_past in zip(self.blocks, past):
+            x, block_kept = block(x, rope, block_past)
+            kept.append(block_kept)
+        return self.head(self.norm(x))[:, 0], kept
