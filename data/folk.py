@@ -20,13 +20,16 @@ from data.packed import DataError
 
 FILES_PER_SHARD = 400
 
-# What abc2midi is not to play: chord names and fingerings, grace notes, decorations, comments.
+# What is not to be played: chord names and fingerings, grace notes, decorations, comments. The tune
+# is wanted as it is written; abc2midi would play out trills, rolls and staccato.
 _SILENT = re.compile(r'"[^"]*"|\{[^}]*\}|![^!\n]*!|%.*')
+_ORNAMENT = re.compile(r"[.~HLMOPSTuv](?=[.~HLMOPSTuv(]*[\^_=]*[A-Ga-g\[])")
 _FIRST_BAR = re.compile(r"[\s|:\[\]]*([^|]*?[A-Ga-g][^|]*)\|")
 _INLINE_FIELD = re.compile(r"\[[A-Za-z]:[^\]]*\]")
 _SOUND = re.compile(r"\[[^\]]*\]|[A-Ga-g]")
-# Dotted pairs (`A>B`) are three to one, as players read them; abc2midi defaults to two to one.
-_PLAYED = "%%MIDI ratio 3 1\n"
+# Dotted pairs (`A>B`) are three to one, as players read them, and a chord's notes start together;
+# abc2midi defaults to two to one and to a strum.
+_PLAYED = "%%MIDI ratio 3 1\n%%MIDI chordattack 0\n"
 
 
 def tunes() -> list[tuple[str, str]]:
@@ -51,6 +54,7 @@ def to_midi(tune: str) -> bytes:
     if len(parts) < 3:
         raise ValueError("no ABC tune: it has no key")
     head, key, body = parts
+    body = _ORNAMENT.sub("", body)
     try:
         midi = symusic.Score.from_abc(head + _PLAYED + key + body)
     except (RuntimeError, ValueError) as error:
