@@ -1,5 +1,6 @@
 """Fabricated experiments with a known law."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +92,12 @@ def write_table(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tables_folder() -> Path:
+    """The folder `tables` beside the corpora: published numbers to check the fits against."""
+    corpora = os.environ.get("CRESCENDO_CORPORA")
+    if not corpora:
+        pytest.skip("set CRESCENDO_CORPORA: the published tables lie beside it, in ../tables")
+    return Path(corpora).parent / "tables"
