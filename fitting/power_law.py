@@ -125,7 +125,7 @@ def fit(n: ArrayLike, loss: ArrayLike, *, residual: Residual = "log") -> PowerLa
         alpha = _best_alpha(n / scale, z, weight)
         best = solve(n / scale, z, weight, np.array([alpha]))
         last, fitted = fitted, best.b[0] * (n / scale) ** -alpha + best.c[0]
-        if np.max(np.abs(fitted / last - 1)) < 1e-13:
+        if np.max(np.abs(fitted / last - 1)) < 1e-10:
             break
     a, c = float(best.b[0] * scale**alpha), float(best.c[0])
     rss = float(np.sum(_residuals(loss, fitted, residual) ** 2))

@@ -19,7 +19,7 @@ class HeldOut:
     interval: Interval
     """95 %."""
     wide: Interval
-    """99 %: a miss of this one counts against the law."""
+    """99.5 %: a miss of this one counts against the law."""
 
     @property
     def relative_error(self) -> float:
@@ -50,7 +50,7 @@ def hold_out_largest(law: PowerLaw) -> HeldOut | None:
         float(law.loss[~rest].mean()),
         float(part.predict(largest)),
         prediction_interval(part, largest, 0.95, new_runs=runs),
-        prediction_interval(part, largest, 0.99, new_runs=runs),
+        prediction_interval(part, largest, 0.995, new_runs=runs),
     )
 
 

@@ -2,8 +2,8 @@
 
 Not supported: the numbers contradict the law, or there are too few to tell. Weak: the law may hold,
 but something that matters is undetermined. Supported: no reason against it was found, although each
-could have been. Tests that would reject a true law are made at the 1 % level, so that five of them
-together reject fewer than one in twenty.
+could have been. Tests that would reject a true law are made at the 0.5 % level, so that the
+four of them together reject far fewer than one in twenty.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from fitting.power_law import PowerLaw
 from fitting.self_test import HeldOut, Influence
 
 Word = Literal["supported", "weak", "not supported"]
-LEVEL = 0.01
+LEVEL = 0.005
+LOGARITHM_LEVEL = 0.05
 MIN_SIZES = 4
 MIN_REPEATS = 3
 WIDE_ALPHA = 0.5
@@ -91,7 +92,7 @@ def _doubts(
         reasons.append(f"alpha is hardly determined: anywhere in {alpha}")
     if c.high - c.low > WIDE_C * law.loss.min():
         reasons.append(f"c is not identifiable: anywhere in {c}")
-    if logarithm_p(law) > LEVEL * 5:
+    if logarithm_p(law) > LOGARITHM_LEVEL:
         reasons.append("a straight line in log N, which has no alpha, fits about as well")
     if repeats(law) < MIN_REPEATS:
         reasons.append(
