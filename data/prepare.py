@@ -238,6 +238,8 @@ def _each(work: Callable[[int], None], indices: list[int]) -> None:
             work(index)
         return batch
 
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{"index": index} for index in indices]
     ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(task).materialize()
 
@@ -315,8 +317,6 @@ def main() -> int:
     args = parser.parse_args()
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        ray.data.DataContext.get_current().enable_progress_bars = False
         made = prepare(
             args.source,
             args.tokenizer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -22,7 +23,9 @@ class LiveLine:
     def __init__(self, cells: list[Cell], done: int, tracker: Any) -> None:
         self.pending = {cell.key: cell for cell in cells}
         self.done, self.total, self.tracker = done, done + len(cells), tracker
-        self.terminal = sys.stdout.isatty()
+        # Not sys.stdout, which may be redirected to keep libraries quiet.
+        self.stream = sys.__stdout__ or sys.stdout
+        self.terminal = self.stream.isatty()
         self.every = 1.0 if self.terminal else 15.0
         self.started = time.monotonic()
         self.cost_before: float | None = None
@@ -37,14 +40,17 @@ class LiveLine:
         self.stopped.set()
         self.thread.join()
         if self.terminal:
-            print("\r\x1b[K", end="", flush=True)
+            print("\r\x1b[K", end="", flush=True, file=self.stream)
 
     def _loop(self) -> None:
         while not self.stopped.wait(self.every):
             running, ended = ray.get(self.tracker.progress.remote())
             text = self.line(running, ended, time.monotonic() - self.started)
-            print(f"\r\x1b[K{text}" if self.terminal else text, end="" if self.terminal else "\n")
-            sys.stdout.flush()
+            if self.terminal:
+                width = shutil.get_terminal_size().columns - 1
+                print(f"\r\x1b[K{text[:width]}", end="", flush=True, file=self.stream)
+            else:
+                print(text, flush=True, file=self.stream)
 
     def line(self, running: dict[str, dict[str, Any]], ended: list[str], seconds: float) -> str:
         """running: the last point of each running cell by key; ended: keys of cells that ended."""

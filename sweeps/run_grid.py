@@ -7,12 +7,12 @@ python sweeps/run_grid.py --grid my_grid.yaml  your own
 from __future__ import annotations
 
 import argparse
-import logging
+import contextlib
 import os
 import subprocess
 import sys
 import time
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,10 @@ def main() -> int:
     args = parse_args()
     try:
         sweep = Sweep(load_grid(args.grid), args.out.resolve())
-        cells = nothing_to_do(sweep, args.retry_failed) or run(sweep, args)
+        cells = nothing_to_do(sweep, args.retry_failed)
+        if cells is None:
+            with quiet(sweep.folder / "libraries.log", args.verbose):
+                cells = run(sweep, args)
         return conclude(sweep, cells)
     except (GridError, DataError, LadderError) as error:
         print(f"run_grid: {error}", file=sys.stderr)
@@ -91,7 +94,6 @@ def nothing_to_do(sweep: Sweep, retry_failed: bool) -> list[Cell] | None:
 
 def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
     """Bring every cell of the grid to its end; fit; track. Returns the cells."""
-    hush(args.verbose)
     # Imported here: together they take longer than finding out that there is nothing to do.
     import ray
 
@@ -99,14 +101,10 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
     from sweeps.schedule import run_cells
     from sweeps.tracking import Server, Tracker
 
-    own = own_tracker()
-    server = None if own else Server.start(sweep.out / "mlflow")
-    uri = own or server.uri
+    server = None if own_tracker() else Server.start(sweep.out / "mlflow")
+    uri = server.uri if server else own_tracker() or ""
     try:
-        ray.init(
-            log_to_driver=args.verbose,
-            logging_level=logging.INFO if args.verbose else logging.ERROR,
-        )
+        ray.init(log_to_driver=args.verbose)
         manifest = prepare_data(sweep)
         cells = sweep.grid.resolve(manifest)
         if args.retry_failed:
@@ -115,13 +113,13 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
         pending = [cell for cell in cells if cell.key not in records]
         if server:
             server.wait()
-        print(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""), flush=True)
+        say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
 
         tracker = ray.remote(num_cpus=0)(Tracker).remote(uri, sweep.grid.name, tags(manifest))
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
-            print(f"Cells    {len(records)} have ended, {len(pending)} to train", flush=True)
+            say(f"Cells    {len(records)} have ended, {len(pending)} to train")
             with LiveLine(pending, len(records), tracker):
                 run_cells(
                     pending, sweep.data, sweep.cells, sweep.grid.placement, tracker, args.verbose
@@ -150,10 +148,9 @@ def prepare_data(sweep: Sweep) -> Manifest:
         spec.source, spec.tokenizer, sweep.data, ticks_per_quarter=spec.ticks_per_quarter
     )
     train = manifest.splits["train"]
-    print(
+    say(
         f"Data     {train['pieces']:,} pieces, {train['tokens']:,} tokens to train on "
-        f"({time.monotonic() - started:.0f} s)",
-        flush=True,
+        f"({time.monotonic() - started:.0f} s)"
     )
     return manifest
 
@@ -187,7 +184,7 @@ def report(sweep: Sweep, cells: list[Cell], uri: str) -> None:
     try:
         log_to_mlflow(analysis, paths, sweep.grid.name, uri)
     except MlflowException as error:
-        print(f"The report is not in MLflow: {error}", file=sys.stderr)
+        say(f"The report is not in MLflow: {error}")
 
 
 def drained(tracker: Any, seconds: float = 60) -> bool:
@@ -197,10 +194,9 @@ def drained(tracker: Any, seconds: float = 60) -> bool:
     until = time.monotonic() + seconds
     while pending := ray.get(tracker.pending.remote()):
         if time.monotonic() > until:
-            print(
+            say(
                 f"MLflow does not answer: {pending} writes wait. The records are safe on disk; "
-                "the same command sends them again.",
-                file=sys.stderr,
+                "the same command sends them again."
             )
             return False
         time.sleep(0.1)
@@ -225,11 +221,26 @@ def tags(manifest: Manifest) -> dict[str, str]:
     return {"crescendo.code": code, "crescendo.data": manifest.fingerprint}
 
 
-def hush(verbose: bool) -> None:
-    """Keep Ray's own chatter out of sight: environment first, for it is read at import."""
-    if not verbose:
-        warnings.simplefilter("ignore")
-        logging.getLogger("ray").setLevel(logging.ERROR)
+def say(text: str) -> None:
+    """To the user, past whatever `quiet` has redirected."""
+    print(text, file=sys.__stdout__, flush=True)
+
+
+@contextlib.contextmanager
+def quiet(log: Path, verbose: bool) -> Iterator[None]:
+    """Send what Ray and MLflow print to a file, unless the user wants to see it."""
+    if verbose:
+        yield
+        return
+    # Read at import and by Tune, whose new output prints whatever its verbosity.
+    os.environ |= {"RAY_AIR_NEW_OUTPUT": "0", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "1"}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("a") as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        yield
 
 
 def parse_args() -> argparse.Namespace:

@@ -20,21 +20,31 @@ def frame(records: list[Record]) -> pd.DataFrame:
 
 def cells_table(records: list[Record]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("arch", "size", "seed", "lr"):
+    # Axes that do not vary would only make the table wide.
+    varied = [name for name in ("seed", "lr", "tokens") if _varies(records, name)]
+    for column in ("arch", "size", *varied):
         table.add_column(column)
-    for column in ("n_params", "tokens", "val_loss", "± s.e.", "test_loss", "seconds"):
+    for column in ("n_params", "val_loss", "± s.e.", "test_loss", "seconds"):
         table.add_column(column, justify="right")
     table.add_column("status")
     for record in sorted(records, key=_order):
-        axes = [str(record.params[name]) for name in ("arch", "size", "seed", "lr")]
+        axes = [str(record.params[name]) for name in ("arch", "size", *varied)]
         if record.status == "finished":
             m = record.measured
-            counts = [f"{m['n_params']:,}", f"{m['tokens']:,}"]
             losses = [f"{m[name]:.4f}" for name in ("val_loss", "val_loss_se", "test_loss")]
-            table.add_row(*axes, *counts, *losses, f"{m['seconds']:.0f}", "finished")
+            table.add_row(*axes, f"{m['n_params']:,}", *losses, f"{m['seconds']:.0f}", "finished")
         else:
-            table.add_row(*axes, *[""] * 6, f"{record.status}: {record.reason}")
+            table.add_row(*axes, *[""] * 5, f"{record.status}: {record.reason}")
     return table
+
+
+def _varies(records: list[Record], name: str) -> bool:
+    """Whether two cells of one architecture and size differ in this."""
+    values: dict[tuple[str, str], set[object]] = {}
+    for record in records:
+        cell = record.params["arch"], record.params["size"]
+        values.setdefault(cell, set()).add(record.params[name])
+    return any(len(found) > 1 for found in values.values())
 
 
 def _order(record: Record) -> tuple[str, float, int]:

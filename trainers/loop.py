@@ -178,7 +178,7 @@ def _backward(
             nats = F.cross_entropy(
                 logits.flatten(0, 1).float(), targets[share].flatten(), reduction="sum"
             )
-        torch.autograd.backward(nats * scale)
+        (nats * scale).backward()  # type: ignore[operator]
         total += nats.detach()
     return total
 

@@ -48,30 +48,30 @@ def candidates(n_params: int, vocab_size: int) -> Iterator[Shape]:
     found: list[tuple[float, Shape]] = []
     for d_model in _widths():
         n_layers = max(2, round(math.sqrt(d_model) / 3))
-        head_dim = next(
-            size for size in (64, 32, 16, 8) if d_model % size == 0 and _fits(size, d_model)
-        )
-        fixed = count(Shape(d_model, n_layers, d_model // head_dim, 0), vocab_size).n_params
+        n_heads = max(1, d_model // _head_dim(d_model))
+        fixed = count(Shape(d_model, n_layers, n_heads, 0), vocab_size).n_params
         per_unit = 3 * d_model * n_layers
         ff_step = 64 if d_model >= 256 else 8 if d_model >= 64 else 1
         d_ff = round((n_params - fixed) / per_unit / ff_step) * ff_step
         if d_ff < d_model:
             break
         bend = abs(math.log(d_ff / (8 / 3 * d_model)))
-        found.append((bend, Shape(d_model, n_layers, d_model // head_dim, d_ff)))
+        found.append((bend, Shape(d_model, n_layers, n_heads, d_ff)))
     yield from (shape for _, shape in sorted(found, key=lambda pair: pair[0]))
 
 
 def _widths() -> Iterator[int]:
     """Multiples that the hardware likes: of a vector register when tiny, of a tensor tile later."""
-    yield from range(8, 32, 8)
+    yield from range(8, 32, 4)
     yield from range(32, 256, 16)
     yield from range(256, 16_384 + 1, 64)
 
 
-def _fits(head_dim: int, d_model: int) -> bool:
+def _head_dim(d_model: int) -> int:
     """Large heads only where there is room for several of them."""
-    return head_dim == 8 or d_model >= {16: 16, 32: 96, 64: 512}[head_dim]
+    if d_model < 32:
+        return d_model
+    return 16 if d_model < 96 else 32 if d_model < 512 else 64
 
 
 def count(shape: Shape, vocab_size: int) -> Counts:
