@@ -171,16 +171,21 @@ def _backward(
     for first in range(0, len(inputs), micro_windows):
         last = first + micro_windows >= len(inputs)
         share = slice(first, first + micro_windows)
-        # DDP needs to exchange gradients once a step, with the last micro-batch.
-        silent = isinstance(model, nn.parallel.DistributedDataParallel) and not last
-        with model.no_sync() if silent else contextlib.nullcontext(), _precision(inputs.device):
+        with _exchange(model, last), _precision(inputs.device):
             logits = model(inputs[share])
             nats = F.cross_entropy(
                 logits.flatten(0, 1).float(), targets[share].flatten(), reduction="sum"
             )
-        (nats * scale).backward()  # type: ignore[operator]
+        (nats * scale).backward()
         total += nats.detach()
     return total
+
+
+def _exchange(model: nn.Module, last: bool) -> contextlib.AbstractContextManager:
+    """DDP needs to exchange gradients once a step, with the last micro-batch."""
+    if isinstance(model, nn.parallel.DistributedDataParallel) and not last:
+        return model.no_sync()
+    return contextlib.nullcontext()
 
 
 def _precision(device: torch.device) -> contextlib.AbstractContextManager:

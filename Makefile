@@ -1,0 +1,34 @@
+# Every target works from a clean clone: `.venv` is made when it is missing.
+# On Linux without an NVIDIA card, the small build of PyTorch saves a download of some gigabytes:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make sweep
+
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: sweep test lint ui clean
+
+sweep: .venv/installed
+	$(BIN)/python sweeps/run_grid.py
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: .venv/installed
+	$(BIN)/python sweeps/ui.py
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
