@@ -134,7 +134,7 @@ def quantise(midi: symusic.Score, ticks_per_quarter: int) -> Score:
         parts.append(np.concatenate([tagged, columns]).astype(np.int64))
     if not parts:
         raise ScoreError("the file holds no notes")
-    columns = _disjoint(np.concatenate(parts, axis=1), mended)
+    columns = disjoint(np.concatenate(parts, axis=1), mended)
     end = int((columns[3] + columns[5]).max())
     tempos = _tempos(midi, grid, end)
     meters = _meters(midi, grid, end, ticks_per_quarter, mended)
@@ -170,7 +170,7 @@ def build(
     )
 
 
-def _disjoint(columns: np.ndarray, mended: dict[str, int]) -> np.ndarray:
+def disjoint(columns: np.ndarray, mended: dict[str, int]) -> np.ndarray:
     """Let no note sound with another on its track and pitch."""
     # Sorted by track, pitch, onset and then length, so that the longest of a doubling comes last.
     columns = columns[:, np.lexsort(columns[[5, 3, 4, 0]])]
@@ -191,12 +191,12 @@ def _disjoint(columns: np.ndarray, mended: dict[str, int]) -> np.ndarray:
 
 
 def _tempos(midi: symusic.Score, grid: Grid, end: int) -> tuple[tuple[int, int], ...]:
-    """Whole quarters a minute, 1 to 999; the last of those on one tick counts."""
+    """Whole quarters a minute, from 4 (no MIDI file can be slower) to 999."""
     ticks = grid(np.array([tempo.time for tempo in midi.tempos], dtype=np.int64))
     found = {0: DEFAULT_BPM}
     for tick, tempo in zip(ticks.tolist(), midi.tempos):
         if tick < end:
-            found[max(tick, 0)] = min(max(round(tempo.qpm), 1), 999)
+            found[max(tick, 0)] = min(max(round(tempo.qpm), 4), 999)
     return changes(found)
 
 

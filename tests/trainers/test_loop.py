@@ -1,0 +1,125 @@
+"""The loop is a function of cell and data: interruptions and micro-batches do not show."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trainers.cell import Cell
+from trainers.ladder import archs
+from trainers.loop import DivergedError, Point, World, train
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+class Stopped(Exception):
+    """Stands for a machine that is taken away."""
+
+
+def run(
+    cell: Cell,
+    data: Path,
+    *,
+    state: dict[str, Any] | None = None,
+    stop_after: int | None = None,
+    micro_tokens: int = 10**6,
+) -> tuple[dict[str, float], list[Point], dict[str, Any]]:
+    """Measurements, curve and last saved state; saves at every point of the curve."""
+    curve: list[Point] = []
+    saved: dict[str, Any] = {}
+
+    def save(new: dict[str, Any]) -> None:
+        saved.clear()
+        saved.update(copy.deepcopy(new))
+        if stop_after is not None and new["step"] >= stop_after:
+            raise Stopped
+
+    measured: dict[str, float] = {}
+    with contextlib.suppress(Stopped):
+        measured = train(
+            cell,
+            data,
+            ALONE,
+            prepare=lambda model: model,
+            restore=lambda: state,
+            save=save,
+            report=curve.extend,
+            micro_tokens=micro_tokens,
+            checkpoint_seconds=0,
+        )
+    return measured, curve, saved
+
+
+def weights(state: dict[str, Any]) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in state["model"].values()])
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_a_resumed_cell_equals_an_undisturbed_one_bit_for_bit(
+    cell: Cell, packed: Path, arch: str
+) -> None:
+    cell = replace(cell, arch=arch)
+    whole, curve, last = run(cell, packed)
+    _, _, half = run(cell, packed, stop_after=17)
+    resumed, rest, last_resumed = run(cell, packed, state=half)
+    assert torch.equal(weights(last), weights(last_resumed))
+    assert resumed["val_loss"] == whole["val_loss"]
+    losses = [(point["tokens"], point["train_loss"]) for point in curve]
+    assert [(point["tokens"], point["train_loss"]) for point in rest] == losses
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_micro_batches_give_the_same_model(cell: Cell, packed: Path, arch: str) -> None:
+    cell = replace(cell, arch=arch)
+    whole, _, _ = run(cell, packed)
+    parts, _, _ = run(cell, packed, micro_tokens=64)
+    assert parts["val_loss"] == pytest.approx(whole["val_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_a_cell_learns(cell: Cell, packed: Path, arch: str) -> None:
+    measured, curve, _ = run(replace(cell, arch=arch, tokens=200 * 256, lr=0.02), packed)
+    assert measured["val_loss"] < 0.8 * curve[0]["train_loss"]
+    assert measured["n_params"] == pytest.approx(4000, rel=0.03)
+    assert measured["epochs"] == pytest.approx(measured["tokens"] / 11_000, rel=0.2)
+
+
+def test_the_curve_says_what_the_record_promises(cell: Cell, packed: Path) -> None:
+    _, curve, _ = run(cell, packed)
+    assert [point["tokens"] for point in curve] == list(range(256, 41 * 256, 256))
+    assert set(curve[0]) == {
+        *("tokens", "train_loss", "learning_rate", "tokens_per_second", "memory_mb", "time")
+    }
+    assert curve[-1]["learning_rate"] < 0.01 * max(point["learning_rate"] for point in curve)
+
+
+def test_seeds_differ(cell: Cell, packed: Path) -> None:
+    first, _, _ = run(cell, packed)
+    second, _, _ = run(replace(cell, seed=1), packed)
+    assert first["val_loss"] != second["val_loss"]
+
+
+def test_a_diverged_cell_ends_with_a_reason_and_no_number(cell: Cell, packed: Path) -> None:
+    with pytest.raises(DivergedError, match=r"worse than guessing|became"):
+        run(replace(cell, lr=1e4), packed)
+
+
+def test_a_broken_cell_is_refused(cell: Cell) -> None:
+    broken: Callable[..., Cell] = replace
+    with pytest.raises(ValueError, match="not a multiple of context"):
+        broken(cell, batch_tokens=100)
+    with pytest.raises(ValueError, match="not a multiple of batch_tokens"):
+        broken(cell, tokens=100)
+
+
+def test_any_change_of_the_configuration_changes_the_key(cell: Cell) -> None:
+    keys = {cell.key, replace(cell, lr=0.1).key, replace(cell, data="other").key}
+    assert len(keys) == 3
+    assert replace(cell).key == cell.key
