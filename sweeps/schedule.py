@@ -61,7 +61,7 @@ def run_cells(
 
 def run_cell(cell: Cell, data: Path, cells: Path, placement: Placement, tracker: Any) -> None:
     """Train one cell, from wherever it stands, and write its record."""
-    os.environ.update(QUIET_AND_QUICK)
+    os.environ.update({**QUIET_AND_QUICK, **os.environ})
     params = cell.params()
     tracker.start.remote(cell.key, params)
 

@@ -80,7 +80,7 @@ class Server:
         os.replace(aside, address)
         return cls(uri, log, pid)
 
-    def wait(self, seconds: float = 60) -> None:
+    def wait(self, seconds: float = 180) -> None:
         """Return when the server answers. Raises RuntimeError if it does not."""
         until = time.monotonic() + seconds
         while not _answers(self.uri):

@@ -1,0 +1,29 @@
+"""A record is whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweeps.records import Record, read_record, write_record
+from trainers.cell import Cell
+
+CELL = Cell("lstm", "4k", 0, 0.01, 256, 256, 32, 0.1, 1.0, "abc", 139, "print")
+RECORD = Record(CELL.key, "finished", "", CELL.params(), {"val_loss": 1.5}, [{"tokens": 256}])
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    assert read_record(tmp_path, CELL) is None
+    write_record(tmp_path, CELL, RECORD)
+    assert read_record(tmp_path, CELL) == RECORD
+
+
+def test_a_record_half_written_is_none(tmp_path: Path) -> None:
+    write_record(tmp_path, CELL, RECORD)
+    path = tmp_path / CELL.key / "record.json"
+    path.rename(path.with_suffix(".tmp"))
+    assert read_record(tmp_path, CELL) is None
+
+
+def test_a_row_speaks_the_names_of_fitting() -> None:
+    assert RECORD.row()["arch"] == "lstm"
+    assert RECORD.row()["val_loss"] == 1.5

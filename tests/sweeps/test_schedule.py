@@ -1,0 +1,62 @@
+"""Cells that fail are reported by name, and the others finish."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+
+from sweeps.records import read_record
+from sweeps.schedule import run_cells
+from trainers.cell import Cell, Placement
+
+pytest_plugins = ["tests.trainers.conftest"]
+
+
+class SilentTracker:
+    """Takes what a tracker takes."""
+
+    def start(self, key: str, params: dict) -> None: ...
+
+    def points(self, key: str, points: list) -> None: ...
+
+    def finish(self, record: object) -> None: ...
+
+
+@pytest.mark.slow
+def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
+    cell: Cell, packed: Path, tmp_path: Path
+) -> None:
+    good = replace(cell, arch="lstm")
+    # A vocabulary smaller than the data's ids: the embedding raises, at every try.
+    failing = replace(cell, vocab_size=20, arch="lstm")
+    diverging = replace(cell, lr=1e4)
+    ray.init(num_cpus=2, log_to_driver=False)
+    try:
+        run_cells(
+            [failing, diverging, good],
+            packed,
+            tmp_path,
+            Placement(retries=1),
+            ray.remote(num_cpus=0)(SilentTracker).remote(),
+            verbose=False,
+        )
+    finally:
+        ray.shutdown()
+        time.sleep(0.1)
+    ended = {
+        name: read_record(tmp_path, each)
+        for name, each in (("good", good), ("failing", failing), ("diverging", diverging))
+    }
+    assert all(ended.values())
+    assert ended["good"] is not None
+    assert ended["good"].status == "finished"
+    assert ended["failing"] is not None
+    assert ended["failing"].status == "failed"
+    assert "index" in ended["failing"].reason
+    assert ended["diverging"] is not None
+    assert ended["diverging"].status == "diverged"
+    assert "lr 10000" in ended["diverging"].reason

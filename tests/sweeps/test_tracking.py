@@ -1,0 +1,122 @@
+"""MLflow holds one run a cell and one value a step, whatever is said twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from fitting.records import read_mlflow
+from sweeps.records import Record
+from sweeps.tracking import Server, Tracker, free_port
+from tests.sweeps.test_records import CELL, RECORD
+
+CURVE = [
+    {
+        "tokens": 256.0 * step,
+        "train_loss": 3.0 / step,
+        "learning_rate": 0.01,
+        "tokens_per_second": 1e4,
+        "memory_mb": 100.0,
+        "time": 1.7e9 + step,
+    }
+    for step in range(1, 6)
+]
+MEASURED = {"n_params": 4000.0, "val_loss": 0.6, "tokens": 1280.0}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server.start(tmp_path_factory.mktemp("mlflow"), free_port(5600))
+    server.wait()
+    yield server
+    server.stop()
+
+
+def drain(tracker: Tracker) -> None:
+    until = time.monotonic() + 60
+    while tracker.pending():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def cells(server: Server, experiment: str) -> list:
+    client = MlflowClient(server.uri)
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return client.search_runs([found.experiment_id], "tags.`crescendo.kind` = 'cell'")
+
+
+def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(server: Server) -> None:
+    record = replace(RECORD, curve=CURVE, measured=MEASURED)
+    first = Tracker(server.uri, "resumed", {})
+    first.start(CELL.key, CELL.params())
+    first.points(CELL.key, CURVE[:3])
+    drain(first)
+    # The sweep is killed; the next one trains from the second point again, a little faster.
+    second = Tracker(server.uri, "resumed", {})
+    second.start(CELL.key, CELL.params())
+    second.points(CELL.key, CURVE[:2])
+    second.points(CELL.key, [CURVE[2] | {"tokens_per_second": 2e4, "time": 1.8e9}])
+    second.points(CELL.key, CURVE[3:])
+    second.finish(record)
+    drain(second)
+    (run,) = cells(server, "resumed")
+    history = MlflowClient(server.uri).get_metric_history(run.info.run_id, "tokens_per_second")
+    assert [metric.step for metric in history] == [256, 512, 768, 1024, 1280]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["size"] == "4k"
+
+
+def test_fitting_reads_what_was_tracked(server: Server) -> None:
+    tracker = Tracker(server.uri, "read", {})
+    tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
+    tracker.finish(Record("other", "diverged", "it blew up", CELL.params(), {}, []))
+    drain(tracker)
+    rows = read_mlflow("read", server.uri).set_index("cell_key")
+    assert rows.loc[CELL.key, "val_loss"] == 0.6
+    assert rows.loc["other", "status"] == "diverged"
+    assert rows.loc["other", "reason"] == "it blew up"
+
+
+def test_a_server_that_is_away_loses_nothing(tmp_path: Path) -> None:
+    port = free_port(5700)
+    tracker = Tracker(f"http://127.0.0.1:{port}", "away", {})
+    tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
+    assert tracker.pending() == 2
+    server = Server.start(tmp_path, port)
+    try:
+        server.wait()
+        drain(tracker)
+        assert len(cells(server, "away")) == 1
+    finally:
+        server.stop()
+
+
+def test_a_port_in_use_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = listener.getsockname()[1]
+        assert free_port(taken) > taken
+
+
+def test_a_server_whose_owner_lives_is_joined_and_left_running(server: Server) -> None:
+    folder = server.log.parent
+    again = Server.start(folder)
+    assert again.uri == server.uri
+    assert again.pid is None
+
+
+def test_a_server_whose_owner_was_killed_is_adopted(server: Server) -> None:
+    address = server.log.parent / "server.json"
+    written = json.loads(address.read_text())
+    assert written["owner"] == os.getpid()
+    address.write_text(json.dumps(written | {"owner": 2**22 + 1}))
+    assert Server.start(server.log.parent).pid == server.pid
+    address.write_text(json.dumps(written))
