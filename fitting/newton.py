@@ -2,9 +2,9 @@
 
 A sum of powers is a log-sum-exp: log f = logsumexp_k(u_k), u = G theta, where theta holds the log
 of each coefficient and the exponents, and G is known. Gradient and Hessian are therefore exact.
-Newton steps on the exact Hessian, its negative curvature reflected (Dauphin et al. 2014), with
-backtracking: the objective never rises, and the stop is a gradient of zero, not a flag.
-Many problems that share G (the draws of a bootstrap, several starts) are solved at once.
+Newton steps, negative curvature reflected (Dauphin et al. 2014), are shortened until the objective
+falls: it never rises, and the stop is a gradient of zero, not a flag. Many problems that share G
+(the draws of a bootstrap, several starts) are solved at once.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from fitting.analysis import Analysis, ArchLaw
+from fitting.comparison import Comparison
 from fitting.intervals import Interval
 
 SCHEMA = 1
@@ -23,6 +24,7 @@ def fit_json(analysis: Analysis) -> dict[str, Any]:
         "loss": "val_loss: nats per token over the whole validation split",
         "level": 0.95,
         "laws": {arch: _law(law) for arch, law in analysis.laws.items()},
+        "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
     }
 
 
@@ -104,11 +106,42 @@ def _law(law: ArchLaw) -> dict[str, Any]:
             "interval": _ends(held.interval),
             "relative_error": held.relative_error,
         },
+        "surface": None
+        if law.surface is None
+        else {
+            name: json_number(getattr(law.surface, name))
+            for name in ("A", "B", "E", "alpha", "beta", "objective", "gradient")
+        },
+        "isoflop": None
+        if law.frontier is None
+        else {
+            "exponent": json_number(law.frontier.exponent),
+            "minima": [
+                {"flops": curve.flops, "n_opt": curve.n_opt, "d_opt": curve.d_opt}
+                for curve in law.frontier.curves
+            ],
+        },
         "leave_one_out": [
             {"n_params": i.n, "val_loss": i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
         ],
         "fitted": rows(law.selection.runs, []),
         "left_out": rows(law.selection.left_out, ["status", "why"]),
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "first": comparison.first,
+        "second": comparison.second,
+        "axis": comparison.axis,
+        "alpha_difference": comparison.alpha_difference,
+        "alpha_difference_interval": _ends(comparison.alpha_interval),
+        "at": comparison.at,
+        "loss_difference": comparison.loss_difference,
+        "loss_difference_interval": _ends(comparison.loss_interval),
+        "cost_multiplier": json_number(comparison.multiplier),
+        "cost_multiplier_interval": _ends(comparison.multiplier_interval),
+        "crossing": comparison.crossing,
     }
 
 
