@@ -1,43 +1,133 @@
-"""report.html: one file that opens anywhere and asks nothing of the network."""
+"""report.html: one file that opens anywhere and asks nothing of the network.
 
-import html as escape_html
+The skeleton, style and script are page.html, page.css and page.js beside this file; the answer is
+written in HTML, so that it stands without the script, and the plots are drawn from JSON.
+"""
+
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fitting import tables
 from fitting.analysis import Analysis, ArchLaw
-from fitting.intervals import law_band
+from fitting.intervals import Interval, law_band
 
-TEMPLATE = Path(__file__).parent / "page.html"
-CURVE_POINTS = 80
+HERE = Path(__file__).parent
+LINE_POINTS = 80
+MAX_CURVES = 60
+"""Training curves drawn for one architecture; more would be a smear."""
+MAX_LEFT_OUT = 200
 
 
 def html(analysis: Analysis) -> str:
-    """The page, with its data as JSON inside."""
+    """The page, complete."""
     text = json.dumps(_data(analysis), allow_nan=False, separators=(",", ":"))
-    template = TEMPLATE.read_text(encoding="utf-8")
-    answer = "\n".join(_answer(law) for law in analysis.laws.values())
-    # A name from a table could hold "</script>": JSON lets "<" be written as an escape.
-    return template.replace("<!--answer-->", answer).replace(
-        "/*data*/null", text.replace("<", "\\u003c")
-    )
+    parts = {
+        "/*style*/": (HERE / "page.css").read_text(encoding="utf-8"),
+        "/*script*/": (HERE / "page.js").read_text(encoding="utf-8"),
+        "<!--answer-->": "\n".join(_answer(law) for law in analysis.laws.values()),
+        "<!--comparison-->": _comparison(analysis),
+        "<!--numbers-->": _numbers(analysis),
+        "<!--left-out-->": _left_out(analysis),
+        # A name from a table could hold "</script>": JSON lets "<" be written as an escape.
+        "/*data*/null": text.replace("<", "\\u003c"),
+    }
+    page = (HERE / "page.html").read_text(encoding="utf-8")
+    for mark, part in parts.items():
+        page = page.replace(mark, part, 1)
+    return page
 
 
 def _answer(law: ArchLaw) -> str:
     kind = law.verdict.word.replace(" ", "-")
-    reasons = "".join(f"<li>{escape_html.escape(text)}</li>" for text in law.verdict.reasons)
-    equation = (
-        f"<p class=law>L(N) = {law.a:.3g} N<sup>−{law.alpha:.3g}</sup> + {law.c:.3g}</p>"
-        if law.fit
-        else "<p class=law>no law</p>"
-    )
-    return (
-        f"<article class={kind}><h2>{escape_html.escape(law.arch)} "
-        f"<span class=verdict>{law.verdict.word}</span></h2>{equation}<ul>{reasons}</ul></article>"
-    )
+    reasons = "".join(f"<li>{escape(text)}</li>" for text in law.verdict.reasons)
+    equation = "<p class=law>no law</p>"
+    if law.fit:
+        equation = (
+            f"<p class=law>L(N) = {law.a:.3g} N<sup>−{law.alpha:.3g}</sup> + {law.c:.3g}</p>"
+            f"<p>α = {law.alpha:.3g} {_text(law.alpha_interval)}, "
+            f"c = {law.c:.3g} {_text(law.c_interval)}</p>"
+        )
+    if law.fit and law.verdict.word != "not supported":
+        equation += f"<p>Ten times the size: {_tenfold(law)}.</p>"
+    heading = f"{escape(law.arch)} <span class=verdict>{law.verdict.word}</span>"
+    return f"<article class={kind}><h2>{heading}</h2>{equation}<ul>{reasons}</ul></article>"
+
+
+def _tenfold(law: ArchLaw) -> str:
+    """What the law promises beyond the largest size that was measured."""
+    assert law.fit is not None
+    largest = law.fit.n.max()
+    now, then = law.fit.predict([largest, 10 * largest])
+    low, high = law_band(law.fit, [10 * largest])
+    band = _text(Interval(float(low[0]), float(high[0])))
+    return f"loss {now:.3f} → {then:.3f} {band}"
+
+
+def _comparison(analysis: Analysis) -> str:
+    return "".join(f"<p class=versus>{escape(c.sentence())}</p>" for c in analysis.comparisons)
+
+
+def _numbers(analysis: Analysis) -> str:
+    head = ["", "runs", "noise", "α", "α, Student-t", "c", "c, Student-t", "held out: predicted",
+            "observed"]  # fmt: skip
+    rows = []
+    for arch, law in analysis.laws.items():
+        if law.fit is None:
+            rows.append([arch, str(len(law.selection.runs)), *["–"] * 7])
+            continue
+        held = law.held_out
+        rows.append(
+            [
+                arch,
+                str(len(law.selection.runs)),
+                f"{100 * law.fit.noise:.2g} %",
+                f"{law.alpha:.4g} {_text(law.alpha_interval)}",
+                _text(law.alpha_student),
+                f"{law.c:.4g} {_text(law.c_interval)}",
+                _text(law.c_student),
+                f"{held.predicted:.4g} {_text(held.interval)}" if held else "–",
+                f"{held.observed:.4g}" if held else "–",
+            ]
+        )
+    return _table(head, rows)
+
+
+def _left_out(analysis: Analysis) -> str:
+    head = ["", "size", "N", "seed", "lr", "loss", "why"]
+    out = pd.concat([law.selection.left_out for law in analysis.laws.values()])
+    rows = [
+        [
+            row["arch"],
+            row["size"],
+            *(_number(row[name]) for name in ("n_params", "seed", "lr", "val_loss")),
+            row["why"],
+        ]
+        for row in out.head(MAX_LEFT_OUT).to_dict("records")
+    ]
+    if not rows:
+        return "<p>None.</p>"
+    more = len(out) - len(rows)
+    return _table(head, rows) + (f"<p>And {more} more, in fit.json.</p>" if more else "")
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
+    return f"<div class=scroll><table><tr>{top}</tr>{''.join(lines)}</table></div>"
+
+
+def _number(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:,.6g}"
+
+
+def _text(interval: Interval) -> str:
+    high = "∞" if np.isinf(interval.high) else f"{interval.high:.3g}"
+    return f"[{interval.low:.3g}, {high}]"
 
 
 def _data(analysis: Analysis) -> dict[str, Any]:
@@ -45,21 +135,71 @@ def _data(analysis: Analysis) -> dict[str, Any]:
 
 
 def _law(law: ArchLaw) -> dict[str, Any]:
-    runs = law.selection.runs
-    data: dict[str, Any] = {
+    runs, held = law.selection.runs, law.held_out
+    return {
         "arch": law.arch,
-        "verdict": law.verdict.word,
         "runs": tables.rows(runs, []),
-        "left_out": tables.rows(law.selection.left_out, ["why"]),
-        "band": None,
+        "band": _band(law),
+        "residuals": np.expm1(law.fit.residuals()).tolist() if law.fit else [],
+        "held_out": held
+        and {
+            "n_params": held.n,
+            "observed": held.observed,
+            "predicted": held.predicted,
+            "interval": [held.interval.low, tables.json_number(held.interval.high)],
+        },
+        "curves": _curves(runs),
+        "by_tokens": _by_tokens(law.selection.all_budgets),
+        "isoflop": _isoflop(law),
     }
-    if law.fit is not None:
-        n = np.geomspace(runs["n_params"].min() / 1.6, runs["n_params"].max() * 4, CURVE_POINTS)
-        low, high = law_band(law.fit, n)
-        data["band"] = {
-            "n": n.tolist(),
-            "law": law.fit.predict(n).tolist(),
-            "low": [tables.json_number(v) for v in low],
-            "high": [tables.json_number(v) for v in high],
-        }
-    return data
+
+
+def _band(law: ArchLaw) -> dict[str, Any] | None:
+    if law.fit is None or law.verdict.word == "not supported":
+        return None
+    n = np.geomspace(law.fit.n.min() / 1.3, law.fit.n.max() * 4, LINE_POINTS)
+    low, high = law_band(law.fit, n)
+    return {
+        "n": n.tolist(),
+        "law": law.fit.predict(n).tolist(),
+        "low": [tables.json_number(v) for v in low],
+        "high": [tables.json_number(v) for v in high],
+    }
+
+
+def _curves(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    curves = []
+    for row in runs.to_dict("records"):
+        points = row["train_curve"] if isinstance(row["train_curve"], list) else []
+        points = [(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0]
+        if points and len(curves) < MAX_CURVES:
+            label = f"{row['arch']} {row['size']}, seed {_number(row['seed'])}"
+            tokens, loss = zip(*points)
+            curves.append({"label": label, "tokens": tokens, "loss": loss})
+    return curves
+
+
+def _by_tokens(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    lines = []
+    for n, group in runs.groupby("n_params"):
+        mean = group.groupby("tokens")["val_loss"].mean()
+        if len(mean) > 1:
+            label = f"{group['arch'].iloc[0]}, N = {n:,.0f}"
+            lines.append({"label": label, "tokens": list(mean.index), "loss": mean.tolist()})
+    return lines
+
+
+def _isoflop(law: ArchLaw) -> list[dict[str, Any]]:
+    parabolas = []
+    for curve in law.frontier.curves if law.frontier else ():
+        n = np.geomspace(curve.n.min(), curve.n.max(), LINE_POINTS)
+        parabolas.append(
+            {
+                "label": f"{law.arch}, {curve.flops:.2g} FLOPs\nbest N {curve.n_opt:,.0f}",
+                "n": curve.n.tolist(),
+                "loss": curve.loss.tolist(),
+                "line_n": n.tolist(),
+                "line_loss": curve.predict(n).tolist(),
+            }
+        )
+    return parabolas
