@@ -10,7 +10,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fitting.intervals import Interval
-from fitting.power_law import Array, PowerLaw, fit
+from fitting.power_law import Array, PowerLaw
+from fitting.refit import refit
 
 DRAWS = 200
 
@@ -38,19 +39,19 @@ class Comparison:
 
     def sentence(self) -> str:
         """What a reader takes away."""
-        unit = "parameters" if self.axis == "n_params" else "FLOPs"
+        at, crossing = (_cost(value, self.axis) for value in (self.at, self.crossing or 0))
         low, high = self.loss_interval.low, self.loss_interval.high
         if low > 0 or high < 0:
             better, worse = (self.first, self.second) if high < 0 else (self.second, self.first)
             ends = sorted((abs(low), abs(high)))
             said = (
-                f"At {self.at:.3g} {unit} {better} is ahead of {worse} by "
+                f"At {at} {better} is ahead of {worse} by "
                 f"{abs(self.loss_difference):.3f} nats per token [{ends[0]:.3f}, {ends[1]:.3f}]."
             )
         else:
-            said = f"At {self.at:.3g} {unit} neither {self.first} nor {self.second} is ahead."
+            said = f"At {at} neither {self.first} nor {self.second} is ahead."
         if self.crossing is not None:
-            said += f" The fitted curves cross at {self.crossing:.3g}."
+            said += f" The fitted curves cross at {crossing}."
         return said
 
 
@@ -60,7 +61,7 @@ def compare(
     """Compare two laws over one axis; None where their ranges do not overlap."""
     low = max(first_law.n.min(), second_law.n.min())
     at = float(min(first_law.n.max(), second_law.n.max()))
-    if low >= at or first_law.dof < 1 or second_law.dof < 1:
+    if low >= at or not all(law.dof >= 1 and law.a > 0 for law in (first_law, second_law)):
         return None
     rng = np.random.default_rng(seed)
     pairs = list(zip(_draws(first_law, rng), _draws(second_law, rng)))
@@ -83,15 +84,20 @@ def compare(
     )
 
 
+def _cost(value: float, axis: str) -> str:
+    return (
+        f"{float(f'{value:.3g}'):,.0f} parameters" if axis == "n_params" else f"{value:.2e} FLOPs"
+    )
+
+
 def _parameters(law: PowerLaw) -> tuple[float, float, float]:
     return law.a, law.alpha, law.c
 
 
 def _draws(law: PowerLaw, rng: np.random.Generator) -> Array:
     """(DRAWS, 3) of a, alpha, c refitted to the law with new noise."""
-    fitted = law.predict(law.n)
-    noise = law.noise * rng.standard_normal((DRAWS, len(fitted)))
-    return np.array([_parameters(fit(law.n, fitted * np.exp(row))) for row in noise])
+    noise = law.noise * rng.standard_normal((DRAWS, len(law.n)))
+    return refit(law, law.predict(law.n) * np.exp(noise))
 
 
 def _contrast(one: Array, two: Array, at: float) -> Array:

@@ -16,10 +16,12 @@ function node(parent, name, attributes, text) {
 
 function ticks(low, high, log, count) {
   if (log) {
-    const found = [], few = Math.log10(high / low) > 2.2 ? [1] : Math.log10(high / low) > .9 ? [1, 3] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
-    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
-      for (const m of few) { const v = m * 10 ** e; if (v >= low && v <= high) found.push(v); }
-    if (found.length > 2) return found;
+    for (const few of [[1], [1, 3], [1, 2, 5], [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
+      const found = [];
+      for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
+        for (const m of few) { const v = +(m * 10 ** e).toPrecision(6); if (v >= low && v <= high) found.push(v); }
+      if (found.length > 2) return found;
+    }
   }
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map(m => m * power).find(s => s >= raw), found = [];

@@ -49,7 +49,7 @@ def _answer(law: ArchLaw) -> str:
     if law.fit:
         equation = (
             f"<p class=law>L(N) = {law.a:.3g} N<sup>−{law.alpha:.3g}</sup> + {law.c:.3g}</p>"
-            f"<p>α = {law.alpha:.3g} {_text(law.alpha_interval)}, "
+            f"<p class=interval>α = {law.alpha:.3g} {_text(law.alpha_interval)}, "
             f"c = {law.c:.3g} {_text(law.c_interval)}</p>"
         )
     if law.fit and law.verdict.word != "not supported":
@@ -168,7 +168,7 @@ def _band(law: ArchLaw) -> dict[str, Any] | None:
 
 
 def _curves(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    curves = []
+    curves: list[dict[str, Any]] = []
     for row in runs.to_dict("records"):
         points = row["train_curve"] if isinstance(row["train_curve"], list) else []
         points = [(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0]

@@ -6,6 +6,7 @@ import numpy as np
 
 from fitting.intervals import Interval, prediction_interval
 from fitting.power_law import PowerLaw, fit
+from fitting.refit import refit
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,12 @@ def hold_out_largest(law: PowerLaw) -> HeldOut | None:
 
 
 def leave_one_out(law: PowerLaw) -> tuple[Influence, ...]:
-    """The law refitted without each run in turn; empty where three sizes would not remain."""
-    left = []
-    for i in range(len(law.n)):
-        keep = np.arange(len(law.n)) != i
-        if len(np.unique(law.n[keep])) >= 3:
-            part = fit(law.n[keep], law.loss[keep], residual=law.residual)
-            left.append(Influence(float(law.n[i]), float(law.loss[i]), part.alpha, part.c))
-    return tuple(left)
+    """The law refitted without each run in turn; empty for a law that does not fall."""
+    if law.bound in ("a", "alpha"):
+        return ()
+    weight = 1 - np.eye(len(law.n))
+    laws = refit(law, np.tile(law.loss, (len(law.n), 1)), weight)
+    return tuple(
+        Influence(float(n), float(loss), float(alpha), float(c))
+        for n, loss, (_, alpha, c) in zip(law.n, law.loss, laws)
+    )
