@@ -132,7 +132,10 @@ def _derivatives(
         first = second = weight * psi * f
         outer = weight * inner * f**2
     slope = np.einsum("br,brp->bp", first, j)
-    scale = np.einsum("br,brp->bp", np.abs(first), np.abs(j)) + 1e-300
+    # A term that vanishes has no gradient of its own left to compare with: it is then measured
+    # against the others, or the method would chase it to minus infinity.
+    size = np.maximum(np.abs(j), 1e-4 * np.abs(j).max(axis=2, keepdims=True))
+    scale = np.einsum("br,brp->bp", np.abs(first), size) + 1e-300
     hessian = np.einsum("brp,brq->bpq", outer[..., None] * j, j)
     spread = np.einsum("brk,rkp->brkp", second[..., None] * share, design)
     hessian += np.einsum("brkp,rkq->bpq", spread, design, optimize=True)

@@ -1,4 +1,4 @@
-"""Neighbours of a fitted law, all at once: other weights, or new noise, from the law as the start."""
+"""Neighbours of a fitted law, all at once: other weights or new noise, started from the law."""
 
 import numpy as np
 
