@@ -1,7 +1,7 @@
-"""ABC, exactly: a quantised score as a list of ABC 2.1 tokens, and back.
+"""The ABC dialect: its tokens, its spelling, and its reader. `data.abc_writer` writes it.
 
 The concatenation of the tokens is the ABC text. Two scores have one text if and only if they agree
-in everything but velocities; `read(write(score))` is `score` but for those.
+in everything but velocities; `read` makes the score that was written, but for those.
 
 The dialect, each point chosen so that every reader of ABC hears the same:
 
@@ -20,9 +20,7 @@ The dialect, each point chosen so that every reader of ABC hears the same:
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -93,163 +91,6 @@ def vocabulary() -> list[str]:
     ]
 
 
-# --- writing -------------------------------------------------------------------------------------
-
-
-def write(score: Score) -> list[str]:
-    """The tokens of a score, from `HEADER` to `END`."""
-    lines = score.bars()
-    voices = _voices(score)
-    tokens = [HEADER]
-    writers = [_VoiceWriter(score, voice, first=index == 0) for index, voice in enumerate(voices)]
-    for bar, (start, stop) in enumerate(itertools.pairwise(lines)):
-        for index, (voice, writer) in enumerate(zip(voices, writers)):
-            if len(voices) > 1:
-                tokens += ["[V:", *str(index + 1)]
-                tokens += [" merge", "]"] if bar == 0 and voice.merged else ["]"]
-            if bar == 0:
-                tokens += _instrument(voice)
-            tokens += writer.bar(start, stop)
-            tokens.append("|")
-    tokens.append(END)
-    return tokens
-
-
-@dataclass
-class _Voice:
-    program: int
-    is_drum: bool
-    merged: bool
-    """Whether it belongs to the track of the voice before it."""
-    chords: list[tuple[int, int, list[int]]] = field(default_factory=list)
-    """(onset, end, pitches ascending), one after another."""
-
-
-def _voices(score: Score) -> list[_Voice]:
-    """Each track's notes on as few voices as greedy allocation needs."""
-    voices: list[_Voice] = []
-    onsets, pitches = score.onset.tolist(), score.pitch.tolist()
-    ends, tracks = (score.onset + score.duration).tolist(), score.track.tolist()
-    first_of_track, track_now = 0, -1
-    chords: dict[tuple[int, int], _Voice] = {}
-    for index in np.lexsort((score.pitch, ends, score.onset, score.track)).tolist():
-        if tracks[index] != track_now:
-            track_now, first_of_track, chords = tracks[index], len(voices), {}
-        onset, end = onsets[index], ends[index]
-        voice = chords.get((onset, end))
-        if voice is None:
-            for voice in voices[first_of_track:]:
-                if voice.chords[-1][1] <= onset:
-                    break
-            else:
-                program, drum = int(score.program[index]), bool(score.is_drum[index])
-                voice = _Voice(program, drum, merged=len(voices) > first_of_track)
-                voices.append(voice)
-            voice.chords.append((onset, end, []))
-            chords[onset, end] = voice
-        voice.chords[-1][2].append(pitches[index])
-    return voices
-
-
-def _instrument(voice: _Voice) -> list[str]:
-    if voice.is_drum:
-        return ["[I:MIDI channel 10]"]
-    return ["[I:MIDI program ", *str(voice.program), "]"] if voice.program else []
-
-
-@dataclass
-class _Element:
-    """A field (no length), a chord or a rest."""
-
-    what: list[str]
-    eighths: Fraction = Fraction(0)
-    tied: bool = False
-    in_triplet: bool = False
-
-    @property
-    def thirds(self) -> bool:
-        return self.eighths.denominator % 3 == 0
-
-    def tokens(self) -> list[str]:
-        length = self.eighths * 3 / 2 if self.thirds else self.eighths
-        return [*self.what, *_length(length), *(["-"] if self.tied else [])]
-
-
-class _VoiceWriter:
-    """Writes one voice, bar by bar."""
-
-    def __init__(self, score: Score, voice: _Voice, first: bool) -> None:
-        self.eighth = Fraction(score.ticks_per_quarter, 2)
-        self.chords = iter(voice.chords)
-        self.chord = next(self.chords, None)
-        # Meter and key rule the voice that they stand in; one voice's tempo rules all.
-        self.meters = {tick: (n, d) for tick, n, d in score.meters}
-        self.keys = {tick: (sharps, minor) for tick, sharps, minor in score.keys}
-        self.tempos = list(score.tempos) if first else []
-        if self.meters.get(0) == DEFAULT_METER:
-            del self.meters[0]
-        if self.tempos and self.tempos[0] == (0, DEFAULT_BPM):
-            del self.tempos[0]
-        self.sharps = 0
-
-    def bar(self, start: int, stop: int) -> list[str]:
-        elements = list(self.elements(start, stop))
-        tokens: list[str] = []
-        for index, element in enumerate(elements):
-            if element.thirds and not element.in_triplet:
-                group = elements[index : index + 3]
-                triplet = len(group) == 3 and all(each.thirds for each in group)
-                for each in group if triplet else ():
-                    each.in_triplet = True
-                tokens.append(TRIPLET if triplet else SINGLE)
-            tokens += element.tokens()
-        return tokens
-
-    def elements(self, start: int, stop: int) -> Iterator[_Element]:
-        """The fields, chords and rests of a bar."""
-        if start in self.meters:
-            numerator, denominator = self.meters[start]
-            yield _Element(["[M:", *str(numerator), f"/{denominator}", "]"])
-        if start in self.keys:
-            self.sharps, _ = self.keys[start]
-            yield _Element([KEY_TOKENS[self.keys[start]]])
-        self.altered: set[int] = set()
-        now = start
-        while now < stop:
-            while self.tempos and self.tempos[0][0] <= now:
-                yield _Element(["[Q:1/4=", *str(self.tempos.pop(0)[1]), "]"])
-            limit = min(stop, self.tempos[0][0]) if self.tempos else stop
-            if self.chord is None or self.chord[0] > now:
-                until = min(limit, self.chord[0]) if self.chord else limit
-                yield _Element(["z"], (until - now) / self.eighth)
-            else:
-                _, end, pitches = self.chord
-                until = min(end, limit)
-                yield _Element(self.spell(pitches), (until - now) / self.eighth, tied=until < end)
-                # What goes on after the bar line starts there, with accidentals of that bar.
-                self.chord = (until, end, pitches) if until < end else next(self.chords, None)
-            now = until
-
-    def spell(self, pitches: list[int]) -> list[str]:
-        names = [token for pitch in pitches for token in self.name(pitch)]
-        return ["[", *names, "]"] if len(pitches) > 1 else names
-
-    def name(self, pitch: int) -> list[str]:
-        letter, alteration, octave = spelling(pitch, self.sharps)
-        token = PITCHES[7 * octave + letter]
-        if alteration == key_alteration(letter, self.sharps) and letter not in self.altered:
-            return [token]
-        self.altered.add(letter)
-        return [MARKS[alteration], token]
-
-
-def _length(eighths: Fraction) -> list[str]:
-    """`3/2`, `2`, `/4`; nothing for one eighth, and for a field."""
-    numerator = str(eighths.numerator) if eighths.numerator > 1 else ""
-    denominator = [f"/{eighths.denominator}"] if eighths.denominator > 1 else []
-    return [*numerator, *denominator]
-
-
 def key_alteration(letter: int, sharps: int) -> int:
     """-1, 0 or 1: what a key signature does to a letter (0 is C)."""
     name = LETTERS[letter]
@@ -285,8 +126,6 @@ _SPELLINGS = _spellings()
 def spelling(pitch: int, sharps: int) -> tuple[int, int, int]:
     return _SPELLINGS[pitch, sharps]
 
-
-# --- reading -------------------------------------------------------------------------------------
 
 _TOKEN = re.compile("|".join(re.escape(t) for t in sorted(vocabulary(), key=len, reverse=True)))
 

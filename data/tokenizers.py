@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from data import abc
+from data import abc, abc_writer
 from data.score import Score
 
 GRIDS = (8, 12, 24)
@@ -59,13 +59,13 @@ class AbcTokenizer:
         self.bos_id, self.eos_id = self.ids[abc.HEADER], self.ids[abc.END]
 
     def encode(self, score: Score) -> np.ndarray:
-        return np.array([self.ids[token] for token in abc.write(score)], dtype=np.uint16)
+        return abc_writer.write(score)
 
     def decode(self, ids: np.ndarray) -> Score:
         return abc.read([self.tokens[index] for index in ids], self.ticks_per_quarter)
 
     def to_text(self, ids: np.ndarray) -> str:
-        return "".join(self.tokens[index] for index in ids)
+        return "".join(map(self.tokens.__getitem__, ids.tolist()))
 
     def to_json(self) -> str:
         fields = {
