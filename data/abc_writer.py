@@ -72,7 +72,7 @@ class Stretches(NamedTuple):
     tied: Bools
 
 
-Block = tuple[Ints, Ints, Ints, Ints, Ints]
+Block = tuple[Ints, Ints, Ints, Ints, NDArray[np.int16]]
 """Rows of tokens and their places: voice, bar, tick, order (each (n,)), ids (n, WIDTH)."""
 
 
@@ -206,7 +206,7 @@ def _sounds(score: Score, chords: Chords, stretches: Stretches, lines: Ints) -> 
     size = np.repeat(size, size)
     last = nth == size - 1
 
-    ids = np.full((len(row), WIDTH), NONE)
+    ids = np.full((len(row), WIDTH), NONE, np.int16)
     ids[:, 0] = np.where(nth == 0, tuplet[row], NONE)
     ids[(nth == 0) & (size > 1), 1] = ID["["]
     ids[last & (size > 1), 4] = ID["]"]
@@ -280,10 +280,11 @@ def _markers(score: Score, chords: Chords, bars: int) -> list[Block]:
     merged = np.append(False, track[1:] == track[:-1])
     blocks = []
     if len(note) > 1:
-        voice, bar = np.repeat(np.arange(len(note)), bars), np.tile(np.arange(bars), len(note))
-        ids = np.full((len(voice), WIDTH), NONE)
+        # In the order of the text, as the notes are: two sorted runs merge fast.
+        voice, bar = np.tile(np.arange(len(note)), bars), np.repeat(np.arange(bars), len(note))
+        ids = np.full((len(voice), WIDTH), NONE, np.int16)
         ids[:, 0] = ID["[V:"]
-        ids[:, 1 : 1 + DIGITS] = _digits(voice + 1)
+        ids[:, 1 : 1 + DIGITS] = _digits(np.arange(len(note)) + 1)[voice]
         ids[(bar == 0) & merged[voice], 1 + DIGITS] = ID[" merge"]
         ids[:, 2 + DIGITS] = ID["]"]
         tick = np.array(score.bars()[:-1], np.int64)[bar]
@@ -316,6 +317,6 @@ def _changes(score: Score, voices: int, lines: Ints) -> list[Block]:
 
 
 def _row(voice: int, bar: int, tick: int, order: int, texts: list[str]) -> Block:
-    ids = np.full((1, WIDTH), NONE)
+    ids = np.full((1, WIDTH), NONE, np.int16)
     ids[0, : len(texts)] = [ID[text] for text in texts]
     return np.array([voice]), np.array([bar]), np.array([tick]), np.array([order]), ids
