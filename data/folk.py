@@ -24,6 +24,8 @@ FILES_PER_SHARD = 400
 # is wanted as it is written; abc2midi would play out trills, rolls and staccato.
 _SILENT = re.compile(r'"[^"]*"|\{[^}]*\}|![^!\n]*!|%.*')
 _ORNAMENT = re.compile(r"[.~HLMOPSTuv](?=[.~HLMOPSTuv(]*[\^_=]*[A-Ga-g\[])")
+# abc2midi dots the quavers of whatever calls itself a hornpipe.
+_RHYTHM = re.compile(r"^R:.*\n", re.MULTILINE)
 _FIRST_BAR = re.compile(r"[\s|:\[\]]*([^|]*?[A-Ga-g][^|]*)\|")
 _INLINE_FIELD = re.compile(r"\[[A-Za-z]:[^\]]*\]")
 _SOUND = re.compile(r"\[[^\]]*\]|[A-Ga-g]")
@@ -56,7 +58,7 @@ def to_midi(tune: str) -> bytes:
     head, key, body = parts
     body = _ORNAMENT.sub("", body)
     try:
-        midi = symusic.Score.from_abc(head + _PLAYED + key + body)
+        midi = symusic.Score.from_abc(_RHYTHM.sub("", head) + _PLAYED + key + body)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"abc2midi: {' '.join(str(error).split())[:200]}") from None
     return align(midi, sounds_before_bar(body)).dumps_midi()

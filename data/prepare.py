@@ -29,6 +29,7 @@ import ray
 import ray.data
 
 from data import folk, versions
+from data.journal import Journal
 from data.packed import SPLITS, DataError, Manifest, read_manifest, write_split
 from data.score import Score, ScoreError, from_midi
 from data.sources import Shard, shards
@@ -105,9 +106,17 @@ def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 
 
 
 def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
-    """A shard's pieces to one Parquet part, and beside it what was rejected."""
+    """A shard's pieces to one Parquet part, and beside it what was rejected.
+
+    May be killed at any moment, also by one of its files, and is then simply called again.
+    """
     pieces, rejected = [], []
+    journal = Journal(part.with_suffix(".journal"))
     for path, data in shard.read():
+        if journal.is_fatal(path, data):
+            detail = "its parser was killed by a signal"
+            rejected.append({"path": path, "reason": "crash", "detail": detail})
+            continue
         try:
             score = from_midi(data, tokenizer.ticks_per_quarter)
         except ScoreError as error:
@@ -117,6 +126,7 @@ def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
     # The part comes last: where it stands, its rejected files are known, too.
     _write(_rejected(part), rejected, REJECTED)
     _write(part, pieces, STAGED)
+    journal.close()
 
 
 def _piece(score: Score, path: str, source: str, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -241,7 +251,9 @@ def _each(work: Callable[[int], None], indices: list[int]) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{"index": index} for index in indices]
-    ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(task).materialize()
+    # A file that kills its process takes the task along: it is started again until all are found.
+    blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
+    blocks.map_batches(task, max_retries=-1).materialize()
 
 
 def _folk_shards(folder: Path) -> list[Shard]:

@@ -1,0 +1,58 @@
+"""Folk tunes are played as they are written, with bar lines where the tune has them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from data.folk import to_midi, tunes
+from data.score import from_midi
+from data.tokenizers import AbcTokenizer
+
+
+def played(music: str, header: str = "") -> str:
+    """What we write of a tune in G, 4/4, after its header."""
+    score = from_midi(to_midi(f"X:1\nT:a tune\n{header}M:4/4\nL:1/8\nK:G\n{music}\n"), 24)
+    tokenizer = AbcTokenizer()
+    return tokenizer.to_text(tokenizer.encode(score)).split("[K:G]")[1].removesuffix("\n")
+
+
+def test_a_tune_comes_out_as_it_went_in() -> None:
+    assert played("GABc dedB|G2B2d4|") == "GABcdedB|G2B2d4|"
+
+
+def test_a_pickup_ends_where_the_first_bar_begins() -> None:
+    assert played("d2|GABc dedB|") == "z6d2|GABcdedB|"
+
+
+def test_repeats_are_played() -> None:
+    assert played("|:G4 B4:|") == "G4B4|G4B4|"
+
+
+@pytest.mark.parametrize("ornament", ['"Em7"', "{ga}", "~", "T", ".", "!trill!"])
+def test_ornaments_and_chord_names_leave_the_notes_alone(ornament: str) -> None:
+    assert played(f"{ornament}G4 B4|") == "G4B4|"
+
+
+def test_a_dance_is_not_swung_for_its_name() -> None:
+    assert played("GABc dedB|", header="R:hornpipe\n") == "GABcdedB|"
+
+
+def test_dots_are_three_to_one_and_chords_start_together() -> None:
+    assert played("C>E [CEG]2 C<E [CE]2|") == "C3/2E/2[CEG]2C/2E3/2[CE]2|"
+
+
+def test_what_is_no_tune_is_refused() -> None:
+    with pytest.raises(ValueError, match="no key"):
+        to_midi("X:1\nM:4/4\nno key, no music\n")
+
+
+def test_all_tunes_are_found_without_importing_music21() -> None:
+    code = "import sys; from data import folk; print(len(folk.tunes()), 'music21' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["12978", "False"]
+
+
+def test_names_are_unique() -> None:
+    names = [name for name, _ in tunes()]
+    assert len(set(names)) == len(names)
