@@ -62,9 +62,7 @@ def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 
     source: `folk`, a tar, or a folder of MIDI files and tars.
     Raises DataError: unknown or empty source, unknown tokenizer, `out` made from something else.
     """
-    if tokenizer not in TOKENIZERS:
-        raise DataError(_unknown("tokenizer", tokenizer, TOKENIZERS))
-    chosen = TOKENIZERS[tokenizer](ticks_per_quarter)
+    chosen = check(source, tokenizer, ticks_per_quarter)
     if (out / "manifest.json").exists():
         return _matching(read_manifest(out), source, chosen, out)
     staging = out / "staging"
@@ -103,6 +101,15 @@ def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 
     _rename_into_place(out / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
     shutil.rmtree(staging)
     return manifest
+
+
+def check(source: str, tokenizer: str, ticks_per_quarter: int) -> Tokenizer:
+    """The tokenizer, if there is such a one and something to read. Raises ValueError."""
+    if tokenizer not in TOKENIZERS:
+        raise DataError(_unknown("tokenizer", tokenizer, TOKENIZERS))
+    if source != "folk":
+        shards(_existing(source))
+    return TOKENIZERS[tokenizer](ticks_per_quarter)
 
 
 def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
@@ -328,6 +335,8 @@ def main() -> int:
     )
     args = parser.parse_args()
     try:
+        # Before Ray, which takes seconds to start.
+        check(args.source, args.tokenizer, args.ticks_per_quarter)
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         made = prepare(
             args.source,
