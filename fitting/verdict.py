@@ -96,7 +96,7 @@ def _doubts(
         reasons.append("a straight line in log N, which has no alpha, fits about as well")
     if repeats(law) < MIN_REPEATS:
         reasons.append(
-            f"only {repeats(law)} repeated runs: without several seeds a size the noise is judged "
+            f"repeated runs: {repeats(law)}; without several seeds a size the noise is judged "
             "from the law itself, and a bend away from it cannot be seen"
         )
     moved = [i for i in influence if i.alpha not in alpha]
