@@ -59,7 +59,7 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int) -> li
         ]
     reasons = []
     if trend_p(law) > LEVEL:
-        reasons.append("the loss does not fall with size by more than the noise")
+        reasons.append("the losses scatter about the law too much to show that they fall along it")
     elif law.bound == "alpha":
         reasons.append(f"alpha came out at the bound of its search ({law.alpha:.3g})")
     misfit = misfit_p(law)

@@ -53,7 +53,10 @@ def test_the_published_study_supports_no_law(arch: str) -> None:
     table = complete(make_records().iloc[: len(n)].assign(arch=arch, n_params=n, val_loss=loss))
     verdict = analyse(table).laws[arch].verdict
     assert verdict.word == "not supported"
-    assert verdict.reasons[0] == "the loss does not fall with size by more than the noise"
+    assert (
+        verdict.reasons[0]
+        == "the losses scatter about the law too much to show that they fall along it"
+    )
 
 
 def test_three_sizes_are_too_few() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from trainers.counts import Counts
 
-LR = 0.064
+LR = 0.048
 """Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
 
 State = tuple[Tensor, Tensor]

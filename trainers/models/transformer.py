@@ -48,7 +48,7 @@ def candidates(n_params: int, vocab_size: int) -> Iterator[Shape]:
     found: list[tuple[float, Shape]] = []
     for d_model in _widths():
         n_layers = max(2, round(math.sqrt(d_model) / 3))
-        n_heads = max(1, d_model // _head_dim(d_model))
+        n_heads = _n_heads(d_model)
         fixed = count(Shape(d_model, n_layers, n_heads, 0), vocab_size).n_params
         per_unit = 3 * d_model * n_layers
         ff_step = 64 if d_model >= 256 else 8 if d_model >= 64 else 1
@@ -62,16 +62,15 @@ def candidates(n_params: int, vocab_size: int) -> Iterator[Shape]:
 
 def _widths() -> Iterator[int]:
     """Multiples that the hardware likes: of a vector register when tiny, of a tensor tile later."""
-    yield from range(8, 32, 4)
-    yield from range(32, 256, 16)
+    yield from (8, 12, 16, 24, 32, 40)
+    yield from range(48, 256, 16)
     yield from range(256, 16_384 + 1, 64)
 
 
-def _head_dim(d_model: int) -> int:
-    """Large heads only where there is room for several of them."""
-    if d_model < 32:
-        return d_model
-    return 16 if d_model < 96 else 32 if d_model < 512 else 64
+def _n_heads(d_model: int) -> int:
+    """Several heads even in the tiniest model: with one it learns bars or pitches, not both."""
+    head_dim = 6 if d_model == 12 else 8 if d_model < 48 else 16 if d_model < 192 else 32
+    return d_model // (64 if d_model >= 512 else head_dim)
 
 
 def count(shape: Shape, vocab_size: int) -> Counts:
