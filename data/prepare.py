@@ -34,7 +34,7 @@ from data.packed import SPLITS, DataError, Manifest, read_manifest, write_split
 from data.score import Score, ScoreError, from_midi
 from data.sources import Shard, shards
 from data.splits import split_groups
-from data.tokenizers import TOKENIZERS, Tokenizer
+from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
 
 PIECE = pa.schema(
     [
@@ -63,8 +63,9 @@ def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 
     Raises DataError: unknown or empty source, unknown tokenizer, `out` made from something else.
     """
     chosen = check(source, tokenizer, ticks_per_quarter)
+    _claim(out, {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter})
     if (out / "manifest.json").exists():
-        return _matching(read_manifest(out), source, chosen, out)
+        return read_manifest(out)
     staging = out / "staging"
     staging.mkdir(parents=True, exist_ok=True)
     (out / "tokenizer.json").write_text(chosen.to_json())
@@ -109,7 +110,7 @@ def check(source: str, tokenizer: str, ticks_per_quarter: int) -> Tokenizer:
         raise DataError(_unknown("tokenizer", tokenizer, TOKENIZERS))
     if source != "folk":
         shards(_existing(source))
-    return TOKENIZERS[tokenizer](ticks_per_quarter)
+    return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
 def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
@@ -293,16 +294,19 @@ def _unknown(kind: str, word: str, words: Iterable[str]) -> str:
     )
 
 
-def _matching(made: Manifest, source: str, tokenizer: Tokenizer, out: Path) -> Manifest:
-    """A finished data set, if it is the one that is wanted."""
-    wanted = (source, tokenizer.name, tokenizer.ticks_per_quarter)
-    found = (made.source, made.tokenizer, made.ticks_per_quarter)
-    if found != wanted:
-        raise DataError(
-            f"{out} holds source {found[0]}, tokenizer {found[1]}, {found[2]} ticks a quarter; "
-            f"wanted {wanted[0]}, {wanted[1]}, {wanted[2]}: use another folder"
-        )
-    return made
+def _claim(out: Path, wanted: dict[str, str | int]) -> None:
+    """Note what `out` is made from, before it is. Raises DataError if it was begun from another."""
+    path = out / "request.json"
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found != wanted:
+            held, asked = (
+                ", ".join(f"{k} {v}" for k, v in each.items()) for each in (found, wanted)
+            )
+            raise DataError(f"{out} holds {held}; wanted {asked}: use another folder")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    _rename_into_place(path, json.dumps(wanted).encode())
 
 
 def _rejected(part: Path) -> Path:

@@ -242,6 +242,10 @@ def changes(found: dict) -> tuple:
 
 def to_midi(score: Score) -> bytes:
     """The score as a standard MIDI file; parsed again on the same grid it is the same score."""
+    return to_symusic(score).dumps_midi()
+
+
+def to_symusic(score: Score) -> symusic.Score:
     midi = symusic.Score(score.ticks_per_quarter)
     for tick, bpm in score.tempos:
         midi.tempos.append(symusic.Tempo(tick, qpm=bpm))
@@ -263,4 +267,4 @@ def to_midi(score: Score) -> bytes:
                 program=int(score.program[first]), is_drum=bool(score.is_drum[first]), notes=notes
             )
         )
-    return midi.dumps_midi()
+    return midi

@@ -50,8 +50,6 @@ class AbcTokenizer:
     name = "abc"
 
     def __init__(self, ticks_per_quarter: int = 24) -> None:
-        if ticks_per_quarter not in GRIDS:
-            raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, expected one of {GRIDS}")
         self.ticks_per_quarter = ticks_per_quarter
         self.tokens = abc.vocabulary()
         self.ids = {token: index for index, token in enumerate(self.tokens)}
@@ -76,13 +74,24 @@ class AbcTokenizer:
         return json.dumps(fields, indent=1)
 
 
-TOKENIZERS = {"abc": AbcTokenizer}
+TOKENIZERS = ("abc", "remi", "tsd")
+
+
+def make_tokenizer(name: str, ticks_per_quarter: int) -> Tokenizer:
+    """One of `TOKENIZERS`. Raises ValueError for a grid that it cannot spell."""
+    if ticks_per_quarter not in GRIDS:
+        raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, expected one of {GRIDS}")
+    if name == "abc":
+        return AbcTokenizer(ticks_per_quarter)
+    from data.midi_tokenizers import MidiTokTokenizer
+
+    return MidiTokTokenizer(name, ticks_per_quarter)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer that `to_json` wrote. Raises ValueError if it is another vocabulary by now."""
     fields = json.loads(path.read_text())
-    tokenizer = TOKENIZERS[fields["name"]](fields["ticks_per_quarter"])
+    tokenizer = make_tokenizer(fields["name"], fields["ticks_per_quarter"])
     if tokenizer.to_json() != path.read_text():
         raise ValueError(f"{path}: written by another version; prepare the data again")
     return tokenizer

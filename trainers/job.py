@@ -6,6 +6,7 @@ sound checkpoint, whoever starts it and wherever.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -103,11 +104,14 @@ def _work(config: dict[str, Any]) -> Outcome:
             config["report"](points)
 
     def restore() -> dict[str, Any] | None:
-        kept = ray.train.get_checkpoint()
-        if kept is None:
-            return None
-        with kept.as_directory() as folder:
-            return checkpoint.load(Path(folder), cell.key)
+        for reported in reversed(ray.train.get_all_reported_checkpoints()):
+            # A checkpoint that was damaged later on: the one before it is taken.
+            with (
+                contextlib.suppress(checkpoint.CheckpointError),
+                reported.checkpoint.as_directory() as folder,
+            ):
+                return checkpoint.load(Path(folder), cell.key)
+        return None
 
     def save(state: dict[str, Any]) -> None:
         # Every worker reports: it is a barrier. Only the first has something to store.

@@ -35,9 +35,11 @@ MEASURED = {"n_params": 4000.0, "val_loss": 0.6, "tokens": 1280.0}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server.start(tmp_path_factory.mktemp("mlflow"), free_port(5600))
-    server.wait()
-    yield server
-    server.stop()
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
 
 
 def drain(tracker: Tracker) -> None:

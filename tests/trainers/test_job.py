@@ -1,0 +1,61 @@
+"""A cell as a Ray Train job: any number of workers, resumed from the newest sound checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+
+from trainers.cell import Cell, Placement
+from trainers.job import Outcome, fit
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Outcome:
+    placement = Placement(workers=workers, checkpoint_seconds=0)
+    return fit(cell, packed, str(storage), placement, report=lambda points: None)
+
+
+def test_two_workers_train_the_model_that_one_does(
+    cell: Cell, packed: Path, tmp_path: Path
+) -> None:
+    alone = train(cell, packed, tmp_path / "one")
+    shared = train(cell, packed, tmp_path / "two", workers=2)
+    assert alone.status == shared.status == "finished"
+    assert shared.measured["val_loss"] == pytest.approx(alone.measured["val_loss"], abs=1e-4)
+
+
+def test_damaged_checkpoints_are_passed_over(cell: Cell, packed: Path, tmp_path: Path) -> None:
+    cell = replace(cell, arch="lstm")
+    first = train(cell, packed, tmp_path)
+    _, newest = sorted((tmp_path / cell.key).glob("checkpoint_*"))
+    state = newest / "state.pt"
+    state.write_bytes(state.read_bytes()[:100])
+    again = train(cell, packed, tmp_path)
+    # The older checkpoint holds the curve up to itself; only the rest was trained again.
+    times = [point["time"] for point in first.curve]
+    assert [point["time"] for point in again.curve][:-1] == times[:-1]
+    assert again.measured["val_loss"] == first.measured["val_loss"]
+
+
+def test_a_truncated_list_of_checkpoints_does_not_stop_the_cell(
+    cell: Cell, packed: Path, tmp_path: Path
+) -> None:
+    cell = replace(cell, arch="lstm")
+    first = train(cell, packed, tmp_path)
+    snapshot = tmp_path / cell.key / "checkpoint_manager_snapshot.json"
+    snapshot.write_text(snapshot.read_text()[:20])
+    again = train(cell, packed, tmp_path)
+    assert again.measured["val_loss"] == first.measured["val_loss"]
+    assert snapshot.with_suffix(".damaged").exists()
