@@ -27,6 +27,9 @@ class Record:
     measured: dict[str, float]
     """By the names of `fitting.records`; empty if it did not finish."""
     curve: list[Point]
+    started: float
+    """When the last try began, seconds since the epoch."""
+    ended: float
 
     def row(self) -> dict[str, Any]:
         """The cell as `fitting.records` reads it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ray.train import TrainingFailedError
 
 from sweeps.records import Record, write_record
 from trainers.cell import Cell, Placement
-from trainers.job import QUIET_AND_QUICK, fit
+from trainers.job import QUIET_AND_QUICK, Outcome, fit
 
 DRIVER = {"node:__internal_head__": 0.001}
 """What a trial's driver holds. It only waits, so no CPU: drivers would hold those that their own
@@ -62,7 +63,7 @@ def run_cells(
 def run_cell(cell: Cell, data: Path, cells: Path, placement: Placement, tracker: Any) -> None:
     """Train one cell, from wherever it stands, and write its record."""
     os.environ.update({**QUIET_AND_QUICK, **os.environ})
-    params = cell.params()
+    params, started = cell.params(), time.time()
     tracker.start.remote(cell.key, params)
 
     def report(points: list) -> None:
@@ -70,11 +71,9 @@ def run_cell(cell: Cell, data: Path, cells: Path, placement: Placement, tracker:
 
     try:
         outcome = fit(cell, data, str(cells), placement, report)
-        record = Record(
-            cell.key, outcome.status, outcome.reason, params, outcome.measured, outcome.curve
-        )
     except TrainingFailedError as error:
-        record = Record(cell.key, "failed", _reason(error), params, {}, [])
+        outcome = Outcome("failed", _reason(error), {}, [])
+    record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))
     write_record(cells, cell, record)
     ray.get(tracker.finish.remote(record))
 

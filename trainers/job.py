@@ -41,7 +41,7 @@ class Outcome:
     """How a cell ended."""
 
     status: str
-    """finished or diverged."""
+    """finished, diverged or failed."""
     reason: str
     measured: dict[str, float]
     """By the names of the run record; empty if it diverged."""

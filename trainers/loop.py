@@ -151,11 +151,12 @@ def train(
 
     seconds = seconds_before + time.monotonic() - started
     measured = cell.facts(unique_tokens=len(split.tokens)) | {"seconds": seconds}
+    started = time.monotonic()
     windows = max(1, micro_tokens // cell.context)
     for name in ("val", "test"):
         losses = evaluate(bare, open_split(data, name), cell.context, windows, world.device)
         measured |= {f"{name}_{measure}": value for measure, value in losses.items()}
-    return measured
+    return measured | {"seconds_evaluate": time.monotonic() - started}
 
 
 def _backward(

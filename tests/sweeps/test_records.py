@@ -8,7 +8,9 @@ from sweeps.records import Record, read_record, write_record
 from trainers.cell import Cell
 
 CELL = Cell("lstm", "4k", 0, 0.01, 256, 256, 32, 0.1, 1.0, "abc", 139, "print")
-RECORD = Record(CELL.key, "finished", "", CELL.params(), {"val_loss": 1.5}, [{"tokens": 256}])
+RECORD = Record(
+    CELL.key, "finished", "", CELL.params(), {"val_loss": 1.5}, [{"tokens": 256}], 1.0, 2.0
+)
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(server: Server) -
 def test_fitting_reads_what_was_tracked(server: Server) -> None:
     tracker = Tracker(server.uri, "read", {})
     tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
-    tracker.finish(Record("other", "diverged", "it blew up", CELL.params(), {}, []))
+    tracker.finish(Record("other", "diverged", "it blew up", CELL.params(), {}, [], 1.0, 2.0))
     drain(tracker)
     rows = read_mlflow("read", server.uri).set_index("cell_key")
     assert rows.loc[CELL.key, "val_loss"] == 0.6
