@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data.abc_tokenizer import AbcTokenizer
 from data.score import ScoreError, from_midi
-from data.tokenizers import AbcTokenizer
 
 
 def read_files(archive: Path, limit: int) -> list[bytes]:

@@ -10,8 +10,8 @@ import json
 
 import numpy as np
 
+from data.abc_tokenizer import AbcTokenizer
 from data.score import Score, quantise, to_symusic
-from data.tokenizers import AbcTokenizer
 
 
 class MidiTokTokenizer:

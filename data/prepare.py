@@ -28,32 +28,11 @@ import pyarrow.parquet as pq
 import ray
 import ray.data
 
-from data import folk, versions
-from data.journal import Journal
-from data.packed import SPLITS, DataError, Manifest, read_manifest, write_split
-from data.score import Score, ScoreError, from_midi
+from data import folk
+from data.packed import SPLITS, DataError, Manifest, open_split, read_manifest, write_split
+from data.parts import REJECTED, finish, place, rejected_path, stage, write_rows
 from data.sources import Shard, shards
-from data.splits import split_groups
 from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
-
-PIECE = pa.schema(
-    [
-        ("piece_id", pa.string()),
-        ("group_id", pa.string()),
-        ("source", pa.string()),
-        ("path", pa.string()),
-        ("split", pa.string()),
-        ("num_notes", pa.int32()),
-        ("num_bars", pa.int32()),
-        ("seconds", pa.float64()),
-        ("num_tracks", pa.int32()),
-        ("tokens", pa.list_(pa.uint16())),
-        ("abc", pa.string()),
-    ]
-)
-REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
-# What grouping needs and the data set does not; `mended` is JSON, count by rule.
-STAGED = pa.schema([*PIECE, ("signature", pa.list_(pa.uint32())), ("mended", pa.string())])
 
 
 def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 24) -> Manifest:
@@ -84,17 +63,18 @@ def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 
         lambda index: finish(staged[index], parts[index], ray.get(shared)),
         [index for index, part in enumerate(parts) if not part.exists()],
     )
-    rejected = [row for part in staged for row in pq.read_table(_rejected(part)).to_pylist()]
+    rejected = [row for part in staged for row in pq.read_table(rejected_path(part)).to_pylist()]
     rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
-    _write(out / "rejected.parquet", rejected, REJECTED)
+    write_rows(out / "rejected.parquet", rejected, REJECTED)
+    splits = {name: pack(out, name, parts) for name in SPLITS}
     manifest = Manifest(
-        fingerprint=fingerprint(placed, chosen),
+        fingerprint=fingerprint(out, chosen),
         source=source,
         tokenizer=tokenizer,
         ticks_per_quarter=ticks_per_quarter,
         vocab_size=chosen.vocab_size,
         bos_id=chosen.bos_id,
-        splits={name: pack(out, name, parts) for name in SPLITS},
+        splits=splits,
         rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
         mended=mended(staged),
         thresholds=thresholds,
@@ -111,99 +91,6 @@ def check(source: str, tokenizer: str, ticks_per_quarter: int) -> Tokenizer:
     if source != "folk":
         shards(_existing(source))
     return make_tokenizer(tokenizer, ticks_per_quarter)
-
-
-def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
-    """A shard's pieces to one Parquet part, and beside it what was rejected.
-
-    May be killed at any moment, also by one of its files, and is then simply called again.
-    """
-    pieces, rejected = [], []
-    journal = Journal(part.with_suffix(".journal"))
-    for path, data in shard.read():
-        if journal.is_fatal(path, data):
-            detail = "its parser was killed by a signal"
-            rejected.append({"path": path, "reason": "crash", "detail": detail})
-            continue
-        try:
-            score = from_midi(data, tokenizer.ticks_per_quarter)
-        except ScoreError as error:
-            rejected.append({"path": path, "reason": "unreadable", "detail": str(error)})
-            continue
-        pieces.append(_piece(score, path, source, tokenizer))
-    # The part comes last: where it stands, its rejected files are known, too.
-    _write(_rejected(part), rejected, REJECTED)
-    _write(part, pieces, STAGED)
-    journal.close()
-
-
-def _piece(score: Score, path: str, source: str, tokenizer: Tokenizer) -> dict[str, Any]:
-    tokens = tokenizer.encode(score)
-    return {
-        "piece_id": hashlib.sha256(score.canonical()).hexdigest()[:32],
-        "group_id": "",
-        "source": source,
-        "path": path,
-        "split": "",
-        "num_notes": len(score),
-        "num_bars": len(score.bars()) - 1,
-        "seconds": score.seconds,
-        "num_tracks": int(score.track.max()) + 1,
-        "tokens": tokens,
-        "abc": tokenizer.to_text(tokens),
-        "signature": versions.signature(score),
-        "mended": json.dumps(score.mended),
-    }
-
-
-Placed = dict[str, tuple[str, str, str]]
-"""piece_id -> the path that is kept of it, its group_id, its split."""
-
-
-def place(staged: list[Path]) -> tuple[Placed, dict[str, float], list[dict[str, str]]]:
-    """Group the pieces and split the groups; of exact duplicates, the first path is kept.
-
-    Returns the places, the thresholds of the splits, and the duplicates as rejected rows.
-    """
-    columns = ["piece_id", "path", "signature", "tokens"]
-    table = pa.concat_tables([pq.read_table(part, columns=columns) for part in staged])
-    paths, ids = table["path"].to_pylist(), table["piece_id"].to_pylist()
-    lengths = table["tokens"].combine_chunks().value_lengths().to_numpy()
-    kept: dict[str, int] = {}
-    rejected = []
-    for row in sorted(range(len(ids)), key=paths.__getitem__):
-        if ids[row] in kept:
-            detail = f"the notes of {paths[kept[ids[row]]]}"
-            rejected.append({"path": paths[row], "reason": "duplicate", "detail": detail})
-        else:
-            kept[ids[row]] = row
-    if not kept:
-        raise DataError("no file of the source could be read; see staging/*.rejected")
-    piece_ids = sorted(kept)
-    rows = [kept[piece_id] for piece_id in piece_ids]
-    signatures = table["signature"].combine_chunks().flatten().to_numpy()
-    signatures = signatures.reshape(len(ids), versions.PERMUTATIONS)[rows]
-    group_ids = versions.group(piece_ids, signatures)
-    groups: dict[str, tuple[int, int]] = {}
-    for row, group_id in zip(rows, group_ids):
-        pieces, tokens = groups.get(group_id, (0, 0))
-        groups[group_id] = (pieces + 1, tokens + int(lengths[row]))
-    splits, thresholds = split_groups(groups)
-    placed = {
-        piece_id: (paths[row], group_id, splits[group_id])
-        for piece_id, row, group_id in zip(piece_ids, rows, group_ids)
-    }
-    return placed, thresholds, rejected
-
-
-def finish(staged: Path, part: Path, placed: Placed) -> None:
-    """The staged pieces that are kept, with their groups and splits, without the scaffolding."""
-    rows = []
-    for row in pq.read_table(staged, columns=PIECE.names).to_pylist():
-        path, group_id, split = placed[row["piece_id"]]
-        if row["path"] == path:
-            rows.append(row | {"group_id": group_id, "split": split})
-    _write(part, rows, PIECE)
 
 
 def pack(out: Path, name: str, parts: list[Path]) -> dict[str, Any]:
@@ -226,11 +113,13 @@ def pack(out: Path, name: str, parts: list[Path]) -> dict[str, Any]:
     }
 
 
-def fingerprint(placed: Placed, tokenizer: Tokenizer) -> str:
-    """Of what is trained on: the notes, their splits and their tokens; not of names or order."""
+def fingerprint(out: Path, tokenizer: Tokenizer) -> str:
+    """Of what is trained on, token by token; not of names, nor of the order of arrival."""
     digest = hashlib.sha256(tokenizer.to_json().encode())
-    for piece_id in sorted(placed):
-        digest.update(f"{piece_id} {placed[piece_id][2]}\n".encode())
+    for name in SPLITS:
+        split = open_split(out, name)
+        for column in (split.tokens, split.starts):
+            digest.update(column.tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -307,16 +196,6 @@ def _claim(out: Path, wanted: dict[str, str | int]) -> None:
         return
     out.mkdir(parents=True, exist_ok=True)
     _rename_into_place(path, json.dumps(wanted).encode())
-
-
-def _rejected(part: Path) -> Path:
-    return part.with_name(part.name.replace("part-", "rejected-"))
-
-
-def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    aside = path.with_suffix(".tmp")
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), aside)
-    os.replace(aside, path)
 
 
 def _rename_into_place(path: Path, data: bytes) -> None:

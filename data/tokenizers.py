@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from data import abc, abc_writer
+from data.abc_tokenizer import AbcTokenizer
 from data.score import Score
 
 GRIDS = (8, 12, 24)
@@ -39,39 +39,6 @@ class Tokenizer(Protocol):
     def to_json(self) -> str:
         """All that is needed to make the tokenizer again."""
         ...
-
-
-class AbcTokenizer:
-    """ABC by the token: the texts of a piece's tokens, joined, are its ABC.
-
-    The vocabulary is that of `data.abc`, fixed and not learnt from data.
-    """
-
-    name = "abc"
-
-    def __init__(self, ticks_per_quarter: int = 24) -> None:
-        self.ticks_per_quarter = ticks_per_quarter
-        self.tokens = abc.vocabulary()
-        self.ids = {token: index for index, token in enumerate(self.tokens)}
-        self.vocab_size = len(self.tokens)
-        self.bos_id, self.eos_id = self.ids[abc.HEADER], self.ids[abc.END]
-
-    def encode(self, score: Score) -> np.ndarray:
-        return abc_writer.write(score)
-
-    def decode(self, ids: np.ndarray) -> Score:
-        return abc.read([self.tokens[index] for index in ids], self.ticks_per_quarter)
-
-    def to_text(self, ids: np.ndarray) -> str:
-        return "".join(map(self.tokens.__getitem__, ids.tolist()))
-
-    def to_json(self) -> str:
-        fields = {
-            "name": self.name,
-            "ticks_per_quarter": self.ticks_per_quarter,
-            "tokens": self.tokens,
-        }
-        return json.dumps(fields, indent=1)
 
 
 TOKENIZERS = ("abc", "remi", "tsd")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 
 from data.abc import HEADER, NATURAL, AbcError, read, spelling, split, vocabulary
+from data.abc_tokenizer import AbcTokenizer
 from data.score import Score, ScoreError, from_midi, quantise
-from data.tokenizers import AbcTokenizer
 from tests.data.conftest import CORPORA, corpus_members, make_midi, melody, same_music, scores
 
 

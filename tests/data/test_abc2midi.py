@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import symusic
 
+from data.abc_tokenizer import AbcTokenizer
 from data.score import Score, ScoreError, from_midi
-from data.tokenizers import AbcTokenizer
 from tests.data.conftest import CORPORA, corpus_members
 
 ABC2MIDI = Path(symusic.__file__).parent / "bin" / "abc2midi"

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from data.abc_tokenizer import AbcTokenizer
 from data.folk import to_midi, tunes
 from data.score import from_midi
-from data.tokenizers import AbcTokenizer
 
 
 def played(music: str, header: str = "") -> str:
