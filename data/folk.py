@@ -24,6 +24,10 @@ FILES_PER_SHARD = 400
 # is wanted as it is written; abc2midi would play out trills, rolls and staccato.
 _SILENT = re.compile(r'"[^"]*"|\{[^}]*\}|![^!\n]*!|%.*')
 _ORNAMENT = re.compile(r"[.~HLMOPSTuv](?=[.~HLMOPSTuv(]*[\^_=]*[A-Ga-g\[])")
+# Repeat signs and the numbers of endings: each section is taken once. Played out, half of every
+# dance would be a copy of the other half, and the loss would measure who can copy.
+_REPEAT = re.compile(r":*\|+:+|:+\|+|::")
+_ENDING = re.compile(r"([|\[])\s*[1-9](?:[,-][1-9])*(?=[\s\[(\^_=A-Ga-gz])")
 # abc2midi dots the quavers of whatever calls itself a hornpipe.
 _RHYTHM = re.compile(r"^R:.*\n", re.MULTILINE)
 _FIRST_BAR = re.compile(r"[\s|:\[\]]*([^|]*?[A-Ga-g][^|]*)\|")
@@ -56,7 +60,7 @@ def to_midi(tune: str) -> bytes:
     if len(parts) < 3:
         raise ValueError("no ABC tune: it has no key")
     head, key, body = parts
-    body = _ORNAMENT.sub("", body)
+    body = _ORNAMENT.sub("", _ENDING.sub("|", _REPEAT.sub("|", body)))
     try:
         midi = symusic.Score.from_abc(_RHYTHM.sub("", head) + _PLAYED + key + body)
     except (RuntimeError, ValueError) as error:

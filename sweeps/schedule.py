@@ -39,6 +39,8 @@ def run_cells(
     tracker: handle of the `sweeps.tracking.Tracker` actor.
     """
     by_key = {cell.key: cell for cell in pending}
+    # Tune would answer Ctrl-C by ending as if all were well.
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
     def trial(config: dict[str, str]) -> None:
         run_cell(by_key[config["cell"]], data, cells, placement, tracker)

@@ -25,8 +25,10 @@ def test_a_pickup_ends_where_the_first_bar_begins() -> None:
     assert played("d2|GABc dedB|") == "z6d2|GABcdedB|"
 
 
-def test_repeats_are_played() -> None:
-    assert played("|:G4 B4:|") == "G4B4|G4B4|"
+def test_each_section_is_taken_once() -> None:
+    assert played("|:G4 B4:|") == "G4B4|"
+    assert played("|:G8|1 A8:|2 B8:||:c8::d8:|") == "G8|A8|B8|c8|d8|"
+    assert played("|:G8|[1 A8:|[2 B8||") == "G8|A8|B8|"
 
 
 @pytest.mark.parametrize("ornament", ['"Em7"', "{ga}", "~", "T", ".", "!trill!"])

@@ -142,6 +142,27 @@ def test_a_killed_sweep_goes_on_from_its_checkpoints(source: Path, tmp_path: Pat
         assert steps == [point["tokens"] for point in curve]
 
 
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(source: Path, tmp_path: Path) -> None:
+    grid = tmp_path / "stopped.yaml"
+    grid.write_text(GRID.format(source=source, tokens="4M"))
+    sweep = subprocess.Popen(
+        command(grid, tmp_path / "runs"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert sweep.stdout is not None
+    for line in sweep.stdout:
+        if "% loss" in line:
+            break
+    sweep.send_signal(signal.SIGINT)
+    _, errors = sweep.communicate(timeout=120)
+    assert sweep.returncode == 130, errors
+    assert "the same command goes on" in errors
+
+
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.strip().splitlines()
