@@ -28,11 +28,12 @@ from trainers.loop import Point
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-KIND, CELL_KEY, STATUS, REASON = (
+KIND, CELL_KEY, STATUS, REASON, SWEEP = (
     "crescendo.kind",
     "crescendo.cell_key",
     "crescendo.status",
     "crescendo.reason",
+    "crescendo.sweep",
 )
 """Tags by which runs are found again, here and in `fitting.records`."""
 
@@ -199,7 +200,8 @@ class Tracker:
         if not found:
             tags = identity | self.tags
             if hasattr(self, "parent"):
-                tags["mlflow.parentRunId"] = self.parent.info.run_id
+                # Not MLflow's own parent tag: its pages and charts hide runs that have a parent.
+                tags[SWEEP] = self.parent.info.run_id
             return self.client.create_run(self.experiment_id, run_name=name, tags=tags)
         self.client.update_run(found[0].info.run_id, status="RUNNING")
         return found[0]

@@ -13,8 +13,6 @@ from sweeps.records import read_record
 from sweeps.schedule import run_cells
 from trainers.cell import Cell, Placement
 
-pytest_plugins = ["tests.trainers.conftest"]
-
 
 class SilentTracker:
     """Takes what a tracker takes."""
