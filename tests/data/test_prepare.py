@@ -105,7 +105,7 @@ def test_a_finished_folder_is_found_and_another_wish_refused(made: Path, works: 
     before = (made / "manifest.json").stat().st_mtime_ns
     assert prepare(str(works), "abc", made) == read_manifest(made)
     assert (made / "manifest.json").stat().st_mtime_ns == before
-    with pytest.raises(DataError, match="24 ticks a quarter"):
+    with pytest.raises(DataError, match="grid 24"):
         prepare(str(works), "abc", made, ticks_per_quarter=12)
 
 
