@@ -30,10 +30,12 @@ def load(folder: Path, cell_key: str) -> dict[str, Any]:
     """The state that `save` wrote. Raises CheckpointError if it is damaged or not `cell_key`'s."""
     path = folder / _STATE
     if not path.exists() or not (folder / _CHECKSUM).exists():
-        raise CheckpointError(f"{folder}: the checkpoint is incomplete; the one before it is taken")
+        raise CheckpointError(
+            f"{folder}: the checkpoint is incomplete; remove it to go on from the one before"
+        )
     if _digest(path) != (folder / _CHECKSUM).read_text():
         raise CheckpointError(
-            f"{path}: the checksum does not match; the checkpoint before it is taken"
+            f"{path}: the checksum does not match; remove it to go on from the one before"
         )
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["cell_key"] != cell_key:

@@ -1,12 +1,11 @@
 """One cell as a Ray Train job: data-parallel workers around `trainers.loop`, with checkpoints.
 
 The job's name is the cell's key. Started again with the same storage, it goes on from its newest
-sound checkpoint, whoever starts it and wherever.
+checkpoint, whoever starts it and wherever.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import tempfile
@@ -104,14 +103,11 @@ def _work(config: dict[str, Any]) -> Outcome:
             config["report"](points)
 
     def restore() -> dict[str, Any] | None:
-        for reported in reversed(ray.train.get_all_reported_checkpoints()):
-            # A checkpoint that was damaged later on: the one before it is taken.
-            with (
-                contextlib.suppress(checkpoint.CheckpointError),
-                reported.checkpoint.as_directory() as folder,
-            ):
-                return checkpoint.load(Path(folder), cell.key)
-        return None
+        newest = ray.train.get_checkpoint()
+        if newest is None:
+            return None
+        with newest.as_directory() as folder:
+            return checkpoint.load(Path(folder), cell.key)
 
     def save(state: dict[str, Any]) -> None:
         # Every worker reports: it is a barrier. Only the first has something to store.
