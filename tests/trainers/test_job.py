@@ -10,20 +10,23 @@ import pytest
 import ray
 
 from trainers.cell import Cell, Placement
-from trainers.job import Outcome, fit
+from trainers.job import QUIET_AND_QUICK, Outcome, fit
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUIET_AND_QUICK.items():
+            patch.setenv(name, value)
+        ray.init(num_cpus=2, log_to_driver=False)
+        yield
+        ray.shutdown()
 
 
 def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Outcome:
-    placement = Placement(workers=workers, checkpoint_seconds=0)
+    placement = Placement(workers=workers, checkpoint_seconds=1)
     return fit(cell, packed, str(storage), placement, report=lambda points: None)
 
 
