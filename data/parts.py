@@ -107,7 +107,7 @@ def place(staged: list[Path]) -> tuple[Placed, dict[str, float], list[dict[str, 
         else:
             kept[ids[row]] = row
     if not kept:
-        raise DataError("no file of the source could be read; see staging/*.rejected")
+        raise DataError("no file of the source could be read; see staging/rejected-*.parquet")
     piece_ids = sorted(kept)
     rows = [kept[piece_id] for piece_id in piece_ids]
     signatures = table["signature"].combine_chunks().flatten().to_numpy()
