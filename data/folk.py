@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import re
 import tarfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import symusic
 
 from data.packed import DataError
+from data.storage import Location
 
 FILES_PER_SHARD = 400
 
@@ -96,10 +96,9 @@ def align(midi: symusic.Score, sounds: int) -> symusic.Score:
     return shifted
 
 
-def write_shard(path: Path, named: list[tuple[str, str]]) -> None:
+def write_shard(path: Location, named: list[tuple[str, str]]) -> None:
     """A tar of the tunes as MIDI; one that cannot be converted goes in empty, to be rejected."""
-    aside = path.with_suffix(".tmp")
-    with tarfile.open(aside, "w") as tar:
+    with path.writing() as file, tarfile.open(file, "w") as tar:
         for name, tune in named:
             try:
                 data = to_midi(tune)
@@ -108,4 +107,3 @@ def write_shard(path: Path, named: list[tuple[str, str]]) -> None:
             entry = tarfile.TarInfo(f"{name}.mid")
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
-    os.replace(aside, path)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyarrow import fs
+
+from data.storage import Location
 
 SPLITS = ("train", "val", "test")
+MANIFEST, PACKED = "manifest.json", "packed"
 
 
 class DataError(ValueError):
@@ -49,8 +56,8 @@ class Split:
     """(pieces,) float64."""
 
 
-def read_manifest(folder: Path) -> Manifest:
-    path = folder / "manifest.json"
+def read_manifest(folder: Path | Location) -> Manifest:
+    path = folder / MANIFEST
     if not path.exists():
         raise DataError(f"no finished data at {folder}; make it with python -m data.prepare")
     return Manifest(**json.loads(path.read_text()))
@@ -59,25 +66,51 @@ def read_manifest(folder: Path) -> Manifest:
 def open_split(folder: Path, name: str) -> Split:
     """One of `SPLITS`."""
     columns = {
-        column: np.load(folder / "packed" / f"{name}.{column}.npy", mmap_mode="r")
+        column: np.load(folder / PACKED / f"{name}.{column}.npy", mmap_mode="r")
         for column in ("tokens", "starts", "num_notes", "seconds")
     }
     return Split(**columns)
 
 
 def write_split(
-    folder: Path,
+    folder: Location,
     name: str,
     tokens: np.ndarray,
     lengths: np.ndarray,
     num_notes: np.ndarray,
     seconds: np.ndarray,
-) -> None:
+) -> Split:
     """tokens: (n,) of all pieces, in order of `piece_id`; the others: (pieces,)."""
-    packed = folder / "packed"
-    packed.mkdir(exist_ok=True)
-    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    np.save(packed / f"{name}.tokens.npy", tokens.astype(np.uint16))
-    np.save(packed / f"{name}.starts.npy", starts)
-    np.save(packed / f"{name}.num_notes.npy", num_notes.astype(np.int64))
-    np.save(packed / f"{name}.seconds.npy", seconds.astype(np.float64))
+    split = Split(
+        tokens=tokens.astype(np.uint16),
+        starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+        num_notes=num_notes.astype(np.int64),
+        seconds=seconds.astype(np.float64),
+    )
+    for column, values in vars(split).items():
+        with (folder / PACKED / f"{name}.{column}.npy").writing() as path, path.open("wb") as file:
+            np.save(file, values)
+    return split
+
+
+def local_copy(folder: Location) -> Path:
+    """The data of `folder` on this node: the folder itself, or a copy that is made once a node."""
+    if folder.local is not None:
+        return folder.local
+    copies = Path(tempfile.gettempdir()) / "crescendo-data"
+    copy = copies / read_manifest(folder).fingerprint
+    if not copy.exists():
+        copies.mkdir(exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=copies))
+        (aside / MANIFEST).write_bytes((folder / MANIFEST).read_bytes())
+        (aside / PACKED).mkdir()
+        packed = folder / PACKED
+        fs.copy_files(packed.path, str(aside / PACKED), source_filesystem=packed.filesystem)
+        try:
+            os.rename(aside, copy)
+        except OSError:
+            # Another worker of this node was quicker.
+            if not copy.exists():
+                raise
+            shutil.rmtree(aside)
+    return copy

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data import versions
-from data.journal import Journal
+from data.crashes import begin, fatal_files
 from data.packed import DataError
 from data.score import Score, ScoreError, from_midi
 from data.sources import Shard
 from data.splits import split_groups
+from data.storage import Location
 from data.tokenizers import Tokenizer
 
 PIECE = pa.schema(
@@ -42,17 +41,18 @@ REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail",
 STAGED = pa.schema([*PIECE, ("signature", pa.list_(pa.uint32())), ("mended", pa.string())])
 
 
-def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
+def stage(shard: Shard, part: Location, source: str, tokenizer: Tokenizer, run: str) -> None:
     """A shard's pieces to one Parquet part, and beside it what was rejected.
 
     May be killed at any moment, also by one of its files, and is then simply called again.
+    run: names the present run.
     """
     pieces, rejected = [], []
-    journal = Journal(part.with_suffix(".journal"))
+    mark = part.parent / f"{part.name}.begun"
+    fatal = fatal_files(shard, tokenizer) if begin(mark, run) else {}
     for path, data in shard.read():
-        if journal.is_fatal(path, data):
-            detail = "its parser was killed by a signal"
-            rejected.append({"path": path, "reason": "crash", "detail": detail})
+        if path in fatal:
+            rejected.append({"path": path, "reason": "crash", "detail": fatal[path]})
             continue
         try:
             score = from_midi(data, tokenizer.ticks_per_quarter)
@@ -63,7 +63,7 @@ def stage(shard: Shard, part: Path, source: str, tokenizer: Tokenizer) -> None:
     # The part comes last: where it stands, its rejected files are known, too.
     write_rows(rejected_path(part), rejected, REJECTED)
     write_rows(part, pieces, STAGED)
-    journal.close()
+    mark.delete()
 
 
 def _piece(score: Score, path: str, source: str, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -89,13 +89,13 @@ Placed = dict[str, tuple[str, str, str]]
 """piece_id -> the path that is kept of it, its group_id, its split."""
 
 
-def place(staged: list[Path]) -> tuple[Placed, dict[str, float], list[dict[str, str]]]:
+def place(staged: list[Location]) -> tuple[Placed, dict[str, float], list[dict[str, str]]]:
     """Group the pieces and split the groups; of exact duplicates, the first path is kept.
 
     Returns the places, the thresholds of the splits, and the duplicates as rejected rows.
     """
     columns = ["piece_id", "path", "signature", "tokens"]
-    table = pa.concat_tables([pq.read_table(part, columns=columns) for part in staged])
+    table = pa.concat_tables([read_table(part, columns) for part in staged])
     paths, ids = table["path"].to_pylist(), table["piece_id"].to_pylist()
     lengths = table["tokens"].combine_chunks().value_lengths().to_numpy()
     kept: dict[str, int] = {}
@@ -125,23 +125,26 @@ def place(staged: list[Path]) -> tuple[Placed, dict[str, float], list[dict[str, 
     return placed, thresholds, rejected
 
 
-def finish(staged: Path, part: Path, placed: Placed) -> None:
+def finish(staged: Location, part: Location, placed: Placed) -> None:
     """The staged pieces that are kept, with their groups and splits, without the scaffolding."""
     rows = []
-    for row in pq.read_table(staged, columns=PIECE.names).to_pylist():
+    for row in read_table(staged, PIECE.names).to_pylist():
         path, group_id, split = placed[row["piece_id"]]
         if row["path"] == path:
             rows.append(row | {"group_id": group_id, "split": split})
     write_rows(part, rows, PIECE)
 
 
-def rejected_path(part: Path) -> Path:
+def rejected_path(part: Location) -> Location:
     """Where the rejected files of a part are listed, with their reasons."""
-    return part.with_name(part.name.replace("part-", "rejected-"))
+    return part.parent / part.name.replace("part-", "rejected-")
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+def read_table(path: Location, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
+    return pq.read_table(path.path, columns=columns, filters=filters, filesystem=path.filesystem)
+
+
+def write_rows(path: Location, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     """A Parquet file, whole or absent."""
-    aside = path.with_suffix(".tmp")
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), aside)
-    os.replace(aside, path)
+    with path.writing() as file:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)

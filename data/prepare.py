@@ -13,8 +13,8 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -24,18 +24,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 import ray.data
 
 from data import folk
-from data.packed import SPLITS, DataError, Manifest, open_split, read_manifest, write_split
-from data.parts import REJECTED, finish, place, rejected_path, stage, write_rows
+from data.packed import MANIFEST, SPLITS, DataError, Manifest, Split, read_manifest, write_split
+from data.parts import REJECTED, finish, place, read_table, rejected_path, stage, write_rows
 from data.sources import Shard, shards
+from data.storage import Location
 from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
 
 
-def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 24) -> Manifest:
+def prepare(source: str, tokenizer: str, out: Location, *, ticks_per_quarter: int = 24) -> Manifest:
     """Make the data set of `source` in `out`, or go on with it, or find it made. Needs Ray running.
 
     source: `folk`, a tar, or a folder of MIDI files and tars.
@@ -43,44 +43,39 @@ def prepare(source: str, tokenizer: str, out: Path, *, ticks_per_quarter: int = 
     """
     chosen = check(source, tokenizer, ticks_per_quarter)
     _claim(out, {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter})
-    if (out / "manifest.json").exists():
+    if (out / MANIFEST).exists():
         return read_manifest(out)
-    staging = out / "staging"
-    staging.mkdir(parents=True, exist_ok=True)
+    staging, run = out / "staging", uuid.uuid4().hex
     (out / "tokenizer.json").write_text(chosen.to_json())
 
     found = _folk_shards(out / "source") if source == "folk" else shards(_existing(source))
     staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
     _each(
-        lambda index: stage(found[index], staged[index], source, chosen),
-        [index for index, part in enumerate(staged) if not part.exists()],
+        lambda index: stage(found[index], staged[index], source, chosen, run),
+        _missing(staged),
     )
     placed, thresholds, duplicates = place(staged)
-    (out / "parts").mkdir(exist_ok=True)
     parts = [out / "parts" / part.name for part in staged]
     shared = ray.put(placed)
-    _each(
-        lambda index: finish(staged[index], parts[index], ray.get(shared)),
-        [index for index, part in enumerate(parts) if not part.exists()],
-    )
-    rejected = [row for part in staged for row in pq.read_table(rejected_path(part)).to_pylist()]
+    _each(lambda index: finish(staged[index], parts[index], ray.get(shared)), _missing(parts))
+    rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
     rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
     write_rows(out / "rejected.parquet", rejected, REJECTED)
-    splits = {name: pack(out, name, parts) for name in SPLITS}
+    packed = {name: pack(out, name, parts) for name in SPLITS}
     manifest = Manifest(
-        fingerprint=fingerprint(out, chosen),
+        fingerprint=fingerprint(chosen, [split for split, _ in packed.values()]),
         source=source,
         tokenizer=tokenizer,
         ticks_per_quarter=ticks_per_quarter,
         vocab_size=chosen.vocab_size,
         bos_id=chosen.bos_id,
-        splits=splits,
+        splits={name: counts for name, (_, counts) in packed.items()},
         rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
         mended=mended(staged),
         thresholds=thresholds,
     )
-    _rename_into_place(out / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
-    shutil.rmtree(staging)
+    (out / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))
+    staging.delete()
     return manifest
 
 
@@ -93,41 +88,40 @@ def check(source: str, tokenizer: str, ticks_per_quarter: int) -> Tokenizer:
     return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
-def pack(out: Path, name: str, parts: list[Path]) -> dict[str, Any]:
-    """Write a split's tokens flat, in order of piece_id, and return what it holds."""
+def pack(out: Location, name: str, parts: list[Location]) -> tuple[Split, dict[str, Any]]:
+    """Write a split's tokens flat, in order of piece_id; return it and what it holds."""
     columns = ["piece_id", "group_id", "tokens", "num_notes", "seconds"]
     table = pa.concat_tables(
-        [pq.read_table(part, columns=columns, filters=[("split", "=", name)]) for part in parts]
+        [read_table(part, columns, [("split", "=", name)]) for part in parts]
     ).sort_by("piece_id")
     if not len(table):
         raise DataError(f"the source is too small: no group of versions is left for {name!r}")
     tokens = table["tokens"].combine_chunks()
     notes, seconds = table["num_notes"].to_numpy(), table["seconds"].to_numpy()
-    write_split(out, name, tokens.flatten().to_numpy(), tokens.value_lengths(), notes, seconds)
-    return {
+    flat = tokens.flatten().to_numpy()
+    return write_split(out, name, flat, tokens.value_lengths(), notes, seconds), {
         "pieces": len(table),
         "groups": len(table["group_id"].unique()),
-        "tokens": len(tokens.flatten()),
+        "tokens": len(flat),
         "notes": int(notes.sum()),
         "seconds": float(seconds.sum()),
     }
 
 
-def fingerprint(out: Path, tokenizer: Tokenizer) -> str:
+def fingerprint(tokenizer: Tokenizer, splits: list[Split]) -> str:
     """Of what is trained on, token by token; not of names, nor of the order of arrival."""
     digest = hashlib.sha256(tokenizer.to_json().encode())
-    for name in SPLITS:
-        split = open_split(out, name)
+    for split in splits:
         for column in (split.tokens, split.starts):
             digest.update(column.tobytes())
     return digest.hexdigest()[:16]
 
 
-def mended(staged: list[Path]) -> dict[str, int]:
+def mended(staged: list[Location]) -> dict[str, int]:
     """How often each rule of `data.score` was applied."""
     total: Counter[str] = Counter()
     for part in staged:
-        for counts in pq.read_table(part, columns=["mended"])["mended"].to_pylist():
+        for counts in read_table(part, ["mended"])["mended"].to_pylist():
             total.update(json.loads(counts))
     return dict(sorted(total.items()))
 
@@ -153,19 +147,20 @@ def _each(work: Callable[[int], None], indices: list[int]) -> None:
     blocks.map_batches(task, max_retries=-1).materialize()
 
 
-def _folk_shards(folder: Path) -> list[Shard]:
+def _missing(paths: list[Location]) -> list[int]:
+    """Which of them are not there."""
+    return [index for index, path in enumerate(paths) if not path.exists()]
+
+
+def _folk_shards(folder: Location) -> list[Shard]:
     """The tunes of the music21 package as tars of MIDI files, made once."""
-    folder.mkdir(exist_ok=True)
     tunes = folk.tunes()
     groups = [
         tunes[first : first + folk.FILES_PER_SHARD]
         for first in range(0, len(tunes), folk.FILES_PER_SHARD)
     ]
     paths = [folder / f"folk-{index:05d}.tar" for index in range(len(groups))]
-    _each(
-        lambda index: folk.write_shard(paths[index], groups[index]),
-        [index for index, path in enumerate(paths) if not path.exists()],
-    )
+    _each(lambda index: folk.write_shard(paths[index], groups[index]), _missing(paths))
     return [Shard(path) for path in paths]
 
 
@@ -183,7 +178,7 @@ def _unknown(kind: str, word: str, words: Iterable[str]) -> str:
     )
 
 
-def _claim(out: Path, wanted: dict[str, str | int]) -> None:
+def _claim(out: Location, wanted: dict[str, str | int]) -> None:
     """Note what `out` is made from, before it is. Raises DataError if it was begun from another."""
     path = out / "request.json"
     if path.exists():
@@ -194,14 +189,7 @@ def _claim(out: Path, wanted: dict[str, str | int]) -> None:
             )
             raise DataError(f"{out} holds {held}; wanted {asked}: use another folder")
         return
-    out.mkdir(parents=True, exist_ok=True)
-    _rename_into_place(path, json.dumps(wanted).encode())
-
-
-def _rename_into_place(path: Path, data: bytes) -> None:
-    aside = path.with_suffix(".tmp")
-    aside.write_bytes(data)
-    os.replace(aside, path)
+    path.write_text(json.dumps(wanted))
 
 
 def main() -> int:
@@ -212,7 +200,9 @@ def main() -> int:
     )
     parser.add_argument("--source", required=True, help="folk, or a folder or tar of MIDI files")
     parser.add_argument("--tokenizer", default="abc", help=f"{', '.join(TOKENIZERS)} [abc]")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument(
+        "--out", type=Location.of, required=True, help="the folder to make, or s3://bucket/prefix"
+    )
     parser.add_argument(
         "--ticks-per-quarter", type=int, default=24, help="the grid: 8, 12 or 24 [24]"
     )
@@ -224,7 +214,7 @@ def main() -> int:
         made = prepare(
             args.source,
             args.tokenizer,
-            args.out.resolve(),
+            args.out,
             ticks_per_quarter=args.ticks_per_quarter,
         )
     except ValueError as error:

@@ -6,11 +6,10 @@ The file, and nothing else, says that a cell is done. Trackers mirror it.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from data.storage import Location
 from trainers.cell import Cell
 from trainers.loop import Point
 
@@ -38,19 +37,15 @@ class Record:
         return ended | axes | self.measured
 
 
-def record_path(cells: Path, cell: Cell) -> Path:
+def record_path(cells: Location, cell: Cell) -> Location:
     return cells / cell.key / "record.json"
 
 
-def read_record(cells: Path, cell: Cell) -> Record | None:
+def read_record(cells: Location, cell: Cell) -> Record | None:
     """The record of `cell`, or None if it has not ended."""
     path = record_path(cells, cell)
     return Record(**json.loads(path.read_text())) if path.exists() else None
 
 
-def write_record(cells: Path, cell: Cell, record: Record) -> None:
-    path = record_path(cells, cell)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(asdict(record), indent=1))
-    os.replace(aside, path)
+def write_record(cells: Location, cell: Cell, record: Record) -> None:
+    record_path(cells, cell).write_text(json.dumps(asdict(record), indent=1))

@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from data.packed import DataError, Manifest, read_manifest
+from data.storage import Location
 from fitting.analysis import Analysis, analyse
 from sweeps import summary
 from sweeps.grid import Grid, GridError, load_grid
@@ -31,27 +33,27 @@ class Sweep:
     """A grid and the folders it lives in."""
 
     grid: Grid
-    out: Path
+    out: Location
 
     @property
-    def data(self) -> Path:
+    def data(self) -> Location:
         spec = self.grid.data
         return self.out / "data" / f"{Path(spec.source).name}-{spec.tokenizer}"
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Location:
         return self.out / self.grid.name
 
     @property
-    def cells(self) -> Path:
+    def cells(self) -> Location:
         return self.folder / "cells"
 
     @property
-    def report(self) -> Path:
+    def report(self) -> Location:
         return self.folder / "report"
 
     @property
-    def tracked(self) -> Path:
+    def tracked(self) -> Location:
         """Lists the cells of the last sweep that ended with everything fitted and in MLflow."""
         return self.folder / "tracked.txt"
 
@@ -64,10 +66,10 @@ class Sweep:
 def main() -> int:
     args = parse_args()
     try:
-        sweep = Sweep(load_grid(args.grid), args.out.resolve())
+        sweep = Sweep(load_grid(args.grid), args.out)
         cells = nothing_to_do(sweep, args.retry_failed)
         if cells is None:
-            with quiet(sweep.folder / "libraries.log", args.verbose):
+            with quiet(log_file(sweep), args.verbose):
                 cells = run(sweep, args)
         return conclude(sweep, cells)
     except (GridError, DataError, LadderError) as error:
@@ -101,7 +103,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
     from sweeps.schedule import run_cells
     from sweeps.tracking import Server, Tracker
 
-    server = None if own_tracker() else Server.start(sweep.out / "mlflow")
+    server = None if own_tracker() else Server.start(mlflow_folder(sweep))
     uri = server.uri if server else own_tracker() or ""
     try:
         ray.init(log_to_driver=args.verbose)
@@ -140,6 +142,22 @@ def own_tracker() -> str | None:
     return os.environ.get("MLFLOW_TRACKING_URI")
 
 
+def mlflow_folder(sweep: Sweep) -> Path:
+    """Where our own MLflow keeps its database. Raises GridError if that is no disk."""
+    if sweep.out.local is None:
+        raise GridError(
+            f"--out is {sweep.out}, where MLflow's database cannot lie; set MLFLOW_TRACKING_URI "
+            "to a server"
+        )
+    return sweep.out.local / "mlflow"
+
+
+def log_file(sweep: Sweep) -> Path:
+    """What libraries print; beside the cells if that is a disk."""
+    folder = sweep.folder.local or Path(tempfile.gettempdir()) / f"crescendo-{sweep.grid.name}"
+    return folder / "libraries.log"
+
+
 def prepare_data(sweep: Sweep) -> Manifest:
     from data.prepare import prepare
 
@@ -160,7 +178,7 @@ def forget_failed(sweep: Sweep, cells: list[Cell]) -> None:
     for cell in cells:
         record = read_record(sweep.cells, cell)
         if record and record.status == "failed":
-            record_path(sweep.cells, cell).unlink()
+            record_path(sweep.cells, cell).delete()
 
 
 def analysis_of(sweep: Sweep, cells: list[Cell]) -> Analysis | None:
@@ -180,11 +198,12 @@ def report(sweep: Sweep, cells: list[Cell], uri: str) -> None:
     analysis = analysis_of(sweep, cells)
     if analysis is None:
         return
-    paths = write(analysis, sweep.report)
-    try:
-        log_to_mlflow(analysis, paths, sweep.grid.name, uri)
-    except MlflowException as error:
-        say(f"The report is not in MLflow: {error}")
+    with sweep.report.writing_folder() as folder:
+        paths = write(analysis, folder)
+        try:
+            log_to_mlflow(analysis, paths, sweep.grid.name, uri)
+        except MlflowException as error:
+            say(f"The report is not in MLflow: {error}")
 
 
 def drained(tracker: Any, seconds: float = 60) -> bool:
@@ -251,7 +270,10 @@ def parse_args() -> argparse.Namespace:
         "--grid", default="quickstart", help="a shipped grid's name or a YAML file [quickstart]"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs"), help="where data, cells and reports go [runs]"
+        "--out",
+        type=Location.of,
+        default=Location.of("runs"),
+        help="where data, cells and reports go: a folder that every node sees, or s3://... [runs]",
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="train cells again that ended as failed"

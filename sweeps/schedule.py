@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 from ray.train import TrainingFailedError
 
+from data.storage import Location
 from sweeps.records import Record, write_record
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
@@ -31,11 +31,16 @@ def at_a_time(placement: Placement) -> int:
 
 
 def run_cells(
-    pending: list[Cell], data: Path, cells: Path, placement: Placement, tracker: Any, verbose: int
+    pending: list[Cell],
+    data: Location,
+    cells: Location,
+    placement: Placement,
+    tracker: Any,
+    verbose: int,
 ) -> None:
     """Train `pending` in order and write each one's record when it ends. Blocks.
 
-    cells: the folder of checkpoints and records, an absolute path that every node sees.
+    cells: the folder of checkpoints and records, which every node sees, as `data`.
     tracker: handle of the `sweeps.tracking.Tracker` actor.
     """
     by_key = {cell.key: cell for cell in pending}
@@ -62,7 +67,9 @@ def run_cells(
         ).fit()
 
 
-def run_cell(cell: Cell, data: Path, cells: Path, placement: Placement, tracker: Any) -> None:
+def run_cell(
+    cell: Cell, data: Location, cells: Location, placement: Placement, tracker: Any
+) -> None:
     """Train one cell, from wherever it stands, and write its record."""
     os.environ.update({**QUIET_AND_QUICK, **os.environ})
     params, started = cell.params(), time.time()
@@ -72,7 +79,7 @@ def run_cell(cell: Cell, data: Path, cells: Path, placement: Placement, tracker:
         tracker.points.remote(cell.key, points)
 
     try:
-        outcome = fit(cell, data, str(cells), placement, report)
+        outcome = fit(cell, data, cells, placement, report)
     except TrainingFailedError as error:
         outcome = Outcome("failed", _reason(error), {}, [])
     record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from data.storage import Location
 from fitting import records as run_records
 from fitting.analysis import Analysis
 from sweeps.records import Record
@@ -53,7 +52,7 @@ def _order(record: Record) -> tuple[str, float, int]:
 
 
 def show(
-    records: list[Record], missing: list[str], analysis: Analysis | None, report: Path, ui: str
+    records: list[Record], missing: list[str], analysis: Analysis | None, report: Location, ui: str
 ) -> None:
     """missing: names of cells that have no record. ui: where MLflow can be opened."""
     console = Console(highlight=False, soft_wrap=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from data.packed import Manifest, write_split
+from data.storage import Location
 from trainers.cell import Cell
 
 VOCAB = 32
@@ -20,6 +23,7 @@ BOS, EOS = 0, 1
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pieces that count upwards from a random token, so that the next token can be known."""
     folder = tmp_path_factory.mktemp("packed")
+    data = Location.of(folder)
     generator = np.random.default_rng(0)
     for name, pieces in (("train", 200), ("val", 20), ("test", 20)):
         lengths = generator.integers(20, 90, size=pieces)
@@ -27,7 +31,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [BOS, *((generator.integers(30) + np.arange(length - 2)) % 30 + 2), EOS]
             for length in lengths
         ]
-        write_split(folder, name, np.concatenate(tokens), lengths, lengths // 2, lengths / 4)
+        write_split(data, name, np.concatenate(tokens), lengths, lengths // 2, lengths / 4)
     manifest = Manifest("fake", "none", "abc", 24, VOCAB, BOS, {}, {}, {}, {})
     (folder / "manifest.json").write_text(json.dumps(asdict(manifest)))
     return folder
@@ -49,3 +53,31 @@ def cell() -> Cell:
         vocab_size=VOCAB,
         data="fake",
     )
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The name of a bucket on an S3 server of this process, to which pyarrow is pointed."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    wanted = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    name = "crescendo-test"
+    boto3.client("s3").create_bucket(Bucket=name)
+    yield name
+    server.stop()
+    for key, value in before.items():
+        if value is None:
+            del os.environ[key]
+        else:
+            os.environ[key] = value

@@ -7,7 +7,6 @@ checkpoint, whoever starts it and wherever.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import torch
 from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from data.packed import local_copy
+from data.storage import Location
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.loop import DivergedError, Point, World, train
@@ -49,14 +50,14 @@ class Outcome:
 
 def fit(
     cell: Cell,
-    data: Path,
-    storage: str,
+    data: Location,
+    storage: Location,
     placement: Placement,
     report: Callable[[list[Point]], None],
 ) -> Outcome:
     """Train `cell`, or go on with it, and wait for its end.
 
-    storage: an absolute path or URI that every node sees; the job writes below `storage`/key.
+    data, storage: folders that every node sees; the job writes below `storage`/key.
     report: called in the first worker with new points of the curve (all earlier ones after a
     resume); it is pickled, so it can hold actor handles but no connections.
     Raises ray.train.TrainingFailedError when every retry failed.
@@ -66,7 +67,7 @@ def fit(
         _work,
         train_loop_config={
             "cell": cell,
-            "data": str(data),
+            "data": data,
             "report": report,
             "micro_tokens": placement.micro_tokens,
             "checkpoint_seconds": placement.checkpoint_seconds,
@@ -80,7 +81,7 @@ def fit(
         ),
         run_config=RunConfig(
             name=cell.key,
-            storage_path=storage,
+            storage_path=str(storage),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
             failure_config=FailureConfig(max_failures=placement.retries),
             logging_config=LoggingConfig(log_level="ERROR"),
@@ -122,7 +123,7 @@ def _work(config: dict[str, Any]) -> Outcome:
     try:
         measured = train(
             cell,
-            Path(config["data"]),
+            local_copy(config["data"]),
             world,
             prepare=ray.train.torch.prepare_model,
             restore=restore,
@@ -137,15 +138,17 @@ def _work(config: dict[str, Any]) -> Outcome:
     return Outcome("finished", "", measured, curve)
 
 
-def _mend_snapshot(storage: str, key: str) -> None:
+def _mend_snapshot(storage: Location, key: str) -> None:
     """Move a damaged list of checkpoints aside: Ray Train writes it in place and cannot read half.
 
     Without it the cell starts anew, which is slower than resuming and better than never ending.
     """
-    snapshot = Path(storage) / key / "checkpoint_manager_snapshot.json"
+    snapshot = storage / key / "checkpoint_manager_snapshot.json"
     if not snapshot.exists():
         return
+    text = snapshot.read_text()
     try:
-        json.loads(snapshot.read_text())
+        json.loads(text)
     except ValueError:
-        os.replace(snapshot, snapshot.with_suffix(".damaged"))
+        (storage / key / "checkpoint_manager_snapshot.damaged").write_text(text)
+        snapshot.delete()

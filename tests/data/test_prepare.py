@@ -12,6 +12,7 @@ import ray
 from data import prepare as preparing
 from data.packed import SPLITS, DataError, Manifest, open_split, read_manifest
 from data.prepare import prepare
+from data.storage import Location
 from data.tokenizers import load_tokenizer
 from tests.data.conftest import make_midi
 
@@ -50,7 +51,7 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(ray_here: None, works: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("made") / "data"
-    prepare(str(works), "abc", out)
+    prepare(str(works), "abc", Location.of(out))
     return out
 
 
@@ -103,10 +104,10 @@ def test_the_packed_files_hold_what_the_parts_hold(made: Path) -> None:
 
 def test_a_finished_folder_is_found_and_another_wish_refused(made: Path, works: Path) -> None:
     before = (made / "manifest.json").stat().st_mtime_ns
-    assert prepare(str(works), "abc", made) == read_manifest(made)
+    assert prepare(str(works), "abc", Location.of(made)) == read_manifest(made)
     assert (made / "manifest.json").stat().st_mtime_ns == before
     with pytest.raises(DataError, match="grid 24"):
-        prepare(str(works), "abc", made, ticks_per_quarter=12)
+        prepare(str(works), "abc", Location.of(made), ticks_per_quarter=12)
 
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
@@ -118,14 +119,14 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(preparing, "place", cut_off)
         with pytest.raises(KeyboardInterrupt):
-            prepare(str(works), "abc", tmp_path)
+            prepare(str(works), "abc", Location.of(tmp_path))
     with pytest.raises(DataError, match="no finished data"):
         read_manifest(tmp_path)
     staged = {part: part.stat().st_mtime_ns for part in (tmp_path / "staging").iterdir()}
     assert staged
     placed: list[int] = []
     monkeypatch.setattr(preparing, "stage", lambda *_: placed.append(1))
-    again: Manifest = prepare(str(works), "abc", tmp_path)
+    again: Manifest = prepare(str(works), "abc", Location.of(tmp_path))
     assert not placed
     assert again.fingerprint == read_manifest(made).fingerprint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.storage import Location
 from sweeps.records import Record, read_record, write_record
 from trainers.cell import Cell
 
@@ -14,16 +15,10 @@ RECORD = Record(
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    assert read_record(tmp_path, CELL) is None
-    write_record(tmp_path, CELL, RECORD)
-    assert read_record(tmp_path, CELL) == RECORD
-
-
-def test_a_record_half_written_is_none(tmp_path: Path) -> None:
-    write_record(tmp_path, CELL, RECORD)
-    path = tmp_path / CELL.key / "record.json"
-    path.rename(path.with_suffix(".tmp"))
-    assert read_record(tmp_path, CELL) is None
+    cells = Location.of(tmp_path)
+    assert read_record(cells, CELL) is None
+    write_record(cells, CELL, RECORD)
+    assert read_record(cells, CELL) == RECORD
 
 
 def test_a_row_speaks_the_names_of_fitting() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import ray
 
+from data.storage import Location
 from sweeps.records import read_record
 from sweeps.schedule import run_cells
 from trainers.cell import Cell, Placement
@@ -36,8 +37,8 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
     try:
         run_cells(
             [failing, diverging, good],
-            packed,
-            tmp_path,
+            Location.of(packed),
+            Location.of(tmp_path),
             Placement(retries=1),
             ray.remote(num_cpus=0)(SilentTracker).remote(),
             verbose=False,
@@ -46,7 +47,7 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
         ray.shutdown()
         time.sleep(0.1)
     ended = {
-        name: read_record(tmp_path, each)
+        name: read_record(Location.of(tmp_path), each)
         for name, each in (("good", good), ("failing", failing), ("diverging", diverging))
     }
     assert all(ended.values())

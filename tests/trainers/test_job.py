@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import ray
 
+from data.storage import Location
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
 
@@ -27,7 +28,8 @@ def cluster() -> Iterator[None]:
 
 def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Outcome:
     placement = Placement(workers=workers, checkpoint_seconds=1)
-    return fit(cell, packed, str(storage), placement, report=lambda points: None)
+    data, cells = Location.of(packed), Location.of(storage)
+    return fit(cell, data, cells, placement, report=lambda points: None)
 
 
 def test_two_workers_train_the_model_that_one_does(

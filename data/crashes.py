@@ -1,0 +1,72 @@
+"""Which files of a shard kill the process that reads them.
+
+A segfault in a parser is not an exception: the task dies, and Ray starts it again. So a task leaves
+a mark when it begins. One that finds the mark of another has a process of its own go through the
+shard first, once for each file that kills it; a task that died for another reason loses no file.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+
+from data.packed import DataError
+from data.score import ScoreError, from_midi
+from data.sources import Shard
+from data.storage import Location
+from data.tokenizers import Tokenizer
+
+MAX_ATTEMPTS = 5
+"""How often a shard may be begun in one run: what kills it then is not one of its files."""
+
+
+def begin(mark: Location, run: str) -> int:
+    """Note that a shard is begun; how often that happened before, in any run.
+
+    run: names the present run. Raises DataError at the sixth attempt of one run.
+    """
+    before = mark.read_text().splitlines() if mark.exists() else []
+    if before.count(run) >= MAX_ATTEMPTS:
+        raise DataError(
+            f"{mark.name}: its task was killed {MAX_ATTEMPTS} times and by none of its files; "
+            "look for the end of memory, then start again"
+        )
+    mark.write_text("\n".join([*before, run]))
+    return len(before)
+
+
+def fatal_files(shard: Shard, tokenizer: Tokenizer) -> dict[str, str]:
+    """The paths of the shard's files that end a process by a signal, each with which signal."""
+    found: dict[str, str] = {}
+    command = [sys.executable, "-m", "data.crashes"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    while True:
+        tried = subprocess.run(
+            command,
+            input=pickle.dumps((shard, tokenizer, found)),
+            capture_output=True,
+            env=environment,
+            check=False,
+        )
+        begun = tried.stdout.decode().splitlines()
+        if tried.returncode >= 0 or not begun:
+            return found
+        found[begun[-1]] = f"its parser was killed by signal {-tried.returncode}"
+
+
+def _go_through() -> None:
+    """Read the shard on stdin, naming each file before it is touched."""
+    shard, tokenizer, known = pickle.load(sys.stdin.buffer)
+    for path, data in shard.read():
+        if path not in known:
+            print(path, flush=True)
+            try:
+                tokenizer.encode(from_midi(data, tokenizer.ticks_per_quarter))
+            except ScoreError:
+                continue
+
+
+if __name__ == "__main__":
+    _go_through()

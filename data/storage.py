@@ -1,0 +1,145 @@
+"""Where data, checkpoints and records lie: a folder that every node sees, or a bucket.
+
+A `Location` reads like a `pathlib.Path` and works alike on both, through pyarrow's filesystems,
+which Ray's checkpoints use as well. What it writes is whole or absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+from pyarrow import fs
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A file or folder, by its absolute path or its URI (`s3://bucket/prefix`)."""
+
+    uri: str
+
+    @classmethod
+    def of(cls, text: str | Path) -> Location:
+        """What a user typed: a URI, or a path from here."""
+        if is_bucket(str(text)):
+            return cls(str(text).rstrip("/"))
+        return cls(os.path.abspath(text))
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def __truediv__(self, name: str) -> Location:
+        return Location(f"{self.uri}/{name}")
+
+    @property
+    def name(self) -> str:
+        return self.uri.rsplit("/", 1)[-1]
+
+    @property
+    def parent(self) -> Location:
+        return Location(self.uri.rsplit("/", 1)[0])
+
+    @property
+    def local(self) -> Path | None:
+        """The path, if this is no bucket."""
+        return None if is_bucket(self.uri) else Path(self.uri)
+
+    @property
+    def filesystem(self) -> fs.FileSystem:
+        return _filesystem(self.uri.split("/", 3)[2]) if is_bucket(self.uri) else _LOCAL
+
+    @property
+    def path(self) -> str:
+        """What `filesystem` calls it."""
+        return self.uri.removeprefix(_S3)
+
+    def exists(self) -> bool:
+        return self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound
+
+    def children(self) -> list[Location]:
+        """What lies directly in this folder, in order of name; nothing if it is not there."""
+        selector = fs.FileSelector(self.path, allow_not_found=True)
+        return sorted(self / info.base_name for info in self.filesystem.get_file_info(selector))
+
+    def open(self) -> BinaryIO:
+        """A stream of its bytes. Raises FileNotFoundError."""
+        return self.filesystem.open_input_stream(self.path)
+
+    def read_bytes(self) -> bytes:
+        with self.open() as stream:
+            return stream.read()
+
+    def read_text(self) -> str:
+        return self.read_bytes().decode()
+
+    def write_bytes(self, data: bytes) -> None:
+        with self.writing() as file:
+            file.write_bytes(data)
+
+    def write_text(self, text: str) -> None:
+        self.write_bytes(text.encode())
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Path]:
+        """A path to write a file to; it takes its place here, whole, when the block has ended."""
+        if self.local is None:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / self.name
+                yield file
+                _upload(file, self)
+            return
+        self.local.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own: a task may have been started again while it is still running elsewhere.
+        aside = self.local.with_name(f".{uuid.uuid4().hex}.{self.name}")
+        try:
+            yield aside
+            os.replace(aside, self.local)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def writing_folder(self) -> Iterator[Path]:
+        """A folder to write files to; they are in this one when the block has ended."""
+        if self.local is not None:
+            self.local.mkdir(parents=True, exist_ok=True)
+            yield self.local
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+            for file in sorted(Path(folder).rglob("*")):
+                if file.is_file():
+                    _upload(file, self / file.relative_to(folder).as_posix())
+
+    def delete(self) -> None:
+        """Remove a file, or a folder with all that is in it; nothing if it is not there."""
+        kind = self.filesystem.get_file_info(self.path).type
+        if kind == fs.FileType.Directory:
+            self.filesystem.delete_dir(self.path)
+        elif kind == fs.FileType.File:
+            self.filesystem.delete_file(self.path)
+
+
+_S3 = "s3://"
+_LOCAL = fs.LocalFileSystem()
+
+
+def is_bucket(text: str) -> bool:
+    return text.startswith(_S3)
+
+
+@lru_cache
+def _filesystem(bucket: str) -> fs.FileSystem:
+    # Made once a process: it asks for the bucket's region.
+    return fs.FileSystem.from_uri(f"{_S3}{bucket}")[0]
+
+
+def _upload(file: Path, target: Location) -> None:
+    # An object appears when its upload is complete.
+    fs.copy_files(str(file), target.path, destination_filesystem=target.filesystem)

@@ -1,0 +1,74 @@
+"""A file that kills its reader is found, and no other file is lost with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from data.abc_tokenizer import AbcTokenizer
+from data.crashes import MAX_ATTEMPTS, begin, fatal_files
+from data.packed import DataError
+from data.parts import read_table, rejected_path, stage
+from data.score import Score
+from data.sources import Shard
+from data.storage import Location
+from data.tokenizers import Tokenizer
+from tests.data.conftest import make_midi
+
+
+class Fragile(AbcTokenizer):
+    """Kills its process on a piece of a single note."""
+
+    def encode(self, score: Score) -> object:  # type: ignore[override]
+        if len(score) == 1:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().encode(score)
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Shard:
+    folder = tmp_path / "midi"
+    folder.mkdir()
+    for name, notes in (("a", 3), ("deadly", 1), ("m", 4), ("other-deadly", 1), ("z", 5)):
+        events = [(48 * at, 48, 60 + at) for at in range(notes)]
+        (folder / f"{name}.mid").write_bytes(make_midi([(0, False, events)]).dumps_midi())
+    (folder / "not.mid").write_bytes(b"RIFF")
+    names = sorted(file.name for file in folder.iterdir())
+    return Shard(Location.of(folder), tuple(names))
+
+
+def test_every_fatal_file_is_named_with_its_signal(shard: Shard) -> None:
+    found = fatal_files(shard, Fragile())
+    assert sorted(found) == ["deadly.mid", "other-deadly.mid"]
+    assert "signal 11" in found["deadly.mid"]
+
+
+def test_bytes_that_are_only_wrong_kill_nothing(shard: Shard) -> None:
+    assert fatal_files(shard, AbcTokenizer()) == {}
+
+
+def test_a_task_that_died_costs_only_the_files_that_killed_it(shard: Shard, tmp_path: Path) -> None:
+    part = Location.of(tmp_path) / "staging" / "part-00000.parquet"
+    begin(part.parent / f"{part.name}.begun", "an earlier run")
+    fragile: Tokenizer = Fragile()
+    stage(shard, part, "a folder", fragile, "this run")
+    assert read_table(part)["path"].to_pylist() == ["a.mid", "m.mid", "z.mid"]
+    reasons = {row["path"]: row["reason"] for row in read_table(rejected_path(part)).to_pylist()}
+    assert reasons == {"deadly.mid": "crash", "other-deadly.mid": "crash", "not.mid": "unreadable"}
+    assert sorted(child.name for child in part.parent.children()) == [
+        "part-00000.parquet",
+        "rejected-00000.parquet",
+    ]
+
+
+def test_a_shard_that_ends_its_tasks_without_a_fatal_file_is_given_up(tmp_path: Path) -> None:
+    mark = Location.of(tmp_path) / "part-00000.parquet.begun"
+    begin(mark, "an earlier run")
+    for _ in range(MAX_ATTEMPTS):
+        begin(mark, "this run")
+    with pytest.raises(DataError, match="killed 5 times"):
+        begin(mark, "this run")
+    assert begin(mark, "a later run") == MAX_ATTEMPTS + 1
