@@ -3,7 +3,12 @@
 Not supported: the numbers contradict the law, or there are too few to tell. Weak: the law may hold,
 but something that matters is undetermined. Supported: no reason against it was found, although each
 could have been. Tests that would reject a true law are made at the 0.5 % level, so that the
-four of them together reject far fewer than one in twenty.
+three of them together reject far fewer than one in twenty.
+
+Whether the losses fall at all is asked at 5 %. A stricter test would harm the intervals: where the
+noise is judged from the same few runs, the sweeps that pass it are those whose noise came out too
+small by luck, and their intervals too narrow (at 0.5 %, five or six single runs with 2 % noise
+cover alpha at .90 to .92; at 5 %, at .94 to .97).
 """
 
 from dataclasses import dataclass
@@ -19,6 +24,7 @@ from fitting.self_test import HeldOut, Influence
 
 Word = Literal["supported", "weak", "not supported"]
 LEVEL = 0.005
+TREND_LEVEL = 0.05
 LOGARITHM_LEVEL = 0.05
 MIN_SIZES = 4
 MIN_REPEATS = 3
@@ -58,7 +64,7 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int) -> li
             f"{n_sizes} different size(s) finished; a law with a, alpha and c needs {MIN_SIZES}"
         ]
     reasons = []
-    if trend_p(law) > LEVEL:
+    if trend_p(law) > TREND_LEVEL:
         reasons.append("the losses scatter about the law too much to show that they fall along it")
     elif law.bound == "alpha":
         reasons.append(f"alpha came out at the bound of its search ({law.alpha:.3g})")
@@ -153,7 +159,10 @@ def outlier(law: PowerLaw) -> tuple[int, float]:
         return 0, 1.0
     scale = np.exp(np.log(law.n).mean())
     basis = (law.n / scale) ** -law.alpha
-    columns = np.stack([basis, basis * np.log(law.n / scale), np.ones_like(basis)], axis=1)
+    # What is pressed against its bound does not move with a run: its column would claim a share of
+    # the residuals that the fit never took from them.
+    free = {"a": [2], "alpha": [0, 2], "c": [0, 1], "": [0, 1, 2]}[law.bound]
+    columns = np.stack([basis, basis * np.log(law.n / scale), np.ones_like(basis)], axis=1)[:, free]
     q, _ = np.linalg.qr(columns * np.sqrt(law.pass_weight)[:, None])
     left = np.maximum(1 - (q**2).sum(axis=1), 1e-9)
     variance = np.maximum(law.rss - r**2 / left, 1e-30) / dof
