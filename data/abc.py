@@ -1,7 +1,7 @@
-"""The ABC dialect: its tokens, its spelling, and its reader. `data.abc_writer` writes it.
+"""The ABC dialect: its tokens and its spelling; see `data.abc_writer` and `data.abc_reader`.
 
 The concatenation of the tokens is the ABC text. Two scores have one text if and only if they agree
-in everything but velocities; `read` makes the score that was written, but for those.
+in everything but velocities; reading makes the score that was written, but for those.
 
 The dialect, each point chosen so that every reader of ABC hears the same:
 
@@ -13,20 +13,21 @@ The dialect, each point chosen so that every reader of ABC hears the same:
 - An unmarked note takes the key's alteration. Once a letter has been altered in a bar, each later
   note on that letter in that bar shows its accidental, so ABC's three rules for how far an
   accidental reaches (`%%propagate-accidentals`) all read the same.
+- In minor keys the raised seventh takes the letter of the seventh: `^F` in G minor, not `_G`.
 - A voice is a line of chords (notes of equal onset and length) and rests. A track whose notes
-  overlap otherwise has several, the later ones marked `merge`: of the track before. Voices
-  alternate bar by bar; a piece of one voice has no voice marks.
+  overlap otherwise has several, the later ones marked `merge`: of the track before. All are named
+  in the first bar. They alternate by systems: the fewest bars, a power of two of them, that last
+  three quarters, so that short bars cost no voice mark each. A piece of one voice has none.
+- A voice writes the bars in which it sounds, and counts those between: `Z4|` is four bars of
+  silence. After its last note it says nothing. Changes of meter and key are told by every voice
+  that has still to sound, a bar that such a change cuts short is written out, and the first voice
+  carries the tempo.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from fractions import Fraction
-
-import numpy as np
-
-from data.score import DEFAULT_BPM, DEFAULT_METER, Score, build, changes
+from functools import cache
 
 HEADER = "X:1\nM:4/4\nL:1/8\nK:C\n"
 END = "\n"
@@ -48,7 +49,8 @@ SHARPENED, FLATTENED = "FCGDAEB", "BEADGCF"
 """The order in which key signatures alter letters."""
 MARKS = {1: "^", -1: "_", 0: "="}
 
-DEFAULT_VELOCITY = 80
+SYSTEM_QUARTERS = 3
+"""What a system lasts at least."""
 
 
 class AbcError(ValueError):
@@ -88,6 +90,7 @@ def vocabulary() -> list[str]:
         *("[M:", "[Q:1/4="),
         *KEYS,
         *("[V:", " merge", "[I:MIDI program ", "[I:MIDI channel 10]"),
+        "Z",
     ]
 
 
@@ -99,32 +102,23 @@ def key_alteration(letter: int, sharps: int) -> int:
     return -int(FLATTENED.index(name) < -sharps)
 
 
-def _spellings() -> dict[tuple[int, int], tuple[int, int, int]]:
-    """(pitch, sharps) -> (letter, alteration, octave): the key's own name, else a raised letter in
-    sharp keys and a lowered one in flat keys."""
-    table = {}
-    for sharps in range(-7, 8):
-        for pitch in range(128):
-            choices = []
-            for letter, natural in enumerate(NATURAL):
-                for alteration in (0, 1, -1):
-                    octave, rest = divmod(pitch - natural - alteration, 12)
-                    if rest == 0 and 0 <= 7 * octave + letter < len(PITCHES):
-                        own = alteration == key_alteration(letter, sharps)
-                        against = alteration * (1 if sharps >= 0 else -1) < 0
-                        choices.append(
-                            (not own, alteration != 0, against, letter, alteration, octave)
-                        )
-            _, _, _, letter, alteration, octave = min(choices)
-            table[pitch, sharps] = (letter, alteration, octave)
-    return table
-
-
-_SPELLINGS = _spellings()
-
-
-def spelling(pitch: int, sharps: int) -> tuple[int, int, int]:
-    return _SPELLINGS[pitch, sharps]
+@cache
+def spelling(pitch: int, sharps: int, minor: bool) -> tuple[int, int, int]:
+    """(letter, alteration, octave) of a pitch: the key's own name, in minor the raised seventh's,
+    else a natural letter, else a raised one in sharp keys and a lowered one in flat keys."""
+    # Major tonics go up by fifths, four letters each; a minor's seventh is its major's fifth.
+    seventh = 4 * sharps + 4
+    choices = []
+    for letter, natural in enumerate(NATURAL):
+        for alteration in (0, 1, -1):
+            octave, rest = divmod(pitch - natural - alteration, 12)
+            if rest == 0 and 0 <= 7 * octave + letter < len(PITCHES):
+                own = key_alteration(letter, sharps)
+                raised = minor and letter == seventh % 7 and alteration == own + 1
+                against = alteration * (1 if sharps >= 0 else -1) < 0
+                ranks = (alteration != own, not raised, alteration != 0, against)
+                choices.append((ranks, (letter, alteration, octave)))
+    return min(choices)[1]
 
 
 _TOKEN = re.compile("|".join(re.escape(t) for t in sorted(vocabulary(), key=len, reverse=True)))
@@ -142,170 +136,3 @@ def split(text: str) -> list[str]:
         tokens.append(match[0])
         position = match.end()
     return tokens
-
-
-def read(tokens: list[str], ticks_per_quarter: int) -> Score:
-    """The score that the tokens spell. Raises AbcError."""
-    return _Reader(tokens, ticks_per_quarter).score()
-
-
-@dataclass
-class _Line:
-    """Where reading stands in one voice."""
-
-    track: int
-    program: int = 0
-    is_drum: bool = False
-    time: int = 0
-    sharps: int = 0
-    accidentals: dict[str, int] = field(default_factory=dict)
-    """Alterations of this bar, by letter and octave."""
-    thirds: int = 0
-    """How many of the coming elements last two thirds of what is written."""
-    tied: dict[int, int] = field(default_factory=dict)
-    """Pitches whose note goes on, with the index of the note."""
-
-
-class _Reader:
-    def __init__(self, tokens: list[str], ticks_per_quarter: int) -> None:
-        self.tokens, self.at = tokens, 0
-        self.ticks_per_quarter = ticks_per_quarter
-        self.lines: dict[int, _Line] = {}
-        self.notes: list[list[int]] = []
-        self.meters = {0: DEFAULT_METER}
-        self.tempos = {0: DEFAULT_BPM}
-        self.keys: dict[int, tuple[int, bool]] = {}
-
-    def score(self) -> Score:
-        self.expect(HEADER)
-        line = self.line(1, merged=False) if self.peek() != "[V:" else None
-        while (token := self.take()) != END:
-            if token == "[V:":
-                number = self.number()
-                merged = self.peek() == " merge" and bool(self.take())
-                self.expect("]")
-                line = self.line(number, merged)
-                continue
-            if line is None:
-                raise self.error(token, "a voice")
-            self.element(token, line)
-        if self.at < len(self.tokens):
-            raise self.error(self.tokens[self.at], "nothing after the end")
-        if not self.notes:
-            raise AbcError("the piece holds no notes")
-        return build(
-            self.ticks_per_quarter,
-            np.array(self.notes, dtype=np.int64).T,
-            changes(self.tempos),
-            tuple((tick, *meter) for tick, meter in changes(self.meters)),
-            tuple((tick, *key) for tick, key in changes(self.keys)),
-        )
-
-    def line(self, number: int, merged: bool) -> _Line:
-        if number not in self.lines:
-            if number != len(self.lines) + 1 or (merged and not self.lines):
-                raise AbcError(f"voice {number} out of order at token {self.at}")
-            track = self.lines[number - 1].track + (not merged) if self.lines else 0
-            self.lines[number] = _Line(track)
-        return self.lines[number]
-
-    def element(self, token: str, line: _Line) -> None:
-        if token == "|":
-            line.accidentals.clear()
-        elif token in (TRIPLET, SINGLE):
-            if line.thirds:
-                raise self.error(token, "the rest of a triplet")
-            line.thirds = 3 if token == TRIPLET else 1
-        elif token == "z":
-            line.time += self.length(line)
-        elif token == "[M:":
-            numerator, denominator = self.number(), self.take()
-            if not denominator.startswith("/"):
-                raise self.error(denominator, "a denominator")
-            self.expect("]")
-            self.meters[line.time] = (numerator, int(denominator[1:]))
-        elif token == "[Q:1/4=":
-            self.tempos[line.time] = self.number()
-            self.expect("]")
-        elif token in KEYS:
-            line.sharps, _ = self.keys[line.time] = KEYS[token]
-        elif token == "[I:MIDI program ":
-            line.program = self.number()
-            self.expect("]")
-        elif token == "[I:MIDI channel 10]":
-            line.is_drum = True
-        else:
-            self.chord(token, line)
-
-    def chord(self, token: str, line: _Line) -> None:
-        pitches = []
-        if token == "[":
-            while (token := self.take()) != "]":
-                pitches.append(self.pitch(token, line))
-        else:
-            pitches.append(self.pitch(token, line))
-        length = self.length(line)
-        tied = self.peek() == "-" and bool(self.take())
-        before, line.tied = line.tied, {}
-        for pitch in pitches:
-            if pitch in before:
-                index = before[pitch]
-                self.notes[index][5] += length
-            else:
-                index = len(self.notes)
-                voice = (line.track, line.program, line.is_drum)
-                self.notes.append([*voice, line.time, pitch, length, DEFAULT_VELOCITY])
-            if tied:
-                line.tied[pitch] = index
-        line.time += length
-
-    def pitch(self, token: str, line: _Line) -> int:
-        alteration = next((a for a, mark in MARKS.items() if mark == token), None)
-        name = self.take() if alteration is not None else token
-        if name not in NATURAL_PITCH:
-            raise self.error(name, "a note")
-        if alteration is not None:
-            line.accidentals[name] = alteration
-        else:
-            alteration = line.accidentals.get(name, key_alteration(LETTER_OF[name], line.sharps))
-        pitch = NATURAL_PITCH[name] + alteration
-        if not 0 <= pitch <= 127:
-            raise self.error(name, "a MIDI pitch")
-        return pitch
-
-    def length(self, line: _Line) -> int:
-        numerator = self.number() if self.peek().isdigit() else 1
-        denominator = int(self.take()[1:]) if self.peek().startswith("/") else 1
-        eighths = Fraction(numerator, denominator)
-        if line.thirds:
-            line.thirds -= 1
-            eighths = eighths * 2 / 3
-        ticks = eighths * self.ticks_per_quarter / 2
-        if ticks.denominator != 1 or ticks < 1:
-            raise AbcError(f"token {self.at}: a length of {eighths} eighths is off the grid")
-        return int(ticks)
-
-    def number(self) -> int:
-        digits = ""
-        while self.peek().isdigit():
-            digits += self.take()
-        if not digits or len(digits) > 5:
-            raise self.error(digits or self.peek(), "a number")
-        return int(digits)
-
-    def peek(self) -> str:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
-
-    def take(self) -> str:
-        self.at += 1
-        if self.at > len(self.tokens):
-            raise AbcError(f"the piece ends without {END!r}")
-        return self.tokens[self.at - 1]
-
-    def expect(self, token: str) -> None:
-        found = self.take()
-        if found != token:
-            raise self.error(found, repr(token))
-
-    def error(self, found: str, expected: str) -> AbcError:
-        return AbcError(f"token {self.at}: found {found!r}, expected {expected}")

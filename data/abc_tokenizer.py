@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
-from data import abc, abc_writer
+from data import abc, abc_reader, abc_writer
 from data.score import Score
 
 
@@ -22,17 +23,23 @@ class AbcTokenizer:
         self.ticks_per_quarter = ticks_per_quarter
         self.tokens = abc.vocabulary()
         self.ids = {token: index for index, token in enumerate(self.tokens)}
+        self._texts = np.array(self.tokens, object)
         self.vocab_size = len(self.tokens)
         self.bos_id, self.eos_id = self.ids[abc.HEADER], self.ids[abc.END]
 
     def encode(self, score: Score) -> np.ndarray:
-        return abc_writer.write(score)
+        return self.encode_all([score])[0]
+
+    def encode_all(self, scores: Sequence[Score]) -> list[np.ndarray]:
+        return abc_writer.write(scores)
 
     def decode(self, ids: np.ndarray) -> Score:
-        return abc.read([self.tokens[index] for index in ids], self.ticks_per_quarter)
+        return abc_reader.read(
+            [self.tokens[index] for index in ids.tolist()], self.ticks_per_quarter
+        )
 
     def to_text(self, ids: np.ndarray) -> str:
-        return "".join(map(self.tokens.__getitem__, ids.tolist()))
+        return "".join(self._texts[ids].tolist())
 
     def to_json(self) -> str:
         fields = {

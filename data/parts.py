@@ -75,7 +75,7 @@ def _piece(score: Score, path: str, source: str, tokenizer: Tokenizer) -> dict[s
         "path": path,
         "split": "",
         "num_notes": len(score),
-        "num_bars": len(score.bars()) - 1,
+        "num_bars": len(score.bars) - 1,
         "seconds": score.seconds,
         "num_tracks": int(score.track.max()) + 1,
         "tokens": tokens,

@@ -15,8 +15,9 @@ Tempo, meter and key changes after the last note go without a count: nothing sou
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import symusic
@@ -61,14 +62,15 @@ class Score:
     def __len__(self) -> int:
         return len(self.onset)
 
-    @property
+    @cached_property
     def end(self) -> int:
         """The tick at which the last note ends."""
         return int((self.onset + self.duration).max(initial=0))
 
-    def bars(self) -> list[int]:
-        """The ticks at which bars begin, and the end of the last one."""
-        return list(bar_lines(self.meters, self.ticks_per_quarter, self.end))
+    @cached_property
+    def bars(self) -> np.ndarray:
+        """(bars + 1,) int64: the ticks at which bars begin, and the end of the last one."""
+        return bar_lines(self.meters, self.ticks_per_quarter, self.end)
 
     @property
     def seconds(self) -> float:
@@ -86,20 +88,19 @@ class Score:
 
 def bar_lines(
     meters: tuple[tuple[int, int, int], ...], ticks_per_quarter: int, end: int
-) -> Iterator[int]:
-    """Beginnings of bars up to `end`, and the end of the bar that reaches it."""
-    tick = 0
-    for index, (start, numerator, denominator) in enumerate(meters):
+) -> np.ndarray:
+    """Beginnings of bars up to `end`, and the end of the bar that reaches it: (bars + 1,) int64.
+
+    A meter change opens a bar, be the one before it full or not.
+    """
+    parts = []
+    for (start, numerator, denominator), following in itertools.zip_longest(meters, meters[1:]):
         length = numerator * 4 * ticks_per_quarter // denominator
-        until = meters[index + 1][0] if index + 1 < len(meters) else None
-        tick = start
-        while tick < end and (until is None or tick < until):
-            yield tick
-            tick += length
-        if until is not None:
-            # A meter change opens a bar, be the one before it full or not.
-            tick = min(tick, until)
-    yield tick
+        if following:
+            parts.append(np.arange(start, following[0], length))
+        else:
+            parts.append(start + length * np.arange(-(-(end - start) // length) + 1))
+    return np.concatenate(parts)
 
 
 def from_midi(data: bytes, ticks_per_quarter: int) -> Score:
@@ -138,7 +139,7 @@ def quantise(midi: symusic.Score, ticks_per_quarter: int) -> Score:
     end = int((columns[3] + columns[5]).max())
     tempos = _tempos(midi, grid, end)
     meters = _meters(midi, grid, end, ticks_per_quarter, mended)
-    keys = _keys(midi, grid, list(bar_lines(meters, ticks_per_quarter, end)), mended)
+    keys = _keys(midi, grid, bar_lines(meters, ticks_per_quarter, end), mended)
     return build(ticks_per_quarter, columns, tempos, meters, keys, mended)
 
 
@@ -217,14 +218,14 @@ def _meters(
 
 
 def _keys(
-    midi: symusic.Score, grid: Grid, lines: list[int], mended: dict[str, int]
+    midi: symusic.Score, grid: Grid, lines: np.ndarray, mended: dict[str, int]
 ) -> tuple[tuple[int, int, bool], ...]:
     ticks = grid(np.array([key.time for key in midi.key_signatures], dtype=np.int64))
     found = {}
     for tick, key in zip(ticks.tolist(), midi.key_signatures):
         if not -7 <= key.key <= 7 or tick >= lines[-1]:
             continue
-        bar = lines[max(int(np.searchsorted(lines, tick, side="right")) - 1, 0)]
+        bar = int(lines[max(int(np.searchsorted(lines, tick, side="right")) - 1, 0)])
         if bar != tick:
             mended["key"] = mended.get("key", 0) + 1
         found[bar] = (int(key.key), bool(key.tonality))

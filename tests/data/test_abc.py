@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from data.abc import HEADER, NATURAL, AbcError, read, spelling, split, vocabulary
+from data.abc import HEADER, NATURAL, AbcError, spelling, split, vocabulary
+from data.abc_reader import read
 from data.abc_tokenizer import AbcTokenizer
 from data.score import Score, ScoreError, from_midi, quantise
 from tests.data.conftest import CORPORA, corpus_members, make_midi, melody, same_music, scores
@@ -94,6 +96,52 @@ def test_notes_of_the_key_need_no_accidental_and_altered_ones_keep_theirs_to_the
     assert body(in_d) == "[K:D]Fc=F^F^fGGG|Fz7|"
 
 
+@pytest.mark.parametrize(
+    ("sharps", "pitch", "written"), [(-2, 66, "^F"), (-1, 61, "^c"), (0, 68, "^G"), (3, 65, "^E")]
+)
+def test_a_minor_key_raises_its_seventh(sharps: int, pitch: int, written: str) -> None:
+    assert written.lower() in body(melody([pitch], keys=[(0, sharps, 1)])).lower()
+
+
+def test_bars_of_silence_are_counted() -> None:
+    late = make_midi([(0, False, [(0, 384, 60), (5 * 384, 384, 62)])])
+    assert body(quantise(late, 24)) == "C8|Z4|D8|"
+
+
+def test_a_voice_is_named_at_once_and_speaks_when_it_sounds() -> None:
+    tune = [(bar * 384, 384, 60) for bar in range(4)]
+    midi = make_midi([(0, False, tune), (0, False, [(2 * 384, 384, 48)])])
+    assert body(quantise(midi, 24)) == "[V:1]C8|[V:2][V:1]C8|C8|[V:2]Z2|C,8|[V:1]C8|"
+
+
+def test_every_voice_still_to_sound_tells_of_a_new_meter() -> None:
+    tune = [(beat * 96, 96, 60) for beat in range(7)]
+    midi = make_midi(
+        [(0, False, tune), (0, False, [(4 * 96, 96, 48)])], meters=[(96, 2, 4), (480, 3, 4)]
+    )
+    assert body(quantise(midi, 24)) == (
+        "[V:1]C2|[V:2]z2|[V:1][M:2/4]C2C2|C2C2|[V:2][M:2/4]Z|z2C,2|[V:1][M:3/4]C2C2z2|"
+    )
+
+
+def test_voices_alternate_by_systems_and_not_by_short_bars() -> None:
+    beats = [(beat * 96, 96, 60) for beat in range(8)]
+    midi = make_midi([(0, False, beats), (0, False, beats)], meters=[(0, 1, 4)])
+    line = "C2|C2|C2|C2|"
+    first = f"[V:1][M:1/4]{line}[V:2][M:1/4]{line}"
+    assert body(quantise(midi, 24)) == f"{first}[V:1]{line}[V:2]{line}"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(scores(), min_size=1, max_size=4))
+def test_many_are_written_as_each_alone(several: list[Score]) -> None:
+    tokenizer = AbcTokenizer(several[0].ticks_per_quarter)
+    alike = [score for score in several if score.ticks_per_quarter == tokenizer.ticks_per_quarter]
+    together = tokenizer.encode_all(alike)
+    for score, ids in zip(alike, together, strict=True):
+        np.testing.assert_array_equal(ids, tokenizer.encode(score))
+
+
 def test_voices_of_a_track_merge_and_tracks_do_not() -> None:
     held = [(0, 384, 48), (0, 192, 60), (192, 192, 62)]
     midi = make_midi([(24, False, held), (0, True, [(0, 384, 36)])])
@@ -103,9 +151,10 @@ def test_voices_of_a_track_merge_and_tracks_do_not() -> None:
     )
 
 
+@pytest.mark.parametrize("minor", [False, True])
 @pytest.mark.parametrize("sharps", range(-7, 8))
-def test_every_pitch_has_a_spelling_in_every_key(sharps: int) -> None:
-    spelled = np.array([spelling(pitch, sharps) for pitch in range(128)])
+def test_every_pitch_has_a_spelling_in_every_key(sharps: int, minor: bool) -> None:
+    spelled = np.array([spelling(pitch, sharps, minor) for pitch in range(128)])
     sounding = spelled[:, 2] * 12 + np.array(NATURAL)[spelled[:, 0]] + spelled[:, 1]
     np.testing.assert_array_equal(sounding, np.arange(128))
 

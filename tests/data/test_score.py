@@ -53,7 +53,7 @@ def test_maps_start_at_the_beginning_and_hold_only_changes() -> None:
 
 def test_a_meter_change_opens_a_bar_and_the_last_bar_holds_the_last_note() -> None:
     midi = make_midi([(0, False, [(0, 800, 60)])], meters=[(0, 4, 4), (480, 3, 4)])
-    assert quantise(midi, 24).bars() == [0, 96, 120, 192, 264]
+    assert quantise(midi, 24).bars.tolist() == [0, 96, 120, 192, 264]
 
 
 def test_seconds_follow_the_tempo() -> None:

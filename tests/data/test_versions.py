@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data import abc, versions
+from data.abc_reader import read
 from data.score import Score, build
 
 
@@ -38,7 +39,7 @@ def test_the_group_does_not_depend_on_the_order() -> None:
 
 
 def test_a_tune_shorter_than_a_gram_has_a_signature() -> None:
-    short = abc.read(abc.split(f"{abc.HEADER}CDE|{abc.END}"), 24)
+    short = read(abc.split(f"{abc.HEADER}CDE|{abc.END}"), 24)
     assert versions.signature(short).shape == (versions.PERMUTATIONS,)
 
 
