@@ -58,6 +58,8 @@ Block = tuple[Ints, Ints, int, Rows]
 
 def write(scores: Sequence[Score]) -> list[NDArray[np.uint16]]:
     """The ids of each score, from `HEADER` to `END`: (n,) uint16. They have notes and one grid."""
+    if not scores:
+        return []
     page = lay_out(scores)
     blocks = [
         _sounds(scores[0].ticks_per_quarter, page),

@@ -7,6 +7,7 @@ values, keys are dropped, durations end at twelve quarters, pitch 127 is out of 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -45,6 +46,9 @@ class MidiTokTokenizer:
     def encode(self, score: Score) -> np.ndarray:
         ids = self.tokenizer.encode(to_symusic(score)).ids
         return np.array([self.bos_id, *ids, self.eos_id], dtype=np.uint16)
+
+    def encode_all(self, scores: Sequence[Score]) -> list[np.ndarray]:
+        return [self.encode(score) for score in scores]
 
     def decode(self, ids: np.ndarray) -> Score:
         music = [index for index in ids.tolist() if index not in (self.bos_id, self.eos_id)]

@@ -9,13 +9,15 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import symusic
 
 from data import versions
 from data.crashes import begin, fatal_files
 from data.packed import DataError
-from data.score import Score, ScoreError, from_midi
+from data.score import Score, ScoreError, parse, quantise_all
 from data.sources import Shard
 from data.splits import split_groups
 from data.storage import Location
@@ -41,33 +43,52 @@ REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail",
 STAGED = pa.schema([*PIECE, ("signature", pa.list_(pa.uint32())), ("mended", pa.string())])
 
 
+BATCH_NOTES = 16_384
+"""Notes that are quantised and written at once: many small pieces, within the cache."""
+
+
 def stage(shard: Shard, part: Location, source: str, tokenizer: Tokenizer, run: str) -> None:
     """A shard's pieces to one Parquet part, and beside it what was rejected.
 
     May be killed at any moment, also by one of its files, and is then simply called again.
     run: names the present run.
     """
-    pieces, rejected = [], []
+    pieces: list[dict[str, Any]] = []
+    rejected: list[dict[str, str]] = []
     mark = part.parent / f"{part.name}.begun"
     fatal = fatal_files(shard, tokenizer) if begin(mark, run) else {}
+    waiting: list[tuple[str, symusic.Score]] = []
+    notes = 0
+
+    def flush() -> None:
+        scores = quantise_all([midi for _, midi in waiting], tokenizer.ticks_per_quarter)
+        for (path, _), score, tokens in zip(waiting, scores, tokenizer.encode_all(scores)):
+            pieces.append(_piece(score, path, source, tokens, tokenizer))
+        waiting.clear()
+
     for path, data in shard.read():
         if path in fatal:
             rejected.append({"path": path, "reason": "crash", "detail": fatal[path]})
             continue
         try:
-            score = from_midi(data, tokenizer.ticks_per_quarter)
+            waiting.append((path, parse(data)))
         except ScoreError as error:
             rejected.append({"path": path, "reason": "unreadable", "detail": str(error)})
             continue
-        pieces.append(_piece(score, path, source, tokenizer))
+        notes += waiting[-1][1].note_num()
+        if notes > BATCH_NOTES:
+            flush()
+            notes = 0
+    flush()
     # The part comes last: where it stands, its rejected files are known, too.
     write_rows(rejected_path(part), rejected, REJECTED)
     write_rows(part, pieces, STAGED)
     mark.delete()
 
 
-def _piece(score: Score, path: str, source: str, tokenizer: Tokenizer) -> dict[str, Any]:
-    tokens = tokenizer.encode(score)
+def _piece(
+    score: Score, path: str, source: str, tokens: np.ndarray, tokenizer: Tokenizer
+) -> dict[str, Any]:
     return {
         "piece_id": hashlib.sha256(score.canonical()).hexdigest()[:32],
         "group_id": "",
@@ -77,7 +98,7 @@ def _piece(score: Score, path: str, source: str, tokenizer: Tokenizer) -> dict[s
         "num_notes": len(score),
         "num_bars": len(score.bars) - 1,
         "seconds": score.seconds,
-        "num_tracks": int(score.track.max()) + 1,
+        "num_tracks": int(score.track[-1]) + 1,
         "tokens": tokens,
         "abc": tokenizer.to_text(tokens),
         "signature": versions.signature(score),
@@ -147,4 +168,6 @@ def read_table(path: Location, columns: list[str] | None = None, filters: Any = 
 def write_rows(path: Location, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     """A Parquet file, whole or absent."""
     with path.writing() as file:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
+        table = pa.Table.from_pylist(rows, schema=schema)
+        # No two pieces are alike: dictionaries cost time and save nothing.
+        pq.write_table(table, file, compression="zstd", use_dictionary=False)

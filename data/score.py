@@ -15,19 +15,24 @@ Tempo, meter and key changes after the last note go without a count: nothing sou
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import symusic
+from numpy.typing import NDArray
 
 DEFAULT_BPM = 120
 DEFAULT_METER = (4, 4)
 
 
-Grid = Callable[[np.ndarray], np.ndarray]
-"""Ticks of a MIDI file to ticks of the grid."""
+MAX_QUARTERS = 100_000
+"""Fourteen hours at 120: longer scores are damaged files, and their bars would fill the memory."""
+MAX_TICKS = np.iinfo(np.int32).max
+
+Ints = NDArray[np.int64]
 
 
 class ScoreError(ValueError):
@@ -105,42 +110,80 @@ def bar_lines(
 
 def from_midi(data: bytes, ticks_per_quarter: int) -> Score:
     """Parse and quantise a MIDI file. Raises ScoreError."""
+    return quantise(parse(data), ticks_per_quarter)
+
+
+def parse(data: bytes) -> symusic.Score:
+    """A MIDI file with notes, in its own ticks. Raises ScoreError."""
     try:
         midi = symusic.Score.from_midi(data)
     except (RuntimeError, ValueError) as error:
         raise ScoreError(f"no MIDI file: {' '.join(str(error).split())}") from None
     if midi.ticks_per_quarter < 1:
         raise ScoreError("no MIDI file: it has no ticks per quarter")
-    return quantise(midi, ticks_per_quarter)
+    if not midi.note_num():
+        raise ScoreError("the file holds no notes")
+    quarters = midi.end() // midi.ticks_per_quarter
+    if quarters > MAX_QUARTERS:
+        raise ScoreError(f"it lasts {quarters:,} quarters; what is damaged or absurd does so")
+    return midi
 
 
 def quantise(midi: symusic.Score, ticks_per_quarter: int) -> Score:
     """The rules of this module's docstring. Raises ScoreError if there are no notes."""
-    mended: dict[str, int] = {}
-
-    def grid(ticks: np.ndarray) -> np.ndarray:
-        # Integers throughout: halves go up, on every machine.
-        scaled = 2 * ticks.astype(np.int64) * ticks_per_quarter + midi.ticks_per_quarter
-        return scaled // (2 * midi.ticks_per_quarter)
-
-    parts = []
-    sounding = [track for track in midi.tracks if len(track.notes)]
-    for index, track in enumerate(sounding):
-        notes = track.notes.numpy()
-        onset = np.maximum(grid(notes["time"]), 0)
-        duration = np.maximum(grid(notes["time"] + notes["duration"]) - onset, 0)
-        program = 0 if track.is_drum else track.program
-        columns = np.stack([onset, notes["pitch"], duration, notes["velocity"]])
-        tagged = np.stack([np.full(len(onset), x) for x in (index, program, track.is_drum)])
-        parts.append(np.concatenate([tagged, columns]).astype(np.int64))
-    if not parts:
+    if not midi.note_num():
         raise ScoreError("the file holds no notes")
-    columns = disjoint(np.concatenate(parts, axis=1), mended)
-    end = int((columns[3] + columns[5]).max())
-    tempos = _tempos(midi, grid, end)
-    meters = _meters(midi, grid, end, ticks_per_quarter, mended)
-    keys = _keys(midi, grid, bar_lines(meters, ticks_per_quarter, end), mended)
-    return build(ticks_per_quarter, columns, tempos, meters, keys, mended)
+    return quantise_all([midi], ticks_per_quarter)[0]
+
+
+def quantise_all(midis: Sequence[symusic.Score], ticks_per_quarter: int) -> list[Score]:
+    """The same for many, all with notes, in whole-array steps."""
+    if not midis:
+        return []
+    mended: list[dict[str, int]] = [{} for _ in midis]
+    columns, piece = disjoint(*_columns(midis, ticks_per_quarter), mended)
+    bounds = np.searchsorted(piece, np.arange(len(midis) + 1))
+    ends = np.maximum.reduceat(columns[3] + columns[5], bounds[:-1]).tolist()
+    scores = []
+    for number, (midi, end) in enumerate(zip(midis, ends)):
+        meters = _meters(midi, ticks_per_quarter, end, mended[number])
+        lines = bar_lines(meters, ticks_per_quarter, end)
+        keys = _keys(midi, ticks_per_quarter, lines, mended[number])
+        mine = columns[:, bounds[number] : bounds[number + 1]]
+        tempos = _tempos(midi, ticks_per_quarter, end)
+        scores.append(_score(ticks_per_quarter, mine, tempos, meters, keys, mended[number]))
+    return scores
+
+
+def on_grid(ticks: Any, midi_ticks: Any, ticks_per_quarter: int) -> Any:
+    """Ticks of MIDI files to ticks of the grid; integers throughout: halves go up, everywhere."""
+    return (2 * ticks * ticks_per_quarter + midi_ticks) // (2 * midi_ticks)
+
+
+def _columns(midis: Sequence[symusic.Score], ticks_per_quarter: int) -> tuple[np.ndarray, Ints]:
+    """(7, notes) int64: track, program, is_drum, onset, pitch, duration, velocity; (notes,) piece.
+
+    Tracks are counted in each piece.
+    """
+    tracks = []
+    notes: dict[str, list[np.ndarray]] = {"time": [], "duration": [], "pitch": [], "velocity": []}
+    for number, midi in enumerate(midis):
+        sounding = (track for track in midi.tracks if len(track.notes))
+        for index, track in enumerate(sounding):
+            arrays = track.notes.numpy()
+            for name, found in notes.items():
+                found.append(arrays[name])
+            program = 0 if track.is_drum else track.program
+            row = (number, midi.ticks_per_quarter, index, program, track.is_drum)
+            tracks.append((*row, len(arrays["time"])))
+    rows = np.array(tracks, np.int64)
+    piece, midi_ticks, *fixed = np.repeat(rows[:, :-1], rows[:, -1], axis=0).T
+    time, duration, pitch, velocity = (
+        np.concatenate(found).astype(np.int64) for found in notes.values()
+    )
+    onset = np.maximum(on_grid(time, midi_ticks, ticks_per_quarter), 0)
+    end = on_grid(time + duration, midi_ticks, ticks_per_quarter)
+    return np.stack([*fixed, onset, pitch, np.maximum(end - onset, 0), velocity]), piece
 
 
 def build(
@@ -149,12 +192,21 @@ def build(
     tempos: tuple[tuple[int, int], ...],
     meters: tuple[tuple[int, int, int], ...],
     keys: tuple[tuple[int, int, bool], ...],
-    mended: dict[str, int] | None = None,
 ) -> Score:
     """columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity; any order."""
-    track, program, is_drum, onset, pitch, duration, velocity = columns[
-        :, np.lexsort(columns[[4, 3, 0]])
-    ]
+    columns = columns[:, np.lexsort(columns[[4, 3, 0]])]
+    return _score(ticks_per_quarter, columns, tempos, meters, keys, {})
+
+
+def _score(
+    ticks_per_quarter: int,
+    columns: np.ndarray,
+    tempos: tuple[tuple[int, int], ...],
+    meters: tuple[tuple[int, int, int], ...],
+    keys: tuple[tuple[int, int, bool], ...],
+    mended: dict[str, int],
+) -> Score:
+    track, program, is_drum, onset, pitch, duration, velocity = columns
     return Score(
         ticks_per_quarter=ticks_per_quarter,
         track=track.astype(np.int32),
@@ -167,46 +219,55 @@ def build(
         tempos=tempos,
         meters=meters,
         keys=keys,
-        mended=mended or {},
+        mended=mended,
     )
 
 
-def disjoint(columns: np.ndarray, mended: dict[str, int]) -> np.ndarray:
-    """Let no note sound with another on its track and pitch."""
-    # Sorted by track, pitch, onset and then length, so that the longest of a doubling comes last.
-    columns = columns[:, np.lexsort(columns[[5, 3, 4, 0]])]
-    same = (np.diff(columns[0]) == 0) & (np.diff(columns[4]) == 0)
-    doubled = np.append(same & (np.diff(columns[3]) == 0), False)
-    columns = columns[:, ~doubled]
-    same = (np.diff(columns[0]) == 0) & (np.diff(columns[4]) == 0)
-    room = np.append(
-        np.where(same, np.diff(columns[3]), np.iinfo(np.int32).max), np.iinfo(np.int32).max
-    )
-    overlap = columns[5] > room
-    zero = columns[5] < 1
+def disjoint(
+    columns: np.ndarray, piece: Ints, mended: list[dict[str, int]]
+) -> tuple[np.ndarray, Ints]:
+    """Let no note sound with another on its track and pitch; sorted by piece, track, onset, pitch.
+
+    mended: of each piece, to be added to.
+    """
+    track, onset, pitch, duration = columns[0], columns[3], columns[4], columns[5]
+    span = int(onset.max()) + 1
+    line = (piece * (int(track.max()) + 1) + track) * 128 + pitch
+    # The longest of those that start together on one line comes last.
+    order = np.lexsort((duration, line * span + onset))
+    columns, piece, line = columns[:, order], piece[order], line[order]
+    same = line[1:] == line[:-1]
+    room = np.where(same, columns[3, 1:] - columns[3, :-1], span + MAX_TICKS)
+    room = np.append(room, span + MAX_TICKS)
+    doubled = room == 0
+    zero = (columns[5] < 1) & ~doubled
+    overlap = (columns[5] > room) & ~doubled
     columns[5] = np.maximum(np.minimum(columns[5], room), 1)
     for rule, hit in (("zero_length", zero), ("doubled", doubled), ("overlap", overlap)):
-        if hit.any():
-            mended[rule] = int(hit.sum())
-    return columns
+        for number, count in zip(*np.unique(piece[hit], return_counts=True)):
+            mended[number][rule] = int(count)
+    left = np.flatnonzero(~doubled)
+    place = (line[left] // 128 * span + columns[3, left]) * 128 + columns[4, left]
+    order = left[np.argsort(place, kind="stable")]
+    return columns[:, order], piece[order]
 
 
-def _tempos(midi: symusic.Score, grid: Grid, end: int) -> tuple[tuple[int, int], ...]:
+def _tempos(midi: symusic.Score, ticks_per_quarter: int, end: int) -> tuple[tuple[int, int], ...]:
     """Whole quarters a minute, from 4 (no MIDI file can be slower) to 999."""
-    ticks = grid(np.array([tempo.time for tempo in midi.tempos], dtype=np.int64))
     found = {0: DEFAULT_BPM}
-    for tick, tempo in zip(ticks.tolist(), midi.tempos):
+    for tempo in midi.tempos:
+        tick = on_grid(tempo.time, midi.ticks_per_quarter, ticks_per_quarter)
         if tick < end:
             found[max(tick, 0)] = min(max(round(tempo.qpm), 4), 999)
     return changes(found)
 
 
 def _meters(
-    midi: symusic.Score, grid: Grid, end: int, ticks_per_quarter: int, mended: dict[str, int]
+    midi: symusic.Score, ticks_per_quarter: int, end: int, mended: dict[str, int]
 ) -> tuple[tuple[int, int, int], ...]:
-    ticks = grid(np.array([meter.time for meter in midi.time_signatures], dtype=np.int64))
     found = {0: DEFAULT_METER}
-    for tick, meter in zip(ticks.tolist(), midi.time_signatures):
+    for meter in midi.time_signatures:
+        tick = on_grid(meter.time, midi.ticks_per_quarter, ticks_per_quarter)
         numerator, denominator = int(meter.numerator), int(meter.denominator)
         whole = 4 * ticks_per_quarter
         if numerator < 1 or denominator not in (1, 2, 4, 8, 16, 32) or whole % denominator:
@@ -218,11 +279,11 @@ def _meters(
 
 
 def _keys(
-    midi: symusic.Score, grid: Grid, lines: np.ndarray, mended: dict[str, int]
+    midi: symusic.Score, ticks_per_quarter: int, lines: np.ndarray, mended: dict[str, int]
 ) -> tuple[tuple[int, int, bool], ...]:
-    ticks = grid(np.array([key.time for key in midi.key_signatures], dtype=np.int64))
     found = {}
-    for tick, key in zip(ticks.tolist(), midi.key_signatures):
+    for key in midi.key_signatures:
+        tick = on_grid(key.time, midi.ticks_per_quarter, ticks_per_quarter)
         if not -7 <= key.key <= 7 or tick >= lines[-1]:
             continue
         bar = int(lines[max(int(np.searchsorted(lines, tick, side="right")) - 1, 0)])
