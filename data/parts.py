@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -110,9 +111,12 @@ Placed = dict[str, tuple[str, str, str]]
 """piece_id -> the path that is kept of it, its group_id, its split."""
 
 
-def place(staged: list[Location]) -> tuple[Placed, dict[str, float], list[dict[str, str]]]:
+def place(
+    staged: list[Location], works: str
+) -> tuple[Placed, dict[str, float], list[dict[str, str]]]:
     """Group the pieces and split the groups; of exact duplicates, the first path is kept.
 
+    works: a regular expression; files whose paths hold the same match are of one work.
     Returns the places, the thresholds of the splits, and the duplicates as rejected rows.
     """
     columns = ["piece_id", "path", "signature", "tokens"]
@@ -133,7 +137,10 @@ def place(staged: list[Location]) -> tuple[Placed, dict[str, float], list[dict[s
     rows = [kept[piece_id] for piece_id in piece_ids]
     signatures = table["signature"].combine_chunks().flatten().to_numpy()
     signatures = signatures.reshape(len(ids), versions.PERMUTATIONS)[rows]
-    group_ids = versions.group(piece_ids, signatures)
+    matches = [re.search(works, paths[row]) if works else None for row in rows]
+    group_ids = versions.group(
+        piece_ids, signatures, [match[0] if match else "" for match in matches]
+    )
     groups: dict[str, tuple[int, int]] = {}
     for row, group_id in zip(rows, group_ids):
         pieces, tokens = groups.get(group_id, (0, 0))

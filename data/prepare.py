@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import uuid
 from collections import Counter
@@ -35,14 +36,19 @@ from data.storage import Location
 from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
 
 
-def prepare(source: str, tokenizer: str, out: Location, *, ticks_per_quarter: int = 24) -> Manifest:
+def prepare(
+    source: str, tokenizer: str, out: Location, *, ticks_per_quarter: int = 24, works: str = ""
+) -> Manifest:
     """Make the data set of `source` in `out`, or go on with it, or find it made. Needs Ray running.
 
     source: `folk`, a tar, or a folder of MIDI files and tars.
+    works: a regular expression for what is known of versions: files whose paths hold the same match
+    are of one work, whatever the notes say.
     Raises DataError: unknown or empty source, unknown tokenizer, `out` made from something else.
     """
-    chosen = check(source, tokenizer, ticks_per_quarter)
-    _claim(out, {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter})
+    chosen = check(source, tokenizer, ticks_per_quarter, works)
+    wanted = {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter, "works": works}
+    _claim(out, {name: value for name, value in wanted.items() if value})
     if (out / MANIFEST).exists():
         return read_manifest(out)
     staging, run = out / "staging", uuid.uuid4().hex
@@ -54,7 +60,7 @@ def prepare(source: str, tokenizer: str, out: Location, *, ticks_per_quarter: in
         lambda index: stage(found[index], staged[index], source, chosen, run),
         _missing(staged),
     )
-    placed, thresholds, duplicates = place(staged)
+    placed, thresholds, duplicates = place(staged, works)
     parts = [out / "parts" / part.name for part in staged]
     shared = ray.put(placed)
     _each(lambda index: finish(staged[index], parts[index], ray.get(shared)), _missing(parts))
@@ -79,8 +85,12 @@ def prepare(source: str, tokenizer: str, out: Location, *, ticks_per_quarter: in
     return manifest
 
 
-def check(source: str, tokenizer: str, ticks_per_quarter: int) -> Tokenizer:
+def check(source: str, tokenizer: str, ticks_per_quarter: int, works: str) -> Tokenizer:
     """The tokenizer, if there is such a one and something to read. Raises ValueError."""
+    try:
+        re.compile(works)
+    except re.error as error:
+        raise DataError(f"works {works!r} is no regular expression: {error}") from None
     if tokenizer not in TOKENIZERS:
         raise DataError(_unknown("tokenizer", tokenizer, TOKENIZERS))
     if source != "folk":
@@ -178,7 +188,7 @@ def _unknown(kind: str, word: str, words: Iterable[str]) -> str:
     )
 
 
-def _claim(out: Location, wanted: dict[str, str | int]) -> None:
+def _claim(out: Location, wanted: dict[str, Any]) -> None:
     """Note what `out` is made from, before it is. Raises DataError if it was begun from another."""
     path = out / "request.json"
     if path.exists():
@@ -206,16 +216,24 @@ def main() -> int:
     parser.add_argument(
         "--ticks-per-quarter", type=int, default=24, help="the grid: 8, 12 or 24 [24]"
     )
+    parser.add_argument(
+        "--works",
+        default="",
+        metavar="REGEX",
+        help="files whose paths hold the same match are versions of one work, beside those that "
+        "are found by their notes; '/[0-9]{3}/' for POP909",
+    )
     args = parser.parse_args()
     try:
         # Before Ray, which takes seconds to start.
-        check(args.source, args.tokenizer, args.ticks_per_quarter)
+        check(args.source, args.tokenizer, args.ticks_per_quarter, args.works)
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         made = prepare(
             args.source,
             args.tokenizer,
             args.out,
             ticks_per_quarter=args.ticks_per_quarter,
+            works=args.works,
         )
     except ValueError as error:
         print(f"data.prepare: {error}", file=sys.stderr)

@@ -113,7 +113,7 @@ def test_a_finished_folder_is_found_and_another_wish_refused(made: Path, works: 
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
     made: Path, works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cut_off(staged: list[Path]) -> None:
+    def cut_off(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -19,13 +19,32 @@ def tune(seed: int, transposed: int = 0, changed: int = 0) -> Score:
     return build(24, np.array(rows).T, ((0, 120),), ((0, 4, 4),), ())
 
 
-def groups(*scores: Score) -> list[str]:
+def groups(*scores: Score, works: list[str] | None = None) -> list[str]:
     names = [f"piece-{index}" for index in range(len(scores))]
-    return versions.group(names, np.stack([versions.signature(score) for score in scores]))
+    signatures = np.stack([versions.signature(score) for score in scores])
+    return versions.group(names, signatures, works or [""] * len(scores))
 
 
 def test_a_transposed_and_a_varied_version_join_the_original() -> None:
     assert len(set(groups(tune(1), tune(1, transposed=5), tune(1, changed=3)))) == 1
+
+
+def test_a_version_with_another_accompaniment_joins_the_original() -> None:
+    def accompanied(seed: int) -> Score:
+        melody, above = tune(1), tune(seed, transposed=24)
+        rows = [
+            [track, 0, 0, onset, pitch, 12, 80]
+            for track, score in enumerate((melody, above))
+            for onset, pitch in zip(score.onset.tolist(), score.pitch.tolist())
+        ]
+        return build(24, np.array(rows).T, ((0, 120),), ((0, 4, 4),), ())
+
+    assert len(set(groups(accompanied(2), accompanied(3), tune(4)))) == 2
+
+
+def test_pieces_of_a_known_work_are_joined_whatever_they_share() -> None:
+    found = groups(tune(1), tune(2), tune(3), tune(4), works=["a", "b", "a", ""])
+    assert found == ["piece-0", "piece-1", "piece-0", "piece-3"]
 
 
 def test_different_tunes_stay_apart() -> None:
