@@ -16,16 +16,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.packed import DataError, Manifest, read_manifest
 from data.storage import Location
 from fitting.analysis import Analysis, analyse
 from sweeps import summary
-from sweeps.grid import Grid, GridError, load_grid
+from sweeps.grid import Grid, GridError
+from sweeps.grid_yaml import load_grid
 from sweeps.records import Record, read_record, record_path
 from trainers.cell import Cell
 from trainers.ladder import LadderError
+
+if TYPE_CHECKING:
+    from sweeps.schedule import Job
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,12 @@ class Sweep:
     grid: Grid
     out: Location
 
-    @property
-    def data(self) -> Location:
-        spec = self.grid.data
-        return self.out / "data" / f"{Path(spec.source).name}-{spec.tokenizer}"
+    def data(self, tokenizer: str) -> Location:
+        return self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
+
+    def manifests(self) -> list[Manifest]:
+        """One a tokenizer. Raises DataError if the data are not prepared."""
+        return [read_manifest(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
 
     @property
     def folder(self) -> Location:
@@ -82,9 +88,12 @@ def main() -> int:
 
 def nothing_to_do(sweep: Sweep, retry_failed: bool) -> list[Cell] | None:
     """The grid's cells, if all have ended and are tracked. Starts nothing and takes seconds."""
-    if not (sweep.data / "manifest.json").exists() or not sweep.tracked.exists():
+    if not sweep.tracked.exists():
         return None
-    cells = sweep.grid.resolve(read_manifest(sweep.data))
+    try:
+        cells = sweep.grid.resolve(sweep.manifests())
+    except DataError:
+        return None
     records = sweep.records(cells)
     failed = any(record.status == "failed" for record in records.values())
     tracked = set(sweep.tracked.read_text().split())
@@ -107,8 +116,9 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
     uri = server.uri if server else own_tracker() or ""
     try:
         ray.init(log_to_driver=args.verbose)
-        manifest = prepare_data(sweep)
-        cells = sweep.grid.resolve(manifest)
+        cells = sweep.grid.resolve(
+            [prepare_data(sweep, tokenizer) for tokenizer in sweep.grid.data.tokenizer]
+        )
         if args.retry_failed:
             forget_failed(sweep, cells)
         records = sweep.records(cells)
@@ -117,15 +127,13 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
             server.wait()
         say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
 
-        tracker = ray.remote(num_cpus=0)(Tracker).remote(uri, sweep.grid.name, tags(manifest))
+        tracker = ray.remote(num_cpus=0)(Tracker).remote(uri, sweep.grid.name, tags())
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
             say(f"Cells    {len(records)} have ended, {len(pending)} to train")
             with LiveLine(pending, len(records), tracker):
-                run_cells(
-                    pending, sweep.data, sweep.cells, sweep.grid.placement, tracker, args.verbose
-                )
+                run_cells(jobs(sweep, pending), sweep.cells, tracker, args.verbose)
         report(sweep, cells, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
@@ -158,12 +166,12 @@ def log_file(sweep: Sweep) -> Path:
     return folder / "libraries.log"
 
 
-def prepare_data(sweep: Sweep) -> Manifest:
+def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     from data.prepare import prepare
 
     spec, started = sweep.grid.data, time.monotonic()
     manifest = prepare(
-        spec.source, spec.tokenizer, sweep.data, ticks_per_quarter=spec.ticks_per_quarter
+        spec.source, tokenizer, sweep.data(tokenizer), ticks_per_quarter=spec.ticks_per_quarter
     )
     train = manifest.splits["train"]
     say(
@@ -171,6 +179,13 @@ def prepare_data(sweep: Sweep) -> Manifest:
         f"({time.monotonic() - started:.0f} s)"
     )
     return manifest
+
+
+def jobs(sweep: Sweep, cells: list[Cell]) -> list[Job]:
+    from sweeps.schedule import Job
+
+    placement = sweep.grid.placement.placement
+    return [Job(cell, sweep.data(cell.tokenizer), placement(cell)) for cell in cells]
 
 
 def forget_failed(sweep: Sweep, cells: list[Cell]) -> None:
@@ -232,12 +247,12 @@ def conclude(sweep: Sweep, cells: list[Cell]) -> int:
     return 0 if len(finished) == len(cells) else 1
 
 
-def tags(manifest: Manifest) -> dict[str, str]:
-    """What every MLflow run carries: which code and which data."""
+def tags() -> dict[str, str]:
+    """What every MLflow run carries: which code. The data's fingerprint is a cell's parameter."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     code = found.stdout.strip() or "unknown"
-    return {"crescendo.code": code, "crescendo.data": manifest.fingerprint}
+    return {"crescendo.code": code}
 
 
 def say(text: str) -> None:

@@ -1,17 +1,21 @@
-"""Ray Tune over the cells that have not ended: as many at a time as the cluster carries."""
+"""Ray Tune over the cells that have not ended: as many at a time as the cluster carries now."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray import tune
 from ray.train import TrainingFailedError
+from ray.tune.search import Searcher
 
 from data.storage import Location
+from sweeps.packing import Capacity, Demand, Pool, in_order
 from sweeps.records import Record, write_record
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
@@ -20,58 +24,123 @@ DRIVER = {"node:__internal_head__": 0.001}
 """What a trial's driver holds. It only waits, so no CPU: drivers would hold those that their own
 workers need, for ever. And it waits on the head, which is not preempted."""
 
-
-def at_a_time(placement: Placement) -> int:
-    """How many cells the cluster carries at once."""
-    cluster = ray.cluster_resources()
-    cells = cluster.get("CPU", 0) / (placement.workers * placement.cpus)
-    if placement.gpus:
-        cells = min(cells, cluster.get("GPU", 0) / (placement.workers * placement.gpus))
-    return max(1, int(cells + 1e-6))
+POLL_SECONDS = 1.0
+"""How often the cluster is asked what it has."""
 
 
-def run_cells(
-    pending: list[Cell],
-    data: Location,
-    cells: Location,
-    placement: Placement,
-    tracker: Any,
-    verbose: int,
-) -> None:
-    """Train `pending` in order and write each one's record when it ends. Blocks.
+@dataclass(frozen=True)
+class Job:
+    """A cell that is to be trained."""
 
-    cells: the folder of checkpoints and records, which every node sees, as `data`.
+    cell: Cell
+    data: Location
+    placement: Placement
+    seconds: float = 0.0
+    """Expected."""
+
+    @property
+    def demand(self) -> Demand:
+        workers = self.placement.workers
+        cpus, gpus = workers * self.placement.cpus, workers * self.placement.gpus
+        return Demand(self.cell.key, cpus, gpus, self.seconds)
+
+
+def present() -> Capacity:
+    """What the cluster has now."""
+    found = ray.cluster_resources()
+    return Capacity(cpus=found.get("CPU", 0.0), gpus=int(found.get("GPU", 0)))
+
+
+class Admission(Searcher):
+    """Tells Tune which cell to start, when there is room for it.
+
+    Tune's own limit is a number of trials, fixed when it starts. Cells take different shares of a
+    cluster that grows and shrinks; so the room is looked up anew, and Tune has no limit.
+    """
+
+    def __init__(self, demands: list[Demand], capacity: Callable[[], Capacity] = present) -> None:
+        super().__init__(metric="none", mode="min")
+        self.capacity = capacity
+        self.pool = Pool(capacity())
+        self.waiting = in_order(demands, self.pool.capacity)
+        self.running: dict[str, str] = {}
+        self.asked = time.monotonic()
+
+    def suggest(self, trial_id: str) -> dict[str, str] | str | None:
+        if not self.waiting:
+            return Searcher.FINISHED
+        if time.monotonic() - self.asked > POLL_SECONDS:
+            self.resize(self.capacity())
+        for demand in self.waiting:
+            if self.pool.take(demand):
+                self.waiting.remove(demand)
+                self.running[trial_id] = demand.key
+                return {"cell": demand.key}
+        return None
+
+    def resize(self, capacity: Capacity) -> None:
+        self.asked = time.monotonic()
+        if capacity != self.pool.capacity:
+            self.pool.capacity = capacity
+            self.waiting = in_order(self.waiting, capacity)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self.pool.give_back(self.running.pop(trial_id))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: records say what is done, and a new sweep makes a new order."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a sweep goes on from its records")
+
+
+def run_cells(jobs: list[Job], cells: Location, tracker: Any, verbose: int) -> None:
+    """Train `jobs` and write each one's record when it ends. Blocks.
+
+    cells: the folder of checkpoints and records, which every node sees.
     tracker: handle of the `sweeps.tracking.Tracker` actor.
     """
-    by_key = {cell.key: cell for cell in pending}
-    # Tune would answer Ctrl-C by ending as if all were well.
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    by_key = {job.cell.key: job for job in jobs}
 
     def trial(config: dict[str, str]) -> None:
-        run_cell(by_key[config["cell"]], data, cells, placement, tracker)
+        run_cell(by_key[config["cell"]], cells, tracker)
 
+    run_trials(
+        trial,
+        [job.demand for job in jobs],
+        retries=max(job.placement.retries for job in jobs),
+        verbose=verbose,
+    )
+
+
+def run_trials(
+    trial: Callable[[dict[str, str]], None], demands: list[Demand], retries: int, verbose: int
+) -> None:
+    """Call `trial` with {"cell": key} for each demand, in processes of their own. Blocks."""
+    # Tune would answer Ctrl-C by ending as if all were well.
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     with tempfile.TemporaryDirectory(prefix="crescendo-tune-") as folder:
         tune.Tuner(
             tune.with_resources(trial, tune.PlacementGroupFactory([DRIVER])),
-            param_space={"cell": tune.grid_search([cell.key for cell in pending])},
             tune_config=tune.TuneConfig(
-                max_concurrent_trials=at_a_time(placement), reuse_actors=True
+                search_alg=Admission(demands), num_samples=len(demands), reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 name="sweep",
                 # Trials leave nothing here: records and checkpoints are what lasts.
                 storage_path=folder,
                 verbose=verbose,
-                failure_config=tune.FailureConfig(max_failures=placement.retries),
+                failure_config=tune.FailureConfig(max_failures=retries),
             ),
         ).fit()
 
 
-def run_cell(
-    cell: Cell, data: Location, cells: Location, placement: Placement, tracker: Any
-) -> None:
+def run_cell(job: Job, cells: Location, tracker: Any) -> None:
     """Train one cell, from wherever it stands, and write its record."""
     os.environ.update({**QUIET_AND_QUICK, **os.environ})
+    cell = job.cell
     params, started = cell.params(), time.time()
     tracker.start.remote(cell.key, params)
 
@@ -79,7 +148,7 @@ def run_cell(
         tracker.points.remote(cell.key, points)
 
     try:
-        outcome = fit(cell, data, cells, placement, report)
+        outcome = fit(cell, job.data, cells, job.placement, report)
     except TrainingFailedError as error:
         outcome = Outcome("failed", _reason(error), {}, [])
     record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))

@@ -28,9 +28,10 @@ from trainers.loop import Point
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-KIND, CELL_KEY, STATUS, REASON, SWEEP = (
+KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP = (
     "crescendo.kind",
     "crescendo.cell_key",
+    "crescendo.data",
     "crescendo.status",
     "crescendo.reason",
     "crescendo.sweep",
@@ -211,6 +212,7 @@ class Tracker:
 
         run = self._run({KIND: "cell", CELL_KEY: key}, name=key.rpartition("-")[0])
         run_id = run.info.run_id
+        self.client.set_tag(run_id, DATA, params["data"])
         self.client.set_tag(run_id, STATUS, "running")
         if not run.data.params:
             self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data.packed import Manifest
-from sweeps.grid import SHIPPED, GridError, load_grid
+from sweeps.grid import GridError, axes_that_vary
+from sweeps.grid_yaml import SHIPPED, load_grid
+from trainers.ladder import load_arch
 
 MANIFEST = Manifest("print", "folk", "abc", 24, 139, 0, {}, {}, {}, {})
 GOOD = """\
@@ -31,7 +34,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_every_combination_is_a_cell_and_the_dearest_comes_first(tmp_path: Path) -> None:
-    cells = load_grid(write(tmp_path, GOOD)).resolve(MANIFEST)
+    cells = load_grid(write(tmp_path, GOOD)).resolve([MANIFEST])
     assert len(cells) == 8
     assert len({cell.key for cell in cells}) == 8
     assert [cell.flops for cell in cells] == sorted((cell.flops for cell in cells), reverse=True)
@@ -40,7 +43,66 @@ def test_every_combination_is_a_cell_and_the_dearest_comes_first(tmp_path: Path)
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.yaml")))
 def test_shipped_grids_resolve(name: str) -> None:
-    assert load_grid(name).resolve(MANIFEST)
+    assert load_grid(name).resolve([MANIFEST])
+
+
+def test_tokens_are_fixed_by_parameter_or_by_compute(tmp_path: Path) -> None:
+    text = GOOD.replace("10k", "[10k, 20/param, 1e11 flops]").replace("[0, 1]", "0")
+    for cell in load_grid(write(tmp_path, text)).resolve([MANIFEST]):
+        n_params = cell.rung.counts.n_params
+        wanted = (10_000, 20 * n_params, 1e11 / cell.rung.flops_per_token(cell.context))
+        assert min(abs(cell.tokens - tokens) for tokens in wanted) <= cell.batch_tokens / 2
+
+
+def test_rates_may_be_multiples_of_the_architectures_own(tmp_path: Path) -> None:
+    text = GOOD.replace("  seed: [0, 1]", "  lr: [0.5x, 1x, 0.003]")
+    found = {
+        arch: {
+            cell.lr
+            for cell in load_grid(write(tmp_path, text)).resolve([MANIFEST])
+            if cell.arch == arch
+        }
+        for arch in ("lstm", "transformer")
+    }
+    assert found == {arch: {load_arch(arch).LR / 2, load_arch(arch).LR, 0.003} for arch in found}
+
+
+def test_cells_may_come_in_blocks_that_differ(tmp_path: Path) -> None:
+    blocks = """cells:
+  - {arch: lstm, size: [4k, 9k], tokens: 10k}
+  - {arch: [lstm, transformer], size: 4k, tokens: 10k, clip: [0.5, 1.0]}
+training:"""
+    text = GOOD[: GOOD.index("cells:")] + blocks + GOOD[GOOD.index("training:") + 9 :]
+    cells = load_grid(write(tmp_path, text)).resolve([MANIFEST])
+    # The 4k LSTM with the usual clipping stands in both blocks and is one cell.
+    assert len(cells) == 5
+    assert axes_that_vary(cells) == ["clip"]
+
+
+def test_every_tokenizer_is_trained_on(tmp_path: Path) -> None:
+    grid = load_grid(write(tmp_path, GOOD.replace("folk", "folk\n  tokenizer: [abc, remi]")))
+    assert grid.data.tokenizer == ("abc", "remi")
+    remi = replace(MANIFEST, tokenizer="remi", vocab_size=300, fingerprint="other")
+    assert len(grid.resolve([MANIFEST, remi])) == 16
+
+
+def test_options_are_laid_over_the_grid_by_name(tmp_path: Path) -> None:
+    text = GOOD + "options:\n  long: {cells: {tokens: 50k}}\n  wide: {training: {context: 256}}\n"
+    plain = load_grid(write(tmp_path, text)).resolve([MANIFEST])
+    grid = load_grid(write(tmp_path, text), ["long", "wide"])
+    assert grid.name == "mine+long+wide"
+    assert {cell.context for cell in plain} == {128}
+    assert {(cell.context, cell.tokens) for cell in grid.resolve([MANIFEST])} == {(256, 50_176)}
+    with pytest.raises(GridError, match=r"mine.yaml has no option 'lang'; did you mean 'long'"):
+        load_grid(write(tmp_path, text), ["lang"])
+
+
+def test_gpus_may_go_by_size(tmp_path: Path) -> None:
+    needs = load_grid(write(tmp_path, GOOD + "placement: {gpus: {4k: 0.25, 9k: 4}}\n")).placement
+    cells = load_grid(write(tmp_path, GOOD)).resolve([MANIFEST])
+    placed = {cell.size: needs.placement(cell) for cell in cells}
+    assert (placed["4k"].workers, placed["4k"].gpus) == (1, 0.25)
+    assert (placed["9k"].workers, placed["9k"].gpus) == (4, 1)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +113,13 @@ def test_shipped_grids_resolve(name: str) -> None:
         ("transformer", "transfomer", r"mine.yaml:4: .*'transfomer'; did you mean 'transformer'"),
         ("9k", "9q", r"mine.yaml:5: unknown size '9q'"),
         ("512", "500", r"batch_tokens 500 is not a multiple of context 128"),
-        ("10k", "many", r"mine.yaml:7: 'tokens' takes a number, found 'many'"),
+        ("10k", "many", r"mine.yaml:7: 'tokens' takes a number such as 2.5M.*found 'many'"),
         ("[0, 1]", "0.5", r"mine.yaml:6: 'seed' takes a whole number"),
         ("  context: 128\n", "", r"'training' lacks 'context'"),
+        ("10k", "3/step", r"mine.yaml:7: 'tokens' takes a number such as 2.5M, 20/param"),
+        ("seed: [0, 1]", "lr: fast", r"mine.yaml:6: 'lr' takes a rate, or a multiple"),
+        ("seed:", "size:", r"mine.yaml:6: 'size' stands twice in cells"),
+        ("[0, 1]", "[]", r"mine.yaml:6: 'seed' is empty"),
         ("data:\n  source: folk\n", "", r"section 'data' is missing"),
         ("context: 128", "context: [1", r"is no YAML"),
     ],
@@ -73,3 +139,8 @@ def test_an_unknown_grid_is_refused_with_the_nearest_name() -> None:
 def test_a_share_of_a_gpu_goes_with_one_worker(tmp_path: Path) -> None:
     with pytest.raises(GridError, match="one worker only"):
         load_grid(write(tmp_path, GOOD + "placement: {workers: 2, gpus: 0.5}\n"))
+
+
+def test_more_than_one_gpu_is_a_whole_number(tmp_path: Path) -> None:
+    with pytest.raises(GridError, match=r"mine.yaml:11: 1.5 GPUs; above one"):
+        load_grid(write(tmp_path, GOOD + "placement: {gpus: 1.5}\n"))

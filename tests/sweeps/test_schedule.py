@@ -11,7 +11,7 @@ import ray
 
 from data.storage import Location
 from sweeps.records import read_record
-from sweeps.schedule import run_cells
+from sweeps.schedule import Job, run_cells
 from trainers.cell import Cell, Placement
 
 
@@ -36,10 +36,11 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
     ray.init(num_cpus=2, log_to_driver=False)
     try:
         run_cells(
-            [failing, diverging, good],
-            Location.of(packed),
+            [
+                Job(each, Location.of(packed), Placement(retries=1))
+                for each in (failing, diverging, good)
+            ],
             Location.of(tmp_path),
-            Placement(retries=1),
             ray.remote(num_cpus=0)(SilentTracker).remote(),
             verbose=False,
         )
