@@ -32,9 +32,13 @@ class Record:
 
     def row(self) -> dict[str, Any]:
         """The cell as `fitting.records` reads it."""
-        axes = {name: self.params[name] for name in ("arch", "size", "seed", "lr")}
+        names = ("arch", "size", "seed", "lr", "tokenizer", "data")
+        axes = {name: self.params[name] for name in names}
         ended = {"cell_key": self.cell_key, "status": self.status, "reason": self.reason}
-        return ended | axes | self.measured
+        curve = [
+            (point["tokens"], point["train_loss"]) for point in self.curve if "train_loss" in point
+        ]
+        return ended | axes | self.measured | {"train_curve": curve}
 
 
 def record_path(cells: Location, cell: Cell) -> Location:
