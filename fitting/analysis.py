@@ -6,16 +6,20 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from fitting.alternatives import Alternatives, alternatives
+from fitting.axis import AXES, N_PARAMS, Axis
 from fitting.comparison import Comparison, compare
 from fitting.intervals import Interval, alpha_interval, c_interval, student_t
 from fitting.isoflop import Frontier, fit_frontier
 from fitting.power_law import FitError, PowerLaw, fit
 from fitting.records import RecordError
-from fitting.selection import Selection, select
+from fitting.selection import Selection, kept_apart, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
-from fitting.surface import Surface, fit_surface
+from fitting.surface import RepeatedData, Surface, fit_repeated, fit_surface
 from fitting.verdict import Verdict, judge
 
+MIN_REPEATED = 12
+"""Runs from which R* is sought: it is the sixth number of L(N, D')."""
 UNKNOWN = Interval(0.0, float("inf"))
 
 
@@ -31,10 +35,16 @@ class ArchLaw:
     c_interval: Interval
     alpha_student: Interval
     c_student: Interval
+    alternatives: Alternatives | None
+    """Without the floor c, and by Huber's loss."""
     held_out: HeldOut | None
     influence: tuple[Influence, ...]
     surface: Surface | None
     """L(N, D), where sizes were trained at several token budgets."""
+    repeated: RepeatedData | None
+    """L(N, D'), where data were seen more than once and R* could be told."""
+    repeated_note: str
+    """What is known of repeated data, or why nothing is; "" where none were repeated."""
     frontier: Frontier | None
     """IsoFLOP minima, where several sizes share a compute."""
     verdict: Verdict
@@ -54,13 +64,13 @@ class ArchLaw:
         """Loss that no size removes, nats per token."""
         return self.fit.c if self.fit else float("nan")
 
-    def line(self) -> str:
-        """The law in one line."""
+    def line(self, symbol: str) -> str:
+        """The law in one line, with `symbol` for what it is fitted against."""
         if self.fit is None:
             return f"{self.arch}  no law   {self.verdict.word}: {self.verdict.reasons[0]}"
         why = f": {self.verdict.reasons[0]}" if self.verdict.reasons else ""
         return (
-            f"{self.arch}  L(N) = {self.a:.3g} N^-{self.alpha:.3g} + {self.c:.3g}   "
+            f"{self.arch}  L({symbol}) = {self.a:.3g} {symbol}^-{self.alpha:.3g} + {self.c:.3g}   "
             f"alpha {self.alpha:.3g} {self.alpha_interval}   c {self.c:.3g} {self.c_interval}   "
             f"{self.verdict.word}{why}"
         )
@@ -74,32 +84,43 @@ class Analysis:
     laws: dict[str, ArchLaw]
     comparisons: tuple[Comparison, ...]
     """Every pair of architectures with a law that is not rejected, by parameters and by FLOPs."""
+    axis: Axis
+    """What the laws are fitted against."""
+    notes: tuple[str, ...]
+    """What was kept apart, and why."""
 
     def lines(self) -> list[str]:
         """One printable line an architecture, then one a comparison."""
-        laws = [law.line() for law in self.laws.values()]
-        return laws + [comparison.sentence() for comparison in self.comparisons]
+        laws = [law.line(self.axis.symbol) for law in self.laws.values()]
+        return [*self.notes, *laws, *(comparison.sentence() for comparison in self.comparisons)]
 
 
-def analyse(records: pd.DataFrame) -> Analysis:
+def analyse(records: pd.DataFrame, against: str = N_PARAMS.column) -> Analysis:
     """Fit every architecture of the records (see `fitting.records`), in the order they appear.
 
-    RecordError where no cell finished at all.
+    `against` is a column of `fitting.axis.AXES`. RecordError where no cell finished at all, or none
+    has a value in that column.
     """
+    axis = AXES[against]
     if not (records["status"] == "finished").any():
         found = records["status"].value_counts()
         states = ", ".join(f"{count} {status}" for status, count in found.items()) or "no cells"
         raise RecordError(f"no finished cell to fit: found {states}")
-    laws = {arch: _law(records, arch) for arch in dict.fromkeys(records["arch"])}
-    return Analysis(records, laws, tuple(_comparisons(laws)))
+    if not (records["status"] == "finished")[records[against] > 0].any():
+        raise RecordError(f"no finished cell has a value in the column {against}")
+    records, notes = kept_apart(records)
+    laws = {arch: _law(records, arch, axis) for arch in dict.fromkeys(records["arch"])}
+    return Analysis(records, laws, tuple(_comparisons(laws, axis)), axis, notes)
 
 
-def _comparisons(laws: dict[str, ArchLaw]) -> list[Comparison]:
+def _comparisons(laws: dict[str, ArchLaw], against: Axis) -> list[Comparison]:
     standing = [law for law in laws.values() if law.fit and law.verdict.word != "not supported"]
     found = []
     for one, two in combinations(standing, 2):
-        for axis in ("n_params", "flops"):
-            runs = one.selection.runs, two.selection.runs
+        runs = one.selection.runs, two.selection.runs
+        if any((runs[0][name].iloc[0] != runs[1][name].iloc[0]) for name in ("tokenizer", "data")):
+            continue
+        for axis in dict.fromkeys((against.column, "flops")):
             if any((~(r[axis] > 0)).any() or r[axis].nunique() < 3 for r in runs):
                 continue
             fits = [fit(r[axis], r["val_loss"]) for r in runs]
@@ -124,18 +145,51 @@ def _frontier(runs: pd.DataFrame) -> Frontier | None:
     return frontier if frontier.curves else None
 
 
-def _law(records: pd.DataFrame, arch: str) -> ArchLaw:
-    selection = select(records, arch)
+def _repeated(runs: pd.DataFrame, surface: Surface | None) -> tuple[RepeatedData | None, str]:
+    """R* where the runs can carry it, and a sentence on repeated data in any case."""
+    known = runs[(runs["tokens"] > 0) & (runs["unique_tokens"] > 0)]
+    epochs = known["tokens"] / known["unique_tokens"]
+    if not (epochs > 1).any():
+        return None, ""
+    low, high = epochs.min(), epochs.max()
+    seen = f"{low:.1f} times" if high - low < 0.05 else f"{low:.1f} to {high:.1f} times"
+    said = f"Runs saw their data {seen}"
+    if surface is None:
+        return None, (
+            f"{said}, at too few token budgets to tell what a repeated token is worth: L(N, D) "
+            "needs at least 8 runs, 3 sizes and 3 budgets."
+        )
+    if not (epochs <= 1).any() or len(known) < len(runs) or len(runs) < MIN_REPEATED:
+        return None, (
+            f"{said}. What a repeated token is worth needs runs with and without repeats, at least "
+            f"{MIN_REPEATED}, each with its unique_tokens."
+        )
+    found = fit_repeated(runs["n_params"], runs["tokens"], runs["unique_tokens"], runs["val_loss"])
+    if found.at_bound:
+        return None, (
+            f"{said}. What a repeated token is worth cannot be told from them: R* came out at the "
+            f"end of its search ({found.r_star:.3g})."
+        )
+    return found, (
+        f"{said}. A repeated token loses its worth with R* = {found.r_star:.3g}: after that many "
+        "repetitions another pass is worth 1/e of fresh data (Muennighoff et al. 2023)."
+    )
+
+
+def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
+    selection = select(records, arch, axis)
     runs = selection.runs
-    sizes = runs["n_params"].nunique()
-    law = fit(runs["n_params"], runs["val_loss"]) if sizes >= 3 else None
+    sizes = runs[axis.column].nunique()
+    law = fit(runs[axis.column], runs["val_loss"]) if sizes >= 3 else None
     testable = law is not None and law.dof >= 1
     alpha = alpha_interval(law) if law and testable else UNKNOWN
     c = c_interval(law) if law and testable else UNKNOWN
     t_alpha, t_c = student_t(law) if law and testable else (UNKNOWN, UNKNOWN)
     held_out = hold_out_largest(law) if law else None
     influence = leave_one_out(law) if law else ()
-    verdict = judge(law, alpha, c, held_out, influence, sizes, selection.warnings)
+    verdict = judge(law, alpha, c, held_out, influence, sizes, selection.warnings, axis)
+    surface = _surface(selection.all_budgets)
+    repeated, repeated_note = _repeated(selection.all_budgets, surface)
     return ArchLaw(
         arch,
         selection,
@@ -144,9 +198,12 @@ def _law(records: pd.DataFrame, arch: str) -> ArchLaw:
         c,
         t_alpha,
         t_c,
+        alternatives(law) if law and testable else None,
         held_out,
         influence,
-        _surface(selection.all_budgets),
+        surface,
+        repeated,
+        repeated_note,
         _frontier(selection.all_budgets),
         verdict,
     )

@@ -1,7 +1,8 @@
 """Two architectures against each other: exponents, losses at equal cost, where the curves cross.
 
-Intervals are percentiles of a parametric bootstrap: each law gets new normal noise of the size seen
-about it and is fitted again. Runs are never resampled, for a handful of sizes cannot be.
+Intervals are percentiles of a parametric bootstrap: each law gets new normal noise and is fitted
+again. How large the noise is, a handful of runs says only roughly: each draw has a size of its own,
+spread about the one seen as chi-squared says. Runs are never resampled, for a handful cannot be.
 """
 
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
+from fitting.axis import AXES
 from fitting.intervals import Interval
 from fitting.power_law import Array, PowerLaw
 from fitting.refit import refit
 
-DRAWS = 200
+DRAWS = 400
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Comparison:
 
     def sentence(self) -> str:
         """What a reader takes away."""
-        at, crossing = (_cost(value, self.axis) for value in (self.at, self.crossing or 0))
+        axis = AXES[self.axis]
+        at = axis.amount(self.at)
         low, high = self.loss_interval.low, self.loss_interval.high
         if low > 0 or high < 0:
             better, worse = (self.first, self.second) if high < 0 else (self.second, self.first)
@@ -51,7 +54,7 @@ class Comparison:
         else:
             said = f"At {at} neither {self.first} nor {self.second} is ahead."
         if self.crossing is not None:
-            said += f" The fitted curves cross at {crossing}."
+            said += f" The fitted curves cross at {axis.amount(self.crossing)}."
         return said
 
 
@@ -84,19 +87,14 @@ def compare(
     )
 
 
-def _cost(value: float, axis: str) -> str:
-    return (
-        f"{float(f'{value:.3g}'):,.0f} parameters" if axis == "n_params" else f"{value:.2e} FLOPs"
-    )
-
-
 def _parameters(law: PowerLaw) -> tuple[float, float, float]:
     return law.a, law.alpha, law.c
 
 
 def _draws(law: PowerLaw, rng: np.random.Generator) -> Array:
     """(DRAWS, 3) of a, alpha, c refitted to the law with new noise."""
-    noise = law.noise * rng.standard_normal((DRAWS, len(law.n)))
+    size = law.noise * np.sqrt(law.dof / rng.chisquare(law.dof, (DRAWS, 1)))
+    noise = size * rng.standard_normal((DRAWS, len(law.n)))
     return refit(law, law.predict(law.n) * np.exp(noise))
 
 

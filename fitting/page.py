@@ -18,8 +18,6 @@ from fitting.intervals import Interval, law_band
 
 HERE = Path(__file__).parent
 LINE_POINTS = 80
-MAX_CURVES = 60
-"""Training curves drawn for one architecture; more would be a smear."""
 MAX_LEFT_OUT = 200
 
 
@@ -172,7 +170,7 @@ def _curves(runs: pd.DataFrame) -> list[dict[str, Any]]:
     for row in runs.to_dict("records"):
         points = row["train_curve"] if isinstance(row["train_curve"], list) else []
         points = [(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0]
-        if points and len(curves) < MAX_CURVES:
+        if points:
             label = f"{row['arch']} {row['size']}, seed {_number(row['seed'])}"
             tokens, loss = zip(*points)
             curves.append({"label": label, "tokens": tokens, "loss": loss})

@@ -1,52 +1,159 @@
-"""Figures for papers: PNG and SVG. Drawn without a display."""
+"""Figures for papers, drawn without a display: every plot of the page as PNG and SVG."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from fitting.analysis import Analysis
 from fitting.intervals import law_band
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#b8860b", "#555555")
 """Told apart in print and by colour-blind readers; the page uses the same order."""
+LOSS = "validation loss, nats per token"
 
 
 def draw(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
-    """Runs, law and 95 % band of every architecture on logarithmic axes."""
+    """Write each figure that there are data for as PNG and SVG: file name to path."""
+    figures = {
+        f"loss_by_{analysis.axis.column.removeprefix('n_')}": loss_figure(analysis),
+        "residuals": residual_figure(analysis),
+        "training_curves": curve_figure(analysis),
+        "loss_by_budget": budget_figure(analysis),
+        "isoflop": isoflop_figure(analysis),
+    }
+    paths = {}
+    for name, figure in figures.items():
+        if figure.axes[0].get_legend():
+            for kind in ("png", "svg"):
+                paths[f"{name}.{kind}"] = out_dir / f"{name}.{kind}"
+                figure.savefig(paths[f"{name}.{kind}"], dpi=180)
+    return paths
+
+
+def loss_figure(analysis: Analysis) -> Figure:
+    """Runs, law and 95 % band of every architecture, and the largest as predicted held out."""
+    figure, axes = _figure(analysis.axis.label, LOSS)
+    column, losses = analysis.axis.column, []
+    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+        runs = law.selection.runs
+        if runs.empty:
+            continue
+        axes.plot(runs[column], runs["val_loss"], "o", ms=4, color=colour, label=arch)
+        losses += [runs["val_loss"].min(), runs["val_loss"].max()]
+        if law.fit is None or law.verdict.word == "not supported":
+            continue
+        n = np.geomspace(runs[column].min() / 1.5, runs[column].max() * 3, 120)
+        low, high = law_band(law.fit, n)
+        symbol = analysis.axis.symbol
+        label = f"{law.a:.3g} ${symbol}^{{-{law.alpha:.3g}}}$ + {law.c:.3g} ({law.verdict.word})"
+        axes.plot(n, law.fit.predict(n), color=colour, lw=1.2, label=label)
+        axes.fill_between(n, low, high, color=colour, alpha=0.15, lw=0)
+        if law.held_out:
+            held = law.held_out
+            ends = [[max(held.predicted - held.interval.low, 0)], [held.interval.high]]
+            ends[1][0] = min(max(held.interval.high - held.predicted, 0), 9 * held.predicted)
+            axes.errorbar(held.n * 1.06, held.predicted, ends, fmt="_", color=colour, ls="none")
+    if losses:
+        axes.set_ylim(min(losses) * 0.95, max(losses) * 1.05)
+    return _finished(figure, axes, log_y=True)
+
+
+def residual_figure(analysis: Analysis) -> Figure:
+    """Each run over its law, minus one."""
+    figure, axes = _figure(analysis.axis.label, "run over law, minus one (%)")
+    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+        if law.fit is not None and law.verdict.word != "not supported":
+            rest = 100 * np.expm1(law.fit.residuals())
+            axes.plot(law.fit.n, rest, "o", ms=4, color=colour, label=arch)
+    axes.axhline(0, color="#888", lw=0.8, zorder=0)
+    return _finished(figure, axes)
+
+
+def curve_figure(analysis: Analysis) -> Figure:
+    """Training loss against tokens seen."""
+    figure, axes = _figure("tokens seen", "training loss, nats per token")
+    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+        label = arch
+        for points in training_curves(law.selection.runs):
+            tokens, loss = zip(*points)
+            axes.plot(tokens, loss, color=colour, lw=0.8, alpha=0.6, label=label)
+            label = "_"
+    return _finished(figure, axes, log_y=True)
+
+
+def budget_figure(analysis: Analysis) -> Figure:
+    """The same sizes trained on more or fewer tokens."""
+    figure, axes = _figure("training tokens", LOSS)
+    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+        label = arch
+        for _, mean in budgets(law.selection.all_budgets):
+            axes.plot(mean.index, mean, "o-", ms=3, lw=0.8, color=colour, label=label)
+            label = "_"
+    return _finished(figure, axes, log_y=True)
+
+
+def isoflop_figure(analysis: Analysis) -> Figure:
+    """Loss by size at equal training compute, with the best size of each parabola."""
+    figure, axes = _figure("parameters (non-embedding + head)", LOSS)
+    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+        for k, curve in enumerate(law.frontier.curves if law.frontier else ()):
+            n = np.geomspace(curve.n.min(), curve.n.max(), 80)
+            axes.plot(curve.n, curve.loss, "o", ms=3, color=colour, label="_" if k else arch)
+            axes.plot(n, curve.predict(n), color=colour, lw=0.8)
+            axes.plot(curve.n_opt, curve.predict(curve.n_opt), "v", ms=5, color=colour)
+    return _finished(figure, axes)
+
+
+def training_curves(runs: pd.DataFrame) -> list[list[tuple[float, float]]]:
+    """The curves that were recorded, without what a logarithmic axis cannot show."""
+    lists = [points for points in runs["train_curve"] if isinstance(points, list)]
+    clean = [[(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0] for points in lists]
+    return [points for points in clean if points]
+
+
+def budgets(runs: pd.DataFrame) -> list[tuple[float, pd.Series]]:
+    """Mean loss by tokens of each size that was trained at several budgets."""
+    sizes = [runs[runs["n_params"] == n] for n in sorted(runs["n_params"].unique())]
+    means = [(g["n_params"].iloc[0], g.groupby("tokens")["val_loss"].mean()) for g in sizes]
+    return [(float(n), mean) for n, mean in means if len(mean) > 1]
+
+
+def _colours(analysis: Analysis) -> list[str]:
+    return [COLOURS[k % len(COLOURS)] for k in range(len(analysis.laws))]
+
+
+def _figure(x: str, y: str) -> tuple[Figure, Axes]:
     # Here and not above: a command that fails on bad input should not wait for matplotlib.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, NullLocator, ScalarFormatter
 
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for k, (arch, law) in enumerate(analysis.laws.items()):
-        runs, colour = law.selection.runs, COLOURS[k % len(COLOURS)]
-        if runs.empty:
-            continue
-        axes.plot(runs["n_params"], runs["val_loss"], "o", ms=4, color=colour, label=arch)
-        if law.fit is None or law.verdict.word == "not supported":
-            continue
-        n = np.geomspace(runs["n_params"].min() / 1.5, runs["n_params"].max() * 3, 120)
-        low, high = law_band(law.fit, n)
-        label = f"{law.a:.3g} $N^{{-{law.alpha:.3g}}}$ + {law.c:.3g} ({law.verdict.word})"
-        axes.plot(n, law.fit.predict(n), color=colour, lw=1.2, label=label)
-        axes.fill_between(n, low, high, color=colour, alpha=0.15, lw=0)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    return figure, axes
+
+
+def _finished(figure: Figure, axes: Axes, log_y: bool = False) -> Figure:
+    from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, NullLocator, ScalarFormatter
+
     axes.set_xscale("log")
-    axes.set_yscale("log")
     axes.xaxis.set_major_formatter(LogFormatterSciNotation())
-    losses = analysis.records["val_loss"][analysis.records["status"] == "finished"]
-    axes.set_ylim(losses.min() * 0.95, losses.max() * 1.05)
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("parameters (non-embedding + head)")
-    axes.set_ylabel("validation loss, nats per token")
+    if log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, frameon=False)
-    paths = {}
-    for kind in ("png", "svg"):
-        paths[f"loss_by_params.{kind}"] = out_dir / f"loss_by_params.{kind}"
-        figure.savefig(paths[f"loss_by_params.{kind}"], dpi=180)
-    return paths
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False)
+    return figure

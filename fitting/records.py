@@ -5,6 +5,7 @@
 | cell_key | identity of the cell; two rows with one key are the same run |
 | arch, size | architecture and the nominal name of the size |
 | seed, lr | what was varied besides |
+| tokenizer, data | what the tokens are, and the fingerprint of the data set: laws never mix them |
 | n_params | non-embedding + head parameters: what is fitted |
 | n_params_embedding, n_params_non_embedding, n_params_head | its components |
 | tokens, unique_tokens, epochs | tokens seen, distinct tokens in the corpus, their ratio |
@@ -13,10 +14,11 @@
 | val_loss_per_note, val_loss_per_second | the same in units that tokenizers share |
 | seconds | wall time |
 | status, reason | finished, failed, diverged or running; and why |
-| train_curve | list of (tokens seen, training loss), from MLflow only |
+| train_curve | list of (tokens seen, training loss), from MLflow only, of up to 32 runs an arch |
 """
 
-from collections.abc import Callable
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,8 @@ import numpy as np
 import pandas as pd
 
 REQUIRED = ("arch", "n_params", "val_loss")
-TEXTS = ("cell_key", "arch", "size", "status", "reason")
-PARAMS = ("arch", "size", "seed", "lr")
+TEXTS = ("cell_key", "arch", "size", "tokenizer", "data", "status", "reason")
+PARAMS = ("arch", "size", "seed", "lr", "tokenizer", "data")
 METRICS = (
     "n_params",
     "n_params_embedding",
@@ -46,6 +48,8 @@ METRICS = (
 NUMBERS = ("seed", "lr", *METRICS)
 POSITIVE = ("lr", "n_params", "tokens", "unique_tokens", "flops", "val_loss", "test_loss")
 COLUMNS = (*TEXTS, *NUMBERS, "train_curve")
+MAX_CURVES = 32
+"""Training curves read for one architecture."""
 CURVE_POINTS = 150
 
 
@@ -125,7 +129,29 @@ def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
             f"{tracking_uri}: experiment {experiment!r} holds no run with the tag "
             "crescendo.kind = cell; was the sweep written by sweeps/run_grid.py?"
         )
-    return complete(pd.DataFrame([_record(run, client.get_metric_history) for run in runs]))
+    records = complete(pd.DataFrame([_record(run) for run in runs]))
+    shown = _shown(records)
+    with ThreadPoolExecutor(8) as pool:
+        curves = pool.map(lambda row: _curve(client, runs[row].info.run_id), shown)
+        records["train_curve"] = pd.Series(dict(zip(shown, curves)), dtype=object)
+    return records
+
+
+def to_json(records: pd.DataFrame) -> str:
+    """The records as a JSON list of objects, every digit of them; `read_json` is its inverse."""
+    rows = [
+        {
+            name: None if isinstance(v, float) and not np.isfinite(v) else v
+            for name, v in row.items()
+        }
+        for row in records.to_dict("records")
+    ]
+    return json.dumps(rows, allow_nan=False, separators=(",", ":")).replace("},{", "},\n{")
+
+
+def read_json(path: str | Path) -> pd.DataFrame:
+    """Read what `to_json` wrote."""
+    return complete(pd.DataFrame(json.loads(Path(path).read_text(encoding="utf-8"))))
 
 
 def complete(records: pd.DataFrame) -> pd.DataFrame:
@@ -158,15 +184,27 @@ def _number(path: Path, row: int, name: str, text: str, finished: bool) -> float
     return value
 
 
-def _record(run: Any, history: Callable[[str, str], list[Any]]) -> dict[str, Any]:
+def _record(run: Any) -> dict[str, Any]:
     tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
     record: dict[str, Any] = {name: params.get(name) for name in PARAMS}
     record |= {name: metrics.get(name) for name in METRICS}
     record["cell_key"] = tags.get("crescendo.cell_key", run.info.run_id)
     record["status"] = tags.get("crescendo.status", "running")
     record["reason"] = tags.get("crescendo.reason", "")
-    if "train_loss" in metrics:
-        points = history(run.info.run_id, "train_loss")
-        stride = max(1, -(-len(points) // CURVE_POINTS))
-        record["train_curve"] = [(point.step, point.value) for point in points[::-stride][::-1]]
     return record
+
+
+def _shown(records: pd.DataFrame) -> list[int]:
+    """Rows whose training curve is read: of every size before a second one of any.
+
+    A request a run is what costs time, and a plot of more curves is a smear.
+    """
+    turn = records.groupby(["arch", "size"]).cumcount()
+    order = records.assign(turn=turn).sort_values("turn", kind="stable")
+    return [int(row) for row in order.groupby("arch").head(MAX_CURVES).index]
+
+
+def _curve(client: Any, run_id: str) -> list[tuple[int, float]]:
+    points = client.get_metric_history(run_id, "train_loss")
+    stride = max(1, -(-len(points) // CURVE_POINTS))
+    return [(point.step, point.value) for point in points[::-stride][::-1]]

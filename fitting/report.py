@@ -2,6 +2,7 @@
 
     python -m fitting.report --experiment NAME [--tracking-uri URI] [--out DIR]
     python -m fitting.report --csv runs.csv --out DIR
+    ... --against tokens | flops         L(D) or L(C) in place of L(N)
 
 From MLflow the report is also logged, to the run of kind `fit` of the same experiment.
 """
@@ -12,9 +13,10 @@ import os
 import sys
 from pathlib import Path
 
-from fitting import page, plots, tables
+from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
-from fitting.records import RecordError, read_csv, read_mlflow
+from fitting.axis import AXES, N_PARAMS
+from fitting.records import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 
@@ -30,18 +32,23 @@ def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
         "laws.csv": tables.laws_table(analysis).to_csv(index=False),
         "laws.tex": tables.laws_tex(analysis),
+        "records.json": to_json(analysis.records),
         "report.html": page.html(analysis),
     }
     for name, text in texts.items():
         paths[name] = out_dir / name
         paths[name].write_text(text, encoding="utf-8")
+    paths["report.ipynb"] = notebook.write(analysis.axis, out_dir)
     return paths
 
 
 def log_to_mlflow(
     analysis: Analysis, paths: dict[str, Path], experiment: str, tracking_uri: str
 ) -> str:
-    """Log the report to the experiment's run of kind `fit`, made once; returns its run id."""
+    """Log the report to the experiment's run of kind `fit`, made once; returns its run id.
+
+    Laws against tokens and against FLOPs have a run of their own each.
+    """
     # Here and not above: importing mlflow takes seconds, and a table does not need it.
     from mlflow.tracking import MlflowClient
 
@@ -49,13 +56,13 @@ def log_to_mlflow(
     found = client.get_experiment_by_name(experiment)
     if found is None:
         raise RecordError(f"{tracking_uri}: no experiment {experiment!r} to log the report to")
-    runs = client.search_runs([found.experiment_id], "tags.`crescendo.kind` = 'fit'", max_results=1)
+    tags = {"crescendo.kind": "fit", "crescendo.against": analysis.axis.column}
+    wanted = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
+    runs = client.search_runs([found.experiment_id], wanted, max_results=1)
     run_id = (
         runs[0].info.run_id
         if runs
-        else client.create_run(
-            found.experiment_id, run_name="fit", tags={"crescendo.kind": "fit"}
-        ).info.run_id
+        else client.create_run(found.experiment_id, run_name="fit", tags=tags).info.run_id
     )
     for arch, law in analysis.laws.items():
         client.set_tag(run_id, f"crescendo.verdict.{arch}", law.verdict.word)
@@ -73,11 +80,11 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.csv:
-            analysis = analyse(read_csv(args.csv))
-            paths = write(analysis, args.out)
+            analysis = analyse(read_csv(args.csv), args.against)
         else:
-            analysis = analyse(read_mlflow(args.experiment, args.tracking_uri))
-            paths = write(analysis, args.out)
+            analysis = analyse(read_mlflow(args.experiment, args.tracking_uri), args.against)
+        paths = write(analysis, args.out)
+        if args.experiment:
             log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
     except (RecordError, OSError) as error:
         print(f"fitting.report: {error}", file=sys.stderr)
@@ -91,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fitting.report",
         description="Fit L(N) = a N^-alpha + c to every architecture of an experiment or a table, "
-        "with intervals and a verdict, and write report.html, fit.json, laws.csv, laws.tex and "
-        "figures.",
+        "with intervals and a verdict, and write report.html, report.ipynb, fit.json, laws.csv, "
+        "laws.tex and figures.",
         epilog="A table needs the columns arch, n_params and val_loss; size, seed, lr, tokens, "
         "flops, status and the others of fitting/records.py are used where present.",
     )
@@ -106,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URI",
         default=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI),
         help="MLflow server or database (default: MLFLOW_TRACKING_URI, else %(default)s)",
+    )
+    parser.add_argument(
+        "--against",
+        choices=list(AXES),
+        default=N_PARAMS.column,
+        help="what the loss is fitted against (default: %(default)s)",
     )
     parser.add_argument(
         "--out",

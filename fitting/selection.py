@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fitting.axis import N_PARAMS, Axis
+from fitting.isoflop import SAME_COMPUTE
+
 SAME_BUDGET = 0.02
 """Token budgets within this fraction of each other count as one."""
 
@@ -15,7 +18,8 @@ class Selection:
 
     arch: str
     runs: pd.DataFrame
-    """Fitted by L(N): finished, once each, at the best rate of their size, at one token budget."""
+    """What the law is fitted to: finished, once each, at the best rate of their size; and of these
+    one token budget (against parameters), one size (tokens) or the compute frontier (FLOPs)."""
     all_budgets: pd.DataFrame
     """As `runs`, and at every token budget: what L(N, D) and the isoFLOP curves are fitted to."""
     left_out: pd.DataFrame
@@ -24,7 +28,27 @@ class Selection:
     """What makes the law weaker than its interval says: rates at the edge, cells not finished."""
 
 
-def select(records: pd.DataFrame, arch: str) -> Selection:
+def kept_apart(records: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Records whose `arch` also names the tokenizer and the data set, where there are several.
+
+    Nats per token of different tokenizers or pieces do not lie on one curve. With them comes one
+    sentence for each of the two that is not the same everywhere.
+    """
+    notes = []
+    for name, plural in (("tokenizer", "tokenizers"), ("data", "data sets")):
+        found = list(dict.fromkeys(records[name]))
+        if len(found) < 2:
+            continue
+        shown = records[name].replace("", "unknown").str.slice(0, 12)
+        records = records.assign(arch=records["arch"] + ", " + shown)
+        notes.append(
+            f"Found {len(found)} {plural} ({', '.join(dict.fromkeys(shown))}): each has laws of "
+            "its own, and none is compared with another, for their losses per token differ in kind."
+        )
+    return records, tuple(notes)
+
+
+def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection:
     """Sort the records of one architecture into what is fitted and what is left out."""
     mine = records[records["arch"] == arch]
     left: list[pd.DataFrame] = []
@@ -61,13 +85,13 @@ def select(records: pd.DataFrame, arch: str) -> Selection:
         )
     kept = kept[best]
 
-    budget = _common_budget(kept)
-    leave(kept[~budget], "another token budget (used by L(N, D))")
+    along, why = _along(kept, axis)
+    leave(kept[~along], why)
+    order = [axis.column, *(name for name in ("n_params", "seed", "tokens") if name != axis.column)]
     left_out = pd.concat(left) if left else mine.head(0).assign(why="")
-    order = ["n_params", "seed", "tokens"]
     return Selection(
         arch,
-        kept[budget].sort_values(order),
+        kept[along].sort_values(order),
         kept.sort_values(order),
         left_out.sort_values(order),
         tuple(warnings),
@@ -107,6 +131,17 @@ def _best_rates(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     return best, sorted(set(edges), key=edges.index)
 
 
+def _along(runs: pd.DataFrame, axis: Axis) -> tuple[pd.Series, str]:
+    """Mask of the runs that differ along `axis` alone (along the frontier, for compute)."""
+    if axis.column == "tokens":
+        known = runs["tokens"] > 0
+        return known & _common_size(runs), "another size, or no tokens recorded"
+    if axis.column == "flops":
+        known = runs["flops"] > 0
+        return known & _frontier(runs), "another run of that compute or less did better"
+    return _common_budget(runs), "another token budget (used by L(N, D))"
+
+
 def _common_budget(runs: pd.DataFrame) -> pd.Series:
     """Mask of the token budget that most sizes share, where a size was trained at several."""
     rounded = np.round(np.log(runs["tokens"]) / SAME_BUDGET)
@@ -116,3 +151,27 @@ def _common_budget(runs: pd.DataFrame) -> pd.Series:
     sizes = runs["n_params"].groupby(rounded).nunique()
     shared = sizes[sizes == sizes.max()].index.max()
     return rounded == shared
+
+
+def _common_size(runs: pd.DataFrame) -> pd.Series:
+    """Mask of the size that was trained at the most token budgets, the largest of equals."""
+    budgets = runs.groupby("n_params")["tokens"].nunique()
+    return runs["n_params"] == budgets[budgets == budgets.max()].index.max()
+
+
+def _frontier(runs: pd.DataFrame) -> pd.Series:
+    """Mask of the sizes and budgets that none of the same compute, or of less, beats.
+
+    Where every size has one budget there is nothing to choose from, and all are kept: to drop a
+    size for its bad luck would be to choose by the noise.
+    """
+    sizes = runs.groupby("n_params")["tokens"].nunique()
+    if runs.empty or sizes.max() < 2:
+        return pd.Series(True, index=runs.index)
+    points = runs.groupby(["n_params", "tokens"])[["flops", "val_loss"]].mean()
+    cheap = points["flops"].to_numpy()[None, :] <= (
+        points["flops"].to_numpy()[:, None] * (1 + SAME_COMPUTE)
+    )
+    least = np.where(cheap, points["val_loss"].to_numpy()[None, :], np.inf).min(axis=1)
+    best = points.index[points["val_loss"] <= least]
+    return pd.Series(runs.set_index(["n_params", "tokens"]).index.isin(best), index=runs.index)

@@ -20,6 +20,7 @@ from fitting.power_law import Array, FitError, Residual
 START_EXPONENTS = np.geomspace(0.08, 1.5, 9)
 STARTS = 6
 MIN_RUNS = 8
+R_MIN, R_MAX = 0.1, 1000.0
 CASES_FROM = 50
 """From this many runs the bootstrap may draw cases; below, it draws noise about the surface."""
 
@@ -85,6 +86,8 @@ class RepeatedData:
     surface: Surface
     r_star: float
     """Repetitions after which another pass is worth 1/e of fresh data; large: as good as fresh."""
+    at_bound: bool
+    """Whether R* came out at an end of its search, which means that the runs cannot tell it."""
 
 
 def fit_surface(
@@ -169,7 +172,7 @@ def effective_tokens(tokens: ArrayLike, unique: ArrayLike, r_star: float) -> Arr
 def fit_repeated(
     n: ArrayLike, tokens: ArrayLike, unique: ArrayLike, loss: ArrayLike
 ) -> RepeatedData:
-    """Fit L(N, D') in effective tokens D'; R* is sought between 0.1 and 1000.
+    """Fit L(N, D') in effective tokens D'; R* is sought between R_MIN and R_MAX.
 
     FitError where no run saw its data more than once: R* would mean nothing.
     """
@@ -180,14 +183,15 @@ def fit_repeated(
     def at(log_r: float) -> Surface:
         return fit_surface(n, effective_tokens(tokens, unique, np.exp(log_r)), loss, delta=None)
 
-    grid = np.linspace(np.log(0.1), np.log(1000), 17)
+    grid = np.linspace(np.log(R_MIN), np.log(R_MAX), 17)
     best = int(np.argmin([at(value).objective for value in grid]))
     found = minimize_scalar(
         lambda log_r: at(log_r).objective,
         bounds=(grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]),
         method="bounded",
     )
-    return RepeatedData(at(found.x), float(np.exp(found.x)))
+    r_star = float(np.exp(found.x))
+    return RepeatedData(at(found.x), r_star, not R_MIN * 1.05 < r_star < R_MAX / 1.05)
 
 
 def _starts(log_n: Array, log_d: Array, loss: Array) -> Array:

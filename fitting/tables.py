@@ -5,24 +5,29 @@ from typing import Any
 
 import pandas as pd
 
+from fitting.alternatives import HUBER_DELTA
 from fitting.analysis import Analysis, ArchLaw
 from fitting.comparison import Comparison
 from fitting.intervals import Interval
 
-SCHEMA = 1
+SCHEMA = 2
+"""Raised when a name in fit.json changes; fit.schema.json describes it."""
 
 
 def fit_json(analysis: Analysis) -> dict[str, Any]:
     """Everything concluded, as JSON values; open interval ends and absent numbers are null.
 
-    Losses are in nats per token, sizes in parameters, intervals [low, high] at 95 %.
+    Losses are in nats per token, intervals [low, high] at 95 %. Described by fit.schema.json.
     """
+    axis = analysis.axis
     return {
         "schema": SCHEMA,
-        "law": "L(N) = a * N**-alpha + c",
-        "n": "n_params: non-embedding + head parameters",
+        "law": f"L({axis.symbol}) = a * {axis.symbol}**-alpha + c",
+        "against": axis.column,
+        "against_label": axis.label,
         "loss": "val_loss: nats per token over the whole validation split",
         "level": 0.95,
+        "notes": list(analysis.notes),
         "laws": {arch: _law(law) for arch, law in analysis.laws.items()},
         "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
     }
@@ -39,7 +44,8 @@ def laws_table(analysis: Analysis) -> pd.DataFrame:
                 "verdict": law.verdict.word,
                 "reasons": "; ".join(law.verdict.reasons),
                 "runs": len(law.selection.runs),
-                "sizes": law.selection.runs["n_params"].nunique(),
+                "against": analysis.axis.column,
+                "points": law.selection.runs[analysis.axis.column].nunique(),
                 "a": law.a,
                 "alpha": law.alpha,
                 "alpha_low": law.alpha_interval.low,
@@ -48,7 +54,7 @@ def laws_table(analysis: Analysis) -> pd.DataFrame:
                 "c_low": law.c_interval.low,
                 "c_high": law.c_interval.high,
                 "noise": law.fit.noise if law.fit else math.nan,
-                "held_out_n": held.n if held else math.nan,
+                "held_out_at": held.n if held else math.nan,
                 "held_out_observed": held.observed if held else math.nan,
                 "held_out_predicted": held.predicted if held else math.nan,
                 "held_out_low": held.interval.low if held else math.nan,
@@ -84,7 +90,7 @@ def json_number(value: float) -> float | None:
 
 
 def _law(law: ArchLaw) -> dict[str, Any]:
-    held = law.held_out
+    held, other = law.held_out, law.alternatives
     return {
         "verdict": law.verdict.word,
         "reasons": list(law.verdict.reasons),
@@ -100,17 +106,36 @@ def _law(law: ArchLaw) -> dict[str, Any]:
         "held_out": None
         if held is None
         else {
-            "n_params": held.n,
+            "at": held.n,
             "observed": held.observed,
             "predicted": held.predicted,
             "interval": _ends(held.interval),
             "relative_error": held.relative_error,
+        },
+        "without_floor": None
+        if other is None
+        else {
+            "a": json_number(other.a_no_floor),
+            "alpha": json_number(other.alpha_no_floor),
+            "aicc_gain_of_floor": json_number(other.aicc_gain),
+        },
+        "huber": None
+        if other is None
+        else {
+            "a": json_number(other.a_huber),
+            "alpha": json_number(other.alpha_huber),
+            "c": json_number(other.c_huber),
+            "delta": HUBER_DELTA,
         },
         "surface": None
         if law.surface is None
         else {
             name: json_number(getattr(law.surface, name))
             for name in ("A", "B", "E", "alpha", "beta", "objective", "gradient")
+        },
+        "repeated_data": {
+            "said": law.repeated_note,
+            "r_star": law.repeated.r_star if law.repeated else None,
         },
         "isoflop": None
         if law.frontier is None
@@ -122,7 +147,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
             ],
         },
         "leave_one_out": [
-            {"n_params": i.n, "val_loss": i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
+            {"at": i.n, "val_loss": i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
         ],
         "fitted": rows(law.selection.runs, []),
         "left_out": rows(law.selection.left_out, ["status", "why"]),
@@ -147,7 +172,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 def rows(runs: pd.DataFrame, more: list[str]) -> list[dict[str, Any]]:
     """Runs as JSON objects: the columns that tell a run, and those named in `more`."""
-    columns = ["cell_key", "size", "n_params", "seed", "lr", "tokens", "val_loss", *more]
+    columns = ["cell_key", "size", "n_params", "seed", "lr", "tokens", "flops", "val_loss", *more]
     return [
         {
             str(name): json_number(value) if isinstance(value, float) else value

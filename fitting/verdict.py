@@ -18,6 +18,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
+from fitting.axis import N_PARAMS, Axis
 from fitting.intervals import Interval
 from fitting.power_law import PowerLaw
 from fitting.self_test import HeldOut, Influence
@@ -50,18 +51,20 @@ def judge(
     influence: tuple[Influence, ...],
     n_sizes: int,
     warnings: tuple[str, ...],
+    axis: Axis = N_PARAMS,
 ) -> Verdict:
     """The verdict on one law. `warnings` come from the selection of the runs."""
-    against = _against(law, held_out, n_sizes)
-    doubts = [] if law is None or against else _doubts(law, alpha, c, influence)
+    against = _against(law, held_out, n_sizes, axis)
+    doubts = [] if law is None or against else _doubts(law, alpha, c, influence, axis)
     word: Word = "not supported" if against else "weak" if doubts or warnings else "supported"
     return Verdict(word, (*against, *doubts, *warnings))
 
 
-def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int) -> list[str]:
+def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis: Axis) -> list[str]:
     if n_sizes < MIN_SIZES or law is None or law.dof < 1:
         return [
-            f"{n_sizes} different size(s) finished; a law with a, alpha and c needs {MIN_SIZES}"
+            f"found {n_sizes} different number(s) of {axis.unit}; a law with a, alpha and c needs "
+            f"{MIN_SIZES}"
         ]
     reasons = []
     if trend_p(law) > TREND_LEVEL:
@@ -77,12 +80,13 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int) -> li
     index, p = outlier(law)
     if p < LEVEL:
         reasons.append(
-            f"one run stands apart: at N = {law.n[index]:,.0f} the loss is {law.loss[index]:.4g}, "
-            f"the law says {law.predict(law.n[index]):.4g}; look at its training curve"
+            f"one run stands apart: at {axis.amount(law.n[index])} the loss is "
+            f"{law.loss[index]:.4g}, the law says {law.predict(law.n[index]):.4g}; "
+            "look at its training curve"
         )
     if held_out is not None and held_out.observed not in held_out.wide:
         reasons.append(
-            f"the largest size, held out, was predicted at {held_out.predicted:.4g} "
+            f"the largest, held out, was predicted at {held_out.predicted:.4g} "
             f"{held_out.interval} and came out at {held_out.observed:.4g}"
         )
     if not law.converged:
@@ -91,7 +95,7 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int) -> li
 
 
 def _doubts(
-    law: PowerLaw, alpha: Interval, c: Interval, influence: tuple[Influence, ...]
+    law: PowerLaw, alpha: Interval, c: Interval, influence: tuple[Influence, ...], axis: Axis
 ) -> list[str]:
     reasons = []
     if (alpha.high - alpha.low) / 2 > WIDE_ALPHA * law.alpha:
@@ -99,7 +103,9 @@ def _doubts(
     if c.high - c.low > WIDE_C * law.loss.min():
         reasons.append(f"c is not identifiable: anywhere in {c}")
     if logarithm_p(law) > LOGARITHM_LEVEL:
-        reasons.append("a straight line in log N, which has no alpha, fits about as well")
+        reasons.append(
+            f"a straight line in log {axis.symbol}, which has no alpha, fits about as well"
+        )
     if repeats(law) < MIN_REPEATS:
         reasons.append(
             f"repeated runs: {repeats(law)}; without several seeds a size the noise is judged "
@@ -108,8 +114,8 @@ def _doubts(
     moved = [i for i in influence if i.alpha not in alpha]
     if moved:
         reasons.append(
-            f"one run decides: without N = {moved[0].n:,.0f} (loss {moved[0].loss:.4g}) "
-            f"alpha is {moved[0].alpha:.3g}"
+            f"one run decides: without the one at {axis.amount(moved[0].n)} "
+            f"(loss {moved[0].loss:.4g}) alpha is {moved[0].alpha:.3g}"
         )
     return reasons
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fitting import report
-from fitting.records import read_mlflow
+from fitting.records import complete, read_mlflow
 from tests.fitting.conftest import TRUE_LAWS, make_records
 
 
@@ -52,7 +52,7 @@ def test_the_fit_run_is_found_again_and_not_made_anew(
 
 
 def test_a_clean_grid_is_supported() -> None:
-    analysis = report.analyse(make_records())
+    analysis = report.analyse(complete(make_records()))
     assert [law.verdict.word for law in analysis.laws.values()] == ["supported", "supported"]
 
 

@@ -62,7 +62,7 @@ def test_the_published_study_supports_no_law(arch: str) -> None:
 def test_three_sizes_are_too_few() -> None:
     law = analyse(complete(make_records(sizes=3))).laws["lstm"]
     assert law.verdict.word == "not supported"
-    assert "3 different size(s)" in law.verdict.reasons[0]
+    assert "3 different number(s) of parameters" in law.verdict.reasons[0]
 
 
 def test_a_best_rate_at_the_edge_weakens_the_verdict() -> None:
