@@ -2,12 +2,16 @@
 
 Pieces lie one after another in the stream and windows cut across them, so no token is padding and
 none is cropped. The prediction of a piece's first token from the piece before it is not scored.
+Where state and attention restart with each piece, a window is cut into a row for each of its
+pieces: the same tokens, and no model needs to know.
+
 Batch `step` is the same for every architecture, world size and micro-batch, and can be had without
 drawing the ones before it, which is what makes a resumed cell equal to an undisturbed one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,6 +29,8 @@ class Batches:
     context: int
     windows_per_batch: int
     seed: int
+    restart: bool = False
+    """Begin a row with each piece."""
 
     def __post_init__(self) -> None:
         if self.windows_per_epoch < 1:
@@ -39,20 +45,56 @@ class Batches:
         return (len(self.tokens) - 1) // self.context - 1
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets of a global batch, each (windows_per_batch, context) int64."""
+        """Inputs and targets of a global batch, each (windows_per_batch, context) int64; with
+        `restart` (rows, at most context), longest row first, padded with what is not scored."""
         first = step * self.windows_per_batch
         starts = [self._start(index) for index in range(first, first + self.windows_per_batch)]
         windows = np.stack([self.tokens[start : start + self.context + 1] for start in starts])
         windows = windows.astype(np.int64)
         inputs, targets = windows[:, :-1], windows[:, 1:].copy()
         targets[targets == self.bos_id] = IGNORED
-        return inputs, targets
+        return _cut(inputs, targets, self.bos_id) if self.restart else (inputs, targets)
+
+    def share(
+        self, batch: tuple[np.ndarray, np.ndarray], rank: int, workers: int, micro_tokens: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """A worker's part of a batch, in micro-batches of at most `micro_tokens` (or one row).
+
+        Padded rows go with rows that are no more than half shorter, and their padding is left off.
+        """
+        inputs, targets = (part[rank::workers] for part in batch)
+        lengths = np.full(len(inputs), self.context)
+        if self.restart:
+            lengths = (targets != IGNORED).sum(axis=1)
+        first = 0
+        while first < len(inputs):
+            time = int(lengths[first])
+            alike = int((lengths[first:] >= time / 2).sum())
+            rows = slice(first, first + min(max(1, micro_tokens // time), alike))
+            yield inputs[rows, :time], targets[rows, :time]
+            first = rows.stop
 
     def _start(self, index: int) -> int:
         """Where window `index` of the endless sequence of epochs begins in the stream."""
         epoch, position = divmod(index, self.windows_per_epoch)
         offset, order = _epoch_order(self.seed, epoch, self.windows_per_epoch, self.context)
         return offset + int(order[position]) * self.context
+
+
+def _cut(inputs: np.ndarray, targets: np.ndarray, bos_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """A row for each stretch of each window that lies in one piece, if any of it is scored."""
+    begins = inputs == bos_id
+    begins[:, 0] = True
+    starts = np.flatnonzero(begins)
+    # All of a stretch is scored but its last target, where that is the next piece's first token.
+    lengths = np.add.reduceat((targets != IGNORED).ravel(), starts)
+    order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+    starts, lengths = starts[order], lengths[order]
+    inside = np.arange(lengths[0]) < lengths[:, None]
+    rows = [np.zeros(inside.shape, dtype=np.int64), np.full(inside.shape, IGNORED, dtype=np.int64)]
+    for row, source in zip(rows, (inputs, targets)):
+        row[inside] = np.concatenate([source.flat[a : a + n] for a, n in zip(starts, lengths)])
+    return rows[0], rows[1]
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from trainers.ladder import Rung, rung
+from trainers.optim import SCHEDULES, Rates, flat, transferred
+
+CHOICES = {
+    "schedule": tuple(SCHEDULES),
+    "rates": ("transferred", "flat"),
+    "boundaries": ("carry", "restart"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Cell:
     seed: int
     """Of the initialisation and of the order of the batches."""
     lr: float
-    """Peak rate at width `trainers.optim.BASE_WIDTH`."""
+    """Peak rate at `trainers.optim.BASE_WIDTH` and `BASE_DEPTH`."""
     tokens: int
     """Training tokens to see, a multiple of `batch_tokens`."""
     batch_tokens: int
@@ -38,8 +45,19 @@ class Cell:
     """Of the data set."""
     data: str
     """The data set's fingerprint."""
+    schedule: str = "cosine"
+    """How the rate goes from first to last: one of `trainers.optim.SCHEDULES`."""
+    rates: str = "transferred"
+    """Or `flat`: the same for every width, depth and parameter, as in many published studies."""
+    boundaries: str = "carry"
+    """Whether state and attention are carried into the next piece of a window, or `restart`."""
 
     def __post_init__(self) -> None:
+        for field, known in CHOICES.items():
+            if getattr(self, field) not in known:
+                raise ValueError(
+                    f"unknown {field} {getattr(self, field)!r}; there are {', '.join(known)}"
+                )
         if self.batch_tokens % self.context:
             raise ValueError(
                 f"batch_tokens {self.batch_tokens} is not a multiple of context {self.context}"
@@ -66,7 +84,16 @@ class Cell:
 
     @property
     def rung(self) -> Rung:
-        return rung(self.arch, self.size, self.vocab_size)
+        return rung(self.arch, self.size, self.vocab_size, self.context)
+
+    @property
+    def peak_rates(self) -> Rates:
+        shape = self.rung.shape
+        return (
+            flat(self.lr)
+            if self.rates == "flat"
+            else transferred(self.lr, shape.width, shape.depth)
+        )
 
     @property
     def flops(self) -> int:

@@ -1,7 +1,8 @@
 """The size ladder: from a name such as `3k`, `5M` or `100M` to a model of that many parameters.
 
 An architecture is a module under `trainers/models/`; its name is the file's name. It offers
-`LR`, `Shape`, `candidates(n_params, vocab_size)`, `count`, `flops_per_token` and `Model`.
+`LR`, `Shape` (with the `width` and the `depth` that rates are scaled by, see `trainers.optim`),
+`candidates(n_params, vocab_size, context)`, `count`, `flops_per_token` and `Model`.
 """
 
 from __future__ import annotations
@@ -66,12 +67,15 @@ def parse_size(size: str) -> int:
     return round(float(match[1]) * _UNIT[match[2].lower()])
 
 
-def rung(arch: str, size: str, vocab_size: int) -> Rung:
-    """The preferred shape of `arch` within 3 % of `size` (non-embedding and head parameters)."""
+def rung(arch: str, size: str, vocab_size: int, context: int = 1024) -> Rung:
+    """The preferred shape of `arch` within 3 % of `size` (non-embedding and head parameters).
+
+    context: the most tokens that it is to read; learned positions need to know.
+    """
     module = load_arch(arch)
     target = parse_size(size)
     nearest: Rung | None = None
-    for shape in module.candidates(target, vocab_size):
+    for shape in module.candidates(target, vocab_size, context):
         found = Rung(arch, size, vocab_size, shape, module.count(shape, vocab_size))
         miss = abs(found.counts.n_params / target - 1)
         if miss <= TOLERANCE:

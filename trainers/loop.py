@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
@@ -29,13 +30,17 @@ from trainers.evaluate import evaluate
 POINTS = 100
 """How many points a training curve has."""
 
+SPIKE_NATS = 0.5
+"""A rise of the loss by less than this, from its lowest to one point, is noise."""
+
 Point = dict[str, float]
 """One point of a training curve: tokens, train_loss, learning_rate, tokens_per_second, memory_mb,
 and time (seconds since the epoch)."""
 
 
 class DivergedError(RuntimeError):
-    """The loss is no number any more, or worse than guessing; the message says which."""
+    """The loss is no number any more, worse than guessing, or much worse than it has been; the
+    message says which."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +85,26 @@ def train(
     Raises DivergedError.
     """
     manifest = read_manifest(data)
+    if world.size > cell.batch_tokens // cell.context:
+        raise ValueError(
+            f"{world.size} workers for batches of {cell.batch_tokens // cell.context} windows; "
+            "take fewer workers or larger batches"
+        )
     split = open_split(data, "train")
     batches = Batches(
-        split.tokens, manifest.bos_id, cell.context, cell.batch_tokens // cell.context, cell.seed
+        split.tokens,
+        manifest.bos_id,
+        cell.context,
+        cell.batch_tokens // cell.context,
+        cell.seed,
+        cell.boundaries == "restart",
     )
     torch.manual_seed(cell.seed)
     bare = cell.rung.build()
     model = prepare(bare)
-    optimizer = optim.optimizer(bare, cell.lr, cell.rung.shape.width, cell.weight_decay)
+    optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay)
     warmup = optim.warmup_tokens(cell.rung.counts.n_params, cell.tokens)
+    schedule = optim.SCHEDULES[cell.schedule]
 
     first_step, curve, seconds_before = 0, [], 0.0
     if (state := restore()) is not None:
@@ -101,19 +117,11 @@ def train(
     nats, scored_tokens, last_step = torch.zeros((), device=world.device), 0, first_step
     every = max(1, cell.steps // POINTS)
     for step in range(first_step, cell.steps):
-        inputs, targets = batches.batch(step)
-        optim.set_rate(
-            optimizer, optim.cosine((step + 0.5) * cell.batch_tokens, cell.tokens, warmup)
-        )
-        scored = int((targets != IGNORED).sum())
-        mine = slice(world.rank, None, world.size)
-        nats += _backward(
-            model,
-            torch.from_numpy(inputs[mine]).to(world.device),
-            torch.from_numpy(targets[mine]).to(world.device),
-            micro_windows=max(1, micro_tokens // cell.context),
-            scale=world.size / scored,
-        )
+        batch = batches.batch(step)
+        optim.set_rate(optimizer, schedule((step + 0.5) * cell.batch_tokens, cell.tokens, warmup))
+        scored = int((batch[1] != IGNORED).sum())
+        share = list(batches.share(batch, world.rank, world.size, micro_tokens))
+        nats += _backward(model, share, world.device, scale=world.size / scored)
         scored_tokens += scored
         nn.utils.clip_grad_norm_(bare.parameters(), cell.clip)
         optimizer.step()
@@ -131,7 +139,7 @@ def train(
                 "memory_mb": _peak_memory_mb(world.device),
                 "time": time.time(),
             }
-            _check(point, cell, past_warmup=point["tokens"] > 2 * warmup)
+            check(point, curve, cell, past_warmup=point["tokens"] > 2 * warmup)
             curve.append(point)
             report([point])
             nats, scored_tokens, last_step = torch.zeros_like(nats), 0, step + 1
@@ -155,27 +163,33 @@ def train(
     windows = max(1, micro_tokens // cell.context)
     for name in ("val", "test"):
         losses = evaluate(bare, open_split(data, name), cell.context, windows, world.device)
+        if not math.isfinite(losses["loss"]):
+            raise DivergedError(f"the {name} loss became {losses['loss']} at lr {cell.lr}")
         measured |= {f"{name}_{measure}": value for measure, value in losses.items()}
     return measured | {"seconds_evaluate": time.monotonic() - started}
 
 
 def _backward(
-    model: nn.Module, inputs: Tensor, targets: Tensor, *, micro_windows: int, scale: float
+    model: nn.Module,
+    share: list[tuple[np.ndarray, np.ndarray]],
+    device: torch.device,
+    *,
+    scale: float,
 ) -> Tensor:
     """Accumulate the gradient of scale * (summed nats) over this worker's share of a batch.
 
-    inputs, targets: (windows, context). Workers' gradients are averaged by DDP, so `scale` is
-    workers / scored tokens of the global batch: the result is the mean over its tokens, whatever
-    the number of workers and micro-batches. Returns the summed nats, detached.
+    share: micro-batches of inputs and targets, each (rows, time). Workers' gradients are averaged
+    by DDP, so `scale` is workers / scored tokens of the global batch: the result is the mean over
+    its tokens, whatever the number of workers and micro-batches. Returns the summed nats, detached.
     """
-    total = torch.zeros((), device=inputs.device)
-    for first in range(0, len(inputs), micro_windows):
-        last = first + micro_windows >= len(inputs)
-        share = slice(first, first + micro_windows)
-        with _exchange(model, last), _precision(inputs.device):
-            logits = model(inputs[share])
+    total = torch.zeros((), device=device)
+    for index, (inputs, targets) in enumerate(share):
+        with _exchange(model, last=index == len(share) - 1), _precision(device):
+            logits = model(torch.from_numpy(inputs).to(device))
             nats = F.cross_entropy(
-                logits.flatten(0, 1).float(), targets[share].flatten(), reduction="sum"
+                logits.flatten(0, 1).float(),
+                torch.from_numpy(targets).to(device).flatten(),
+                reduction="sum",
             )
         (nats * scale).backward()
         total += nats.detach()
@@ -196,13 +210,21 @@ def _precision(device: torch.device) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def _check(point: Point, cell: Cell, past_warmup: bool) -> None:
+def check(point: Point, curve: list[Point], cell: Cell, past_warmup: bool) -> None:
+    """Raise DivergedError if `point`, which comes after `curve`, is not that of a sound cell.
+
+    A cell whose loss goes back by half of what it had learnt may recover, but what it then measures
+    is the accident and not its size.
+    """
     loss, guessing = point["train_loss"], math.log(cell.vocab_size)
     at = f"after {point['tokens']:,} tokens at lr {cell.lr}"
     if not math.isfinite(loss):
         raise DivergedError(f"the loss became {loss} {at}")
     if past_warmup and loss > guessing:
         raise DivergedError(f"the loss {loss:.2f} is worse than guessing ({guessing:.2f}) {at}")
+    lowest = min((earlier["train_loss"] for earlier in curve), default=guessing)
+    if past_warmup and loss - lowest > max(SPIKE_NATS, (guessing - lowest) / 2):
+        raise DivergedError(f"the loss rose from {lowest:.2f} to {loss:.2f} {at}")
 
 
 def _peak_memory_mb(device: torch.device) -> float:

@@ -1,8 +1,10 @@
-"""AdamW with rates that follow the width, and schedules that end where the cell ends."""
+"""AdamW with rates that follow width and depth, and schedules that end where the cell ends."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -10,22 +12,56 @@ from torch import nn
 BASE_WIDTH = 64
 """The width at which a cell's `lr` is the rate of its matrices."""
 
+BASE_DEPTH = 2
+"""The number of layers at which it is."""
 
-def optimizer(model: nn.Module, lr: float, width: int, weight_decay: float) -> torch.optim.AdamW:
-    """Hidden matrices and the head take lr * BASE_WIDTH / width, all else lr; matrices decay.
+DECAY_SHARE = 0.2
+"""The part of a cell in which `wsd` decays (Hägele et al. 2024, section 3.2: 10 to 20 %)."""
 
-    The rule of muP for Adam (Yang et al. 2022, table 3): what is multiplied with a vector that
-    grows with the width must move less as it grows, embeddings and gains must not.
+
+@dataclass(frozen=True)
+class Rates:
+    """Peak rates of what a model is made of."""
+
+    hidden: float
+    """Matrices between embedding and head."""
+    head: float
+    rest: float
+    """Embeddings, gains and biases. A head that is tied to the embedding is an embedding."""
+
+
+def transferred(lr: float, width: int, depth: int) -> Rates:
+    """What corresponds to `lr` at BASE_WIDTH and BASE_DEPTH.
+
+    Width by muP's rule for Adam (Yang et al. 2022, table 3): what is multiplied with a vector that
+    grows with the width must move less as it grows. Depth by Depth-muP's (Yang et al. 2023,
+    table 1): branches of a residual model, and their rates, shrink with the root of the layers.
     """
-    hidden: list[nn.Parameter] = []
-    other: list[nn.Parameter] = []
+    head = lr * BASE_WIDTH / width
+    return Rates(hidden=head * math.sqrt(BASE_DEPTH / depth), head=head, rest=lr)
+
+
+def flat(lr: float) -> Rates:
+    """One rate for everything, as in many published studies."""
+    return Rates(lr, lr, lr)
+
+
+def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.optim.AdamW:
+    """Hidden matrices and the head decay, all else does not."""
+    parts: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "rest": []}
     for name, parameter in model.named_parameters():
         is_matrix = parameter.dim() == 2 and not name.startswith("embedding")
-        (hidden if is_matrix else other).append(parameter)
-    scaled = lr * BASE_WIDTH / width
+        part = "rest" if not is_matrix else "head" if name.startswith("head") else "hidden"
+        parts[part].append(parameter)
     groups = [
-        {"params": hidden, "lr": scaled, "base_lr": scaled, "weight_decay": weight_decay},
-        {"params": other, "lr": lr, "base_lr": lr, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "lr": getattr(rates, part),
+            "base_lr": getattr(rates, part),
+            "weight_decay": 0.0 if part == "rest" else weight_decay,
+        }
+        for part, parameters in parts.items()
+        if parameters
     ]
     return torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8, fused=True)
 
@@ -40,6 +76,27 @@ def cosine(seen: float, tokens: float, warmup: float) -> float:
     if seen < warmup:
         return seen / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (seen - warmup) / (tokens - warmup))))
+
+
+def wsd(seen: float, tokens: float, warmup: float) -> float:
+    """A linear rise, the peak, and a fall to zero as 1 - sqrt over the last DECAY_SHARE of the cell
+    (Hu et al. 2024; the fall is that of Hägele et al. 2024, equation 1)."""
+    if seen < warmup:
+        return seen / warmup
+    falling = (seen / tokens - (1 - DECAY_SHARE)) / DECAY_SHARE
+    return 1 - math.sqrt(min(1.0, max(0.0, falling)))
+
+
+def constant(seen: float, tokens: float, warmup: float) -> float:
+    """The peak from first to last, without a rise: the recipe of many published studies."""
+    return 1.0
+
+
+SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
+    "cosine": cosine,
+    "wsd": wsd,
+    "constant": constant,
+}
 
 
 def set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainers.batches import IGNORED, Batches
 
@@ -54,6 +56,45 @@ def test_the_start_of_a_piece_is_not_scored() -> None:
     _, targets = batches(tokens=tokens).batch(0)
     assert not (targets == 0).any()
     assert (targets == IGNORED).mean() == pytest.approx(1 / 4, abs=0.07)
+
+
+PIECES = st.lists(st.integers(1, 40), min_size=12, max_size=60).filter(lambda p: sum(p) > 100)
+
+
+def stream(lengths: list[int]) -> np.ndarray:
+    """Pieces of these lengths, each a 0 and then numbers that occur once."""
+    tokens = np.arange(1, sum(lengths) + 1, dtype=np.uint16)
+    tokens[np.cumsum([0, *lengths[:-1]])] = 0
+    return tokens
+
+
+@given(PIECES)
+def test_restarting_scores_the_same_tokens_and_looks_back_into_no_other_piece(
+    lengths: list[int],
+) -> None:
+    tokens = stream(lengths)
+    carried = batches(tokens=tokens).batch(0)[1]
+    inputs, targets = batches(tokens=tokens, restart=True).batch(0)
+    assert sorted(targets[targets != IGNORED]) == sorted(carried[carried != IGNORED])
+    assert not (inputs[:, 1:][targets[:, 1:] != IGNORED] == 0).any()
+    for row, goal in zip(inputs, targets):
+        scored = int((goal != IGNORED).sum())
+        assert (goal[:scored] != IGNORED).all()
+        assert (row[1:scored] == goal[: scored - 1]).all()
+
+
+@given(PIECES, st.booleans(), st.integers(1, 3), st.sampled_from([1, 16, 40, 1000]))
+def test_workers_and_micro_batches_share_a_batch_exactly(
+    lengths: list[int], restart: bool, workers: int, micro_tokens: int
+) -> None:
+    source = batches(tokens=stream(lengths), restart=restart)
+    batch = source.batch(0)
+    shared = [
+        part for rank in range(workers) for part in source.share(batch, rank, workers, micro_tokens)
+    ]
+    found = [goals[goals != IGNORED] for _, goals in shared]
+    assert sorted(np.concatenate(found)) == sorted(batch[1][batch[1] != IGNORED])
+    assert all(goals.size <= max(micro_tokens, goals.shape[1]) for _, goals in shared)
 
 
 def test_a_context_longer_than_the_data_is_refused() -> None:

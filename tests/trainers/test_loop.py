@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 
 from trainers.cell import Cell
 from trainers.ladder import archs
-from trainers.loop import DivergedError, Point, World, train
+from trainers.loop import DivergedError, Point, World, check, train
 
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -111,12 +112,61 @@ def test_a_diverged_cell_ends_with_a_reason_and_no_number(cell: Cell, packed: Pa
         run(replace(cell, lr=1e4), packed)
 
 
+def point(tokens: int, loss: float) -> Point:
+    return {"tokens": tokens, "train_loss": loss}
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [
+        ([3.4, 2.0, math.nan], "the loss became nan after 3 tokens at lr 0.008"),
+        ([3.4, 2.0, 3.5], "worse than guessing"),
+        ([3.4, 1.4, 2.6], "the loss rose from 1.40 to 2.60 after 3 tokens"),
+    ],
+)
+def test_what_ends_a_cell(cell: Cell, losses: list[float], reason: str) -> None:
+    *before, last = [point(index + 1, loss) for index, loss in enumerate(losses)]
+    with pytest.raises(DivergedError, match=reason):
+        check(last, before, cell, past_warmup=True)
+
+
+@pytest.mark.parametrize("losses", [[3.46], [3.4, 1.4, 2.2], [3.4, 3.2, 3.45]])
+def test_noise_does_not_end_a_cell(cell: Cell, losses: list[float]) -> None:
+    *before, last = [point(index + 1, loss) for index, loss in enumerate(losses)]
+    check(last, before, cell, past_warmup=True)
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_a_cell_whose_last_step_breaks_it_has_no_number(
+    cell: Cell, packed: Path, arch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the evaluation sees what the last step did."""
+    monkeypatch.setattr(
+        "trainers.loop.evaluate", lambda *_: {"loss": math.nan, "loss_se": math.nan}
+    )
+    with pytest.raises(DivergedError, match="the val loss became nan"):
+        run(replace(cell, arch=arch), packed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"schedule": "wsd"}, {"schedule": "constant", "rates": "flat"}, {"boundaries": "restart"}],
+)
+def test_a_cell_learns_otherwise_too(cell: Cell, packed: Path, changed: dict[str, str]) -> None:
+    usual, _, _ = run(cell, packed)
+    measured, curve, _ = run(replace(cell, **changed), packed)  # type: ignore[arg-type]
+    assert measured["val_loss"] < 0.95 * curve[0]["train_loss"]
+    assert measured["val_loss"] != usual["val_loss"]
+
+
 def test_a_broken_cell_is_refused(cell: Cell) -> None:
     broken: Callable[..., Cell] = replace
     with pytest.raises(ValueError, match="not a multiple of context"):
         broken(cell, batch_tokens=100)
     with pytest.raises(ValueError, match="not a multiple of batch_tokens"):
         broken(cell, tokens=100)
+    with pytest.raises(ValueError, match="unknown schedule 'linear'; there are cosine, wsd"):
+        broken(cell, schedule="linear")
 
 
 def test_any_change_of_the_configuration_changes_the_key(cell: Cell) -> None:

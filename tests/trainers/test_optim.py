@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainers import optim
 from trainers.ladder import archs, rung
 
 
-def test_the_schedule_rises_and_ends_at_nothing() -> None:
-    shares = [optim.cosine(seen, 1000, 100) for seen in (0, 50, 100, 550, 1000)]
-    assert shares == pytest.approx([0, 0.5, 1, 0.5, 0])
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ("cosine", [0, 0.5, 1, 0.5, 0]),
+        ("wsd", [0, 0.5, 1, 1, 0]),
+        ("constant", [1, 1, 1, 1, 1]),
+    ],
+)
+def test_schedules(schedule: str, shares: list[float]) -> None:
+    follow = optim.SCHEDULES[schedule]
+    assert [follow(seen, 1000, 100) for seen in (0, 50, 100, 550, 1000)] == pytest.approx(shares)
+
+
+@given(
+    st.sampled_from(["cosine", "wsd"]),
+    st.integers(100, 10**9),
+    st.floats(0.02, 0.1),
+    st.lists(st.floats(0, 1), min_size=2),
+)
+def test_a_rate_rises_in_the_warm_up_and_never_after(
+    schedule: str, tokens: int, share: float, moments: list[float]
+) -> None:
+    warmup = share * tokens
+    follow = optim.SCHEDULES[schedule]
+    after = [follow(warmup + m * (tokens - warmup), tokens, warmup) for m in sorted(moments)]
+    before = [follow(m * warmup, tokens, warmup) for m in sorted(moments)]
+    assert all(late <= early + 1e-9 for early, late in pairwise(after))
+    assert all(late >= early for early, late in pairwise(before[:-1]))
+    assert all(0 <= rate <= 1 for rate in before + after)
+
+
+def test_wsd_falls_in_the_last_fifth_only() -> None:
+    assert [optim.wsd(seen, 1000, 100) for seen in (800, 850, 950, 1000)] == pytest.approx(
+        [1, 0.5, 1 - 0.75**0.5, 0]
+    )
 
 
 def test_warm_up_grows_with_size_between_bounds() -> None:
@@ -19,14 +55,20 @@ def test_warm_up_grows_with_size_between_bounds() -> None:
     assert optim.warmup_tokens(10**9, 1_000_000) == 100_000
 
 
+def test_rates_follow_width_and_depth() -> None:
+    rates = optim.transferred(0.01, width=256, depth=8)
+    assert (rates.rest, rates.head, rates.hidden) == pytest.approx((0.01, 0.0025, 0.00125))
+    assert optim.transferred(0.01, optim.BASE_WIDTH, optim.BASE_DEPTH) == optim.flat(0.01)
+
+
 @pytest.mark.parametrize("arch", archs())
-def test_only_matrices_decay_and_only_they_are_scaled_by_width(arch: str) -> None:
+def test_every_parameter_has_its_rate_and_only_matrices_decay(arch: str) -> None:
     model = rung(arch, "300k", 139).build()
-    matrices, other = optim.optimizer(model, 0.01, width=128, weight_decay=0.1).param_groups
-    assert matrices["lr"] == pytest.approx(0.005)
-    assert other["lr"] == pytest.approx(0.01)
-    assert (matrices["weight_decay"], other["weight_decay"]) == (0.1, 0.0)
-    assert all(parameter.dim() == 2 for parameter in matrices["params"])
-    assert any(parameter is model.embedding.weight for parameter in other["params"])
-    count = sum(len(group["params"]) for group in (matrices, other))
-    assert count == len(list(model.parameters()))
+    groups = optim.optimizer(model, optim.Rates(1.0, 2.0, 3.0), weight_decay=0.1).param_groups
+    found = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    assert found.keys() == {id(parameter) for parameter in model.parameters()}
+    for name, parameter in model.named_parameters():
+        if parameter.dim() < 2 or "embedding" in name:
+            assert found[id(parameter)] == (3.0, 0.0), name
+        else:
+            assert found[id(parameter)] == (2.0 if "head" in name else 1.0, 0.1), name

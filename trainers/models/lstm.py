@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.counts import Counts
+from trainers.optim import BASE_DEPTH
 
 LR = 0.048
 """Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
@@ -29,11 +30,15 @@ class Shape:
 
     @property
     def width(self) -> int:
-        """The fan-in by which learning rates are scaled."""
         return self.d_hidden
 
+    @property
+    def depth(self) -> int:
+        """No stream that every layer adds to, so nothing to damp."""
+        return BASE_DEPTH
 
-def candidates(n_params: int, vocab_size: int) -> Iterator[Shape]:
+
+def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:
     """Shapes near `n_params`, the preferred one first.
 
     n_layers = max(1, sqrt(d_hidden) / 10): recurrent models gain little from depth (Melis et al.

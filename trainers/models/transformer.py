@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainers.counts import Counts
+from trainers.optim import BASE_DEPTH
 
 LR = 0.008
 """Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
@@ -33,11 +34,14 @@ class Shape:
 
     @property
     def width(self) -> int:
-        """The fan-in by which learning rates are scaled."""
         return self.d_model
 
+    @property
+    def depth(self) -> int:
+        return self.n_layers
 
-def candidates(n_params: int, vocab_size: int) -> Iterator[Shape]:
+
+def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:
     """Shapes near `n_params`, the preferred one first.
 
     Width decides depth: n_layers = max(2, sqrt(d_model) / 3), which passes close to the published
@@ -46,28 +50,27 @@ def candidates(n_params: int, vocab_size: int) -> Iterator[Shape]:
     (Shazeer 2020) and is then bent to meet `n_params`; shapes that bend it least come first.
     """
     found: list[tuple[float, Shape]] = []
-    for d_model in _widths():
+    for d_model in widths():
         n_layers = max(2, round(math.sqrt(d_model) / 3))
-        n_heads = _n_heads(d_model)
-        fixed = count(Shape(d_model, n_layers, n_heads, 0), vocab_size).n_params
+        fixed = count(Shape(d_model, n_layers, n_heads(d_model), 0), vocab_size).n_params
         per_unit = 3 * d_model * n_layers
         ff_step = 64 if d_model >= 256 else 8 if d_model >= 64 else 1
         d_ff = round((n_params - fixed) / per_unit / ff_step) * ff_step
         if d_ff < d_model:
             break
         bend = abs(math.log(d_ff / (8 / 3 * d_model)))
-        found.append((bend, Shape(d_model, n_layers, n_heads, d_ff)))
+        found.append((bend, Shape(d_model, n_layers, n_heads(d_model), d_ff)))
     yield from (shape for _, shape in sorted(found, key=lambda pair: pair[0]))
 
 
-def _widths() -> Iterator[int]:
+def widths() -> Iterator[int]:
     """Multiples that the hardware likes: of a vector register when tiny, of a tensor tile later."""
     yield from (8, 12, 16, 24, 32, 40)
     yield from range(48, 256, 16)
     yield from range(256, 16_384 + 1, 64)
 
 
-def _n_heads(d_model: int) -> int:
+def n_heads(d_model: int) -> int:
     """Several heads even in the tiniest model: with one it learns bars or pitches, not both."""
     head_dim = 6 if d_model == 12 else 8 if d_model < 48 else 16 if d_model < 192 else 32
     return d_model // (64 if d_model >= 512 else head_dim)
@@ -128,6 +131,8 @@ def rope_table(head_dim: int, start: int, stop: int, device: torch.device) -> tu
 class Block(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
+        # At the base depth branches enter as they are, in deeper models damped.
+        self.damping = math.sqrt(BASE_DEPTH / shape.n_layers)
         self.attention_norm = nn.RMSNorm(shape.d_model)
         self.attention = Attention(shape)
         self.mlp_norm = nn.RMSNorm(shape.d_model)
@@ -138,9 +143,9 @@ class Block(nn.Module):
         self, x: Tensor, rope: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         mixed, kept = self.attention(self.attention_norm(x), rope, past)
-        x = x + mixed
+        x = torch.add(x, mixed, alpha=self.damping)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up), kept
+        return torch.add(x, self.down(F.silu(gate) * up), alpha=self.damping), kept
 
 
 class Model(nn.Module):
@@ -151,15 +156,15 @@ class Model(nn.Module):
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
         self.norm = nn.RMSNorm(shape.d_model)
         self.head = nn.Linear(shape.d_model, vocab_size, bias=False)
-        self._initialise(shape)
+        self._initialise()
 
-    def _initialise(self, shape: Shape) -> None:
-        """Variance 1/fan_in, branches damped by depth, a silent head (Yang et al. 2022)."""
+    def _initialise(self) -> None:
+        """Variance 1/fan_in, branches damped, a silent head (Yang et al. 2022)."""
         nn.init.normal_(self.embedding.weight)
         for name, weight in self.named_parameters():
             if name.endswith(("qkv.weight", "gate_up.weight", "out.weight", "down.weight")):
                 into_stream = name.endswith(("out.weight", "down.weight"))
-                damping = (2 * shape.n_layers) ** -0.5 if into_stream else 1.0
+                damping = (2 * BASE_DEPTH) ** -0.5 if into_stream else 1.0
                 nn.init.normal_(weight, std=damping * weight.shape[1] ** -0.5)
         nn.init.zeros_(self.head.weight)
 

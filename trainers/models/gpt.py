@@ -1,0 +1,175 @@
+"""The classic decoder (Radford et al. 2019): learned positions, LayerNorm, GELU, a tied head.
+
+It is there to compare with published work. Biases, pre-norm and the order of layers are GPT-2's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trainers.counts import Counts
+from trainers.models.transformer import n_heads, widths
+from trainers.optim import BASE_DEPTH, BASE_WIDTH
+
+LR = 0.008
+"""Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
+
+EMBEDDING_STD = 0.02
+"""GPT-2's. It has to be small, for the same matrix is the head."""
+
+EMBEDDING_SCALE = 10.0
+"""On the way in it is enlarged, as Vaswani et al. (2017, section 3.4) do with a tied embedding,
+here by what a sweep found and not by the width."""
+
+State = list[tuple[Tensor, Tensor]]
+"""Keys and values of each layer, (batch, heads, time, head_dim)."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    d_model: int
+    n_layers: int
+    n_heads: int
+    d_ff: int
+    n_positions: int
+    """The most tokens that it can read."""
+
+    @property
+    def width(self) -> int:
+        return self.d_model
+
+    @property
+    def depth(self) -> int:
+        return self.n_layers
+
+
+def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:
+    """Shapes near `n_params`, the preferred one first; depth and heads as in `transformer`.
+
+    d_ff starts from GPT-2's 4 d_model and is then bent to meet `n_params`.
+    """
+    found: list[tuple[float, Shape]] = []
+    for d_model in widths():
+        n_layers = max(2, round(math.sqrt(d_model) / 3))
+        blank = Shape(d_model, n_layers, n_heads(d_model), 0, context)
+        fixed = count(blank, vocab_size).n_params
+        per_unit = (2 * d_model + 1) * n_layers
+        ff_step = 64 if d_model >= 256 else 8 if d_model >= 64 else 1
+        d_ff = round((n_params - fixed) / per_unit / ff_step) * ff_step
+        if d_ff < d_model:
+            break
+        shape = Shape(d_model, n_layers, n_heads(d_model), d_ff, context)
+        found.append((abs(math.log(d_ff / (4 * d_model))), shape))
+    yield from (shape for _, shape in sorted(found, key=lambda pair: pair[0]))
+
+
+def count(shape: Shape, vocab_size: int) -> Counts:
+    """The tied matrix counts as the head: every token is multiplied with it. Positions are rows
+    looked up."""
+    d, layers = shape.d_model, shape.n_layers
+    block = 4 * d * d + 2 * d * shape.d_ff + shape.d_ff + 9 * d
+    return Counts(
+        embedding=shape.n_positions * d, non_embedding=layers * block + 2 * d, head=vocab_size * d
+    )
+
+
+def flops_per_token(shape: Shape, vocab_size: int, context: int) -> int:
+    """Forward and backward: 6 a matrix parameter, and attention over the causal half of the context
+    (Hoffmann et al. 2022, appendix F)."""
+    d, layers = shape.d_model, shape.n_layers
+    matrices = layers * (4 * d * d + 2 * d * shape.d_ff) + vocab_size * d
+    return 6 * matrices + 6 * layers * d * context
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        d = shape.d_model
+        self.n_heads = shape.n_heads
+        # At the base depth branches enter as they are, in deeper models damped.
+        self.damping = math.sqrt(BASE_DEPTH / shape.n_layers)
+        self.attention_norm = nn.LayerNorm(d)
+        self.qkv = nn.Linear(d, 3 * d)
+        self.out = nn.Linear(d, d)
+        self.mlp_norm = nn.LayerNorm(d)
+        self.up = nn.Linear(d, shape.d_ff)
+        self.down = nn.Linear(shape.d_ff, d)
+
+    def forward(
+        self, x: Tensor, past: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """x: (batch, time, d_model). With `past`, x is what follows the keys and values in it."""
+        batch, time, d = x.shape
+        qkv = self.qkv(self.attention_norm(x))
+        q, k, v = qkv.view(batch, time, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
+        if past is not None:
+            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=past is None)
+        mixed = self.out(mixed.transpose(1, 2).reshape(batch, time, d))
+        x = torch.add(x, mixed, alpha=self.damping)
+        hidden = F.gelu(self.up(self.mlp_norm(x)), approximate="tanh")
+        return torch.add(x, self.down(hidden), alpha=self.damping), (k, v)
+
+
+class Model(nn.Module):
+    def __init__(self, shape: Shape, vocab_size: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(vocab_size, shape.d_model)
+        self.embedding_position = nn.Embedding(shape.n_positions, shape.d_model)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
+        self.norm = nn.LayerNorm(shape.d_model)
+        self.head = nn.Linear(shape.d_model, vocab_size, bias=False)
+        self.head.weight = self.embedding.weight
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Variance 1/fan_in, which at its width of 768 is GPT-2's .036 for .02; branches damped."""
+        for name, weight in self.named_parameters():
+            if name.startswith("embedding"):
+                nn.init.normal_(weight, std=EMBEDDING_STD)
+            elif weight.dim() == 2:
+                into_stream = name.endswith(("out.weight", "down.weight"))
+                damping = (2 * BASE_DEPTH) ** -0.5 if into_stream else 1.0
+                nn.init.normal_(weight, std=damping * weight.shape[1] ** -0.5)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens: (batch, time) int64, at most n_positions -> logits (batch, time, vocab)."""
+        x = self._embed(tokens, 0)
+        for block in self.blocks:
+            x, _ = block(x)
+        return self._logits(x)
+
+    def step(self, token: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """token: (batch,) int64, the next one after `state` -> logits (batch, vocab), new state."""
+        past: list = state or [None] * len(self.blocks)
+        x = self._embed(token[:, None], state[0][0].shape[2] if state else 0)
+        kept: State = []
+        for block, block_past in zip(self.blocks, past):
+            x, block_kept = block(x, block_past)
+            kept.append(block_kept)
+        return self._logits(x)[:, 0], kept
+
+    def _embed(self, tokens: Tensor, first: int) -> Tensor:
+        """tokens: (batch, time), the first of them at position `first`."""
+        stop = first + tokens.shape[1]
+        if stop > self.shape.n_positions:
+            raise ValueError(
+                f"{stop} tokens for a gpt with {self.shape.n_positions} positions; it cannot read "
+                "more than the context it was trained with"
+            )
+        embedded = self.embedding(tokens) + self.embedding_position.weight[first:stop]
+        return EMBEDDING_SCALE * embedded
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """A tied head does not shrink as the width grows, so its output has to (Yang et al. 2022,
+        appendix D)."""
+        return self.head(self.norm(x)) * (BASE_WIDTH / self.shape.d_model)
