@@ -2,7 +2,8 @@
 
 An architecture is a module under `trainers/models/`; its name is the file's name. It offers
 `LR`, `Shape` (with the `width` and the `depth` that rates are scaled by, see `trainers.optim`),
-`candidates(n_params, vocab_size, context)`, `count`, `flops_per_token` and `Model`.
+`candidates(n_params, vocab_size, context)`, `count`, `flops_per_token`, `activations_per_token` and
+`Model`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ class Rung:
     def flops_per_token(self, context: int) -> int:
         """Training FLOPs (forward and backward) for one token at this context length."""
         return load_arch(self.arch).flops_per_token(self.shape, self.vocab_size, context)
+
+    @property
+    def activations_per_token(self) -> int:
+        """Numbers that a token needs between the forward and the backward pass."""
+        return load_arch(self.arch).activations_per_token(self.shape, self.vocab_size)
 
 
 def archs() -> list[str]:

@@ -87,6 +87,13 @@ def flops_per_token(shape: Shape, vocab_size: int, context: int) -> int:
     return 6 * matrices + 6 * layers * d * context
 
 
+def activations_per_token(shape: Shape, vocab_size: int) -> int:
+    """Numbers kept for the backward pass, with a kernel that does not keep the attention matrix:
+    9 vectors of d_model and 2 of d_ff a block, and three of logits."""
+    d, ff = shape.d_model, shape.d_ff
+    return shape.n_layers * (9 * d + 2 * ff) + 3 * d + 3 * vocab_size
+
+
 class Block(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()

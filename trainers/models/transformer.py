@@ -92,6 +92,16 @@ def flops_per_token(shape: Shape, vocab_size: int, context: int) -> int:
     return 6 * matrices + 6 * layers * d * context
 
 
+def activations_per_token(shape: Shape, vocab_size: int) -> int:
+    """Numbers kept for the backward pass, with a kernel that does not keep the attention matrix.
+
+    A block keeps 14 vectors of d_model (stream, norms, q, k, v before and after rotation, what
+    attention puts out) and 4 of d_ff; the head its logits, their softmax and their gradient.
+    """
+    d, ff = shape.d_model, shape.d_ff
+    return shape.n_layers * (14 * d + 4 * ff) + 3 * d + 3 * vocab_size
+
+
 class Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()

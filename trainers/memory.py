@@ -1,0 +1,26 @@
+"""How much memory a cell needs, by formula: what a sweep places cells by."""
+
+from __future__ import annotations
+
+from trainers.cell import Cell
+
+_FP32 = 4
+_COPIES = 4
+"""Weights, their gradients and AdamW's two moments."""
+
+
+def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
+    """What PyTorch's allocator holds at most on one worker while `cell` is trained.
+
+    micro_tokens: the most tokens that a worker pushes through the model at once.
+    world: workers; with several, DDP keeps the gradients a second time, to exchange them.
+
+    Measured on a CPU in fp32 (`benchmarks/training_memory.py`). On a GPU, where activations are
+    mostly bf16, it is a bound that has not been measured; what CUDA itself takes comes on top.
+    """
+    counts = cell.rung.counts
+    copies = _COPIES + (world > 1)
+    parameters = counts.n_params + counts.embedding
+    windows = cell.batch_tokens // cell.context // world
+    at_once = cell.context * min(max(1, micro_tokens // cell.context), max(1, windows))
+    return _FP32 * (copies * parameters + cell.rung.activations_per_token * at_once)
