@@ -220,11 +220,10 @@ def check(point: Point, curve: list[Point], cell: Cell, past_warmup: bool) -> No
     at = f"after {point['tokens']:,} tokens at lr {cell.lr}"
     if not math.isfinite(loss):
         raise DivergedError(f"the loss became {loss} {at}")
-    if past_warmup and loss > guessing:
-        raise DivergedError(f"the loss {loss:.2f} is worse than guessing ({guessing:.2f}) {at}")
-    lowest = min((earlier["train_loss"] for earlier in curve), default=guessing)
+    lowest = min([guessing, *(earlier["train_loss"] for earlier in curve)])
     if past_warmup and loss - lowest > max(SPIKE_NATS, (guessing - lowest) / 2):
-        raise DivergedError(f"the loss rose from {lowest:.2f} to {loss:.2f} {at}")
+        guess = f", which is worse than guessing ({guessing:.2f})" if loss > guessing else ""
+        raise DivergedError(f"the loss rose from {lowest:.2f} to {loss:.2f} {at}{guess}")
 
 
 def _peak_memory_mb(device: torch.device) -> float:

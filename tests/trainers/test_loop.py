@@ -130,7 +130,7 @@ def test_what_ends_a_cell(cell: Cell, losses: list[float], reason: str) -> None:
         check(last, before, cell, past_warmup=True)
 
 
-@pytest.mark.parametrize("losses", [[3.46], [3.4, 1.4, 2.2], [3.4, 3.2, 3.45]])
+@pytest.mark.parametrize("losses", [[3.46], [3.9], [3.4, 1.4, 2.2], [3.4, 3.2, 3.45]])
 def test_noise_does_not_end_a_cell(cell: Cell, losses: list[float]) -> None:
     *before, last = [point(index + 1, loss) for index, loss in enumerate(losses)]
     check(last, before, cell, past_warmup=True)

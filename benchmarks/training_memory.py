@@ -1,0 +1,97 @@
+"""Peak memory of whole cells beside `trainers.memory.peak_bytes`.
+
+    python benchmarks/training_memory.py
+
+Two steps of training and both evaluations, under PyTorch's profiler, which sees every tensor that
+is allocated and freed: the peak is the largest sum alive. What it does not see: the interpreter,
+the libraries' code, scratch space that oneDNN allocates for itself, and fragmentation.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from data.packed import Manifest, write_split
+from data.storage import Location
+from trainers.cell import Cell
+from trainers.ladder import archs
+from trainers.loop import World, train
+from trainers.memory import peak_bytes
+
+VOCAB = 139
+SETTINGS = (
+    # size, context, tokens of a batch, of a micro-batch
+    ("20k", 256, 4096, 4096),
+    ("300k", 256, 1024, 16_384),
+    ("300k", 256, 8192, 4096),
+    ("1M", 512, 4096, 4096),
+    ("1M", 512, 4096, 2048),
+    ("5M", 512, 2048, 2048),
+    ("5M", 512, 2048, 512),
+)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    print("| arch | size | context | batch | micro-batch | measured MB | formula MB | ratio |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        write_data(Path(folder))
+        for arch in archs():
+            for size, context, batch, micro in SETTINGS:
+                cell = Cell(
+                    *(arch, size, 0, 0.001, 2 * batch, batch, context, 0.1, 1.0),
+                    *("abc", VOCAB, "random"),
+                )
+                found, formula = measured(cell, Path(folder), micro), peak_bytes(cell, micro, 1)
+                print(
+                    f"| {arch} | {size} | {context} | {batch:,} | {micro:,} | {found / 1e6:.1f} "
+                    f"| {formula / 1e6:.1f} | {formula / found:.2f} |",
+                    flush=True,
+                )
+
+
+def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
+    """Bytes."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        train(
+            cell,
+            data,
+            World(0, 1, torch.device("cpu")),
+            prepare=lambda model: model,
+            restore=lambda: None,
+            save=lambda state: None,
+            report=lambda points: None,
+            micro_tokens=micro_tokens,
+            checkpoint_seconds=1e9,
+        )
+    alive = peak = 0
+    events = profiler.profiler.kineto_results.events()  # type: ignore[union-attr]
+    allocations = [event for event in events if event.name() == "[memory]"]
+    for event in sorted(allocations, key=lambda event: event.start_ns()):
+        alive += event.nbytes()
+        peak = max(peak, alive)
+    return peak
+
+
+def write_data(folder: Path) -> None:
+    """Random tokens: memory does not depend on what they are."""
+    generator = np.random.default_rng(0)
+    for name, pieces in (("train", 200), ("val", 4), ("test", 4)):
+        lengths = np.full(pieces, 600)
+        tokens = generator.integers(2, VOCAB, size=lengths.sum())
+        tokens[::600] = 0
+        write_split(Location.of(folder), name, tokens, lengths, lengths, lengths.astype(float))
+    manifest = Manifest("random", "none", "abc", 24, VOCAB, 0, {}, {}, {}, {})
+    (folder / "manifest.json").write_text(json.dumps(asdict(manifest)))
+
+
+if __name__ == "__main__":
+    main()
