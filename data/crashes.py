@@ -14,7 +14,7 @@ import sys
 
 from data.packed import DataError
 from data.score import ScoreError, from_midi
-from data.sources import Shard
+from data.sources import Refused, Shard
 from data.storage import Location
 from data.tokenizers import Tokenizer
 
@@ -59,11 +59,11 @@ def fatal_files(shard: Shard, tokenizer: Tokenizer) -> dict[str, str]:
 def _go_through() -> None:
     """Read the shard on stdin, naming each file before it is touched."""
     shard, tokenizer, known = pickle.load(sys.stdin.buffer)
-    for path, data in shard.read():
-        if path not in known:
+    for path, content in shard.read():
+        if path not in known and not isinstance(content, Refused):
             print(path, flush=True)
             try:
-                tokenizer.encode(from_midi(data, tokenizer.ticks_per_quarter))
+                tokenizer.encode(from_midi(content, tokenizer.ticks_per_quarter))
             except ScoreError:
                 continue
 

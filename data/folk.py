@@ -1,4 +1,4 @@
-"""The folk source: the ABC tunes that travel inside the music21 package, as tars of MIDI.
+"""The folk source: the ABC tunes that travel inside the music21 package, played by abc2midi.
 
 Some 13,000 tunes: Essen (German, Chinese and other folk songs), O'Neill, Aird, Ryan and others.
 Parts of the corpus are for non-commercial use; see the licence files beside the tunes. music21 is
@@ -8,21 +8,24 @@ never imported, which would take longer than reading its files.
 from __future__ import annotations
 
 import importlib.util
-import io
 import re
-import tarfile
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import symusic
 
 from data.packed import DataError
-from data.storage import Location
+from data.sources import Refused, Shard
 
-FILES_PER_SHARD = 400
+TUNES_PER_SHARD = 400
 
 # What is not to be played: chord names and fingerings, grace notes, decorations, comments. The tune
-# is wanted as it is written; abc2midi would play out trills, rolls and staccato.
-_SILENT = re.compile(r'"[^"]*"|\{[^}]*\}|![^!\n]*!|%.*')
+# is wanted as it is written; abc2midi would play out trills, rolls and staccato. A comment goes
+# with its line, since an empty line would end the tune.
+_SILENT = re.compile(r'^%.*\n|"[^"]*"|\{[^}]*\}|![^!\n]*!|%.*', re.MULTILINE)
 _ORNAMENT = re.compile(r"[.~HLMOPSTuv](?=[.~HLMOPSTuv(]*[\^_=]*[A-Ga-g\[])")
 # Repeat signs and the numbers of endings: each section is taken once. Played out, half of every
 # dance would be a copy of the other half, and the loss would measure who can copy.
@@ -54,17 +57,77 @@ def tunes() -> list[tuple[str, str]]:
     return named
 
 
-def to_midi(tune: str) -> bytes:
-    """A tune as a MIDI file whose bar lines are the tune's. Raises ValueError if it is no ABC."""
+@dataclass(frozen=True)
+class Tunes:
+    """A shard of the source: (name, ABC text) of some of `tunes`."""
+
+    tunes: tuple[tuple[str, str], ...]
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        played = to_midi([text for _, text in self.tunes])
+        for (name, _), content in zip(self.tunes, played):
+            yield f"{name}.mid", content
+
+
+def shards() -> list[Shard]:
+    """Raises DataError without music21."""
+    found = tunes()
+    starts = range(0, len(found), TUNES_PER_SHARD)
+    return [Tunes(tuple(found[start : start + TUNES_PER_SHARD])) for start in starts]
+
+
+def to_midi(tunes: Sequence[str]) -> list[bytes | Refused]:
+    """Tunes as MIDI files whose bar lines are the tunes'; or why abc2midi makes none of them."""
+    texts, bodies = [], []
+    for tune in tunes:
+        head, key, body = _parts(tune)
+        body = _ORNAMENT.sub("", _ENDING.sub("|", _REPEAT.sub("|", body)))
+        texts.append(_RHYTHM.sub("", head) + _PLAYED + key + body)
+        bodies.append(body)
+    played: list[bytes | None] = []
+    while len(played) < len(texts):
+        # A tune that ends abc2midi takes those behind it along: they get another process.
+        found, _ = abc2midi(texts[len(played) :])
+        made = [index for index, content in enumerate(found) if content is not None]
+        played += found[: made[-1] + 1] if made else found[:1]
+    return [
+        _aligned(content, body) if content is not None else _why(text)
+        for content, body, text in zip(played, bodies, texts)
+    ]
+
+
+def _parts(tune: str) -> tuple[str, str, str]:
+    """Header, key and music; all is header in what has no key."""
     parts = re.split(r"^(K:.*\n)", _SILENT.sub("", tune), maxsplit=1, flags=re.MULTILINE)
-    if len(parts) < 3:
-        raise ValueError("no ABC tune: it has no key")
-    head, key, body = parts
-    body = _ORNAMENT.sub("", _ENDING.sub("|", _REPEAT.sub("|", body)))
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else (tune, "", "")
+
+
+def abc2midi(tunes: Sequence[str]) -> tuple[list[bytes | None], str]:
+    """The MIDI files that one process of abc2midi makes of tunes, and what it says.
+
+    The program comes with symusic, whose own call of it starts a process a tune.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        numbered = (re.sub(r"\A\s*X:.*", f"X:{n}", tune) for n, tune in enumerate(tunes, 1))
+        (Path(folder) / "t.abc").write_text("\n\n".join(numbered) + "\n")
+        program = Path(symusic.__file__).parent / "bin" / "abc2midi"
+        ran = subprocess.run([program, "t.abc"], cwd=folder, capture_output=True, check=False)
+        paths = [Path(folder) / f"t{n}.mid" for n in range(1, len(tunes) + 1)]
+        found = [path.read_bytes() if path.exists() else None for path in paths]
+    return found, ran.stdout.decode(errors="replace")
+
+
+def _why(text: str) -> Refused:
+    _, said = abc2midi([text])
+    errors = [line for line in said.splitlines() if line.startswith("Error")]
+    return Refused("unreadable", f"abc2midi: {errors[-1] if errors else 'it made no MIDI file'}")
+
+
+def _aligned(content: bytes, body: str) -> bytes | Refused:
     try:
-        midi = symusic.Score.from_abc(_RHYTHM.sub("", head) + _PLAYED + key + body)
+        midi = symusic.Score.from_midi(content)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"abc2midi: {' '.join(str(error).split())[:200]}") from None
+        return Refused("unreadable", f"what abc2midi made of it: {' '.join(str(error).split())}")
     return align(midi, sounds_before_bar(body)).dumps_midi()
 
 
@@ -94,16 +157,3 @@ def align(midi: symusic.Score, sounds: int) -> symusic.Score:
             if event.time <= bar - upbeat:
                 event.time = 0
     return shifted
-
-
-def write_shard(path: Location, named: list[tuple[str, str]]) -> None:
-    """A tar of the tunes as MIDI; one that cannot be converted goes in empty, to be rejected."""
-    with path.writing() as file, tarfile.open(file, "w") as tar:
-        for name, tune in named:
-            try:
-                data = to_midi(tune)
-            except ValueError:
-                data = b""
-            entry = tarfile.TarInfo(f"{name}.mid")
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,12 @@ class Manifest:
     """How often each rule of `data.score` was applied."""
     thresholds: dict[str, float]
     """Where the splits divide the hash of the group."""
+    filters: dict[str, float] = field(default_factory=dict)
+    """Which filters were on, with their thresholds."""
+    downloads: dict[str, str] = field(default_factory=dict)
+    """The SHA-256 of each file that was downloaded."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the packages that the tokens depend on."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,27 @@ def open_split(folder: Path, name: str) -> Split:
     return Split(**columns)
 
 
+@contextlib.contextmanager
+def writing_split(
+    folder: Location,
+    name: str,
+    lengths: np.ndarray,
+    num_notes: np.ndarray,
+    seconds: np.ndarray,
+) -> Iterator[Split]:
+    """Columns of (pieces,), in order of `piece_id`; the block fills in the split's tokens."""
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    columns = {"starts": starts, "num_notes": num_notes, "seconds": seconds}
+    for column, dtype in (("starts", np.int64), ("num_notes", np.int64), ("seconds", np.float64)):
+        with _column(folder, name, column).writing() as path, path.open("wb") as file:
+            np.save(file, columns[column].astype(dtype))
+    with _column(folder, name, "tokens").writing() as path:
+        size = (int(starts[-1]),)
+        tokens = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=size)
+        yield Split(tokens, starts, num_notes, seconds)
+        tokens.flush()
+
+
 def write_split(
     folder: Location,
     name: str,
@@ -79,18 +108,14 @@ def write_split(
     lengths: np.ndarray,
     num_notes: np.ndarray,
     seconds: np.ndarray,
-) -> Split:
-    """tokens: (n,) of all pieces, in order of `piece_id`; the others: (pieces,)."""
-    split = Split(
-        tokens=tokens.astype(np.uint16),
-        starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-        num_notes=num_notes.astype(np.int64),
-        seconds=seconds.astype(np.float64),
-    )
-    for column, values in vars(split).items():
-        with (folder / PACKED / f"{name}.{column}.npy").writing() as path, path.open("wb") as file:
-            np.save(file, values)
-    return split
+) -> None:
+    """The same for tokens that are at hand: (n,) of all pieces."""
+    with writing_split(folder, name, lengths, num_notes, seconds) as split:
+        split.tokens[:] = tokens
+
+
+def _column(folder: Location, name: str, column: str) -> Location:
+    return folder / PACKED / f"{name}.{column}.npy"
 
 
 def local_copy(folder: Location) -> Path:

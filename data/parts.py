@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +20,11 @@ import symusic
 
 from data import versions
 from data.crashes import begin, fatal_files
+from data.cuts import cut
+from data.filters import Filters
 from data.packed import DataError
 from data.score import Score, ScoreError, parse, quantise_all
-from data.sources import Shard
+from data.sources import Refused, Shard
 from data.splits import split_groups
 from data.storage import Location
 from data.tokenizers import Tokenizer
@@ -35,65 +40,130 @@ PIECE = pa.schema(
         ("num_bars", pa.int32()),
         ("seconds", pa.float64()),
         ("num_tracks", pa.int32()),
+        ("num_tokens", pa.int32()),
         ("tokens", pa.list_(pa.uint16())),
         ("abc", pa.string()),
     ]
 )
 REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
-# What grouping needs and the data set does not; `mended` is JSON, count by rule.
-STAGED = pa.schema([*PIECE, ("signature", pa.list_(pa.uint32())), ("mended", pa.string())])
+# What grouping needs and the data set does not; `mended` is JSON, count by rule; `maps` is a hash
+# of tempos, meters and keys.
+STAGED = pa.schema(
+    [
+        *PIECE,
+        ("signature", pa.list_(pa.uint32())),
+        ("maps", pa.string()),
+        ("mended", pa.string()),
+    ]
+)
 
 
 BATCH_NOTES = 16_384
 """Notes that are quantised and written at once: many small pieces, within the cache."""
+GROUP_ROWS = 256
+"""Pieces to a row group: all that is held of a part at a time."""
 
 
-def stage(shard: Shard, part: Location, source: str, tokenizer: Tokenizer, run: str) -> None:
+@dataclass(frozen=True)
+class Wish:
+    """What pieces are to be made of files; the tokenizer is that of the text, without BPE."""
+
+    source: str
+    tokenizer: Tokenizer
+    filters: Filters
+    max_tokens: int | None
+    """Longer pieces are cut at bar lines."""
+
+
+def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
     """A shard's pieces to one Parquet part, and beside it what was rejected.
 
     May be killed at any moment, also by one of its files, and is then simply called again.
     run: names the present run.
     """
-    pieces: list[dict[str, Any]] = []
     rejected: list[dict[str, str]] = []
     mark = part.parent / f"{part.name}.begun"
-    fatal = fatal_files(shard, tokenizer) if begin(mark, run) else {}
-    waiting: list[tuple[str, symusic.Score]] = []
-    notes = 0
+    fatal = fatal_files(shard, wish.tokenizer) if begin(mark, run) else {}
 
-    def flush() -> None:
-        scores = quantise_all([midi for _, midi in waiting], tokenizer.ticks_per_quarter)
-        for (path, _), score, tokens in zip(waiting, scores, tokenizer.encode_all(scores)):
-            pieces.append(_piece(score, path, source, tokens, tokenizer))
-        waiting.clear()
+    def reject(path: str, reason: str, detail: str) -> None:
+        rejected.append({"path": path, "reason": reason, "detail": detail})
 
-    for path, data in shard.read():
-        if path in fatal:
-            rejected.append({"path": path, "reason": "crash", "detail": fatal[path]})
-            continue
-        try:
-            waiting.append((path, parse(data)))
-        except ScoreError as error:
-            rejected.append({"path": path, "reason": "unreadable", "detail": str(error)})
-            continue
-        notes += waiting[-1][1].note_num()
-        if notes > BATCH_NOTES:
-            flush()
-            notes = 0
-    flush()
-    # The part comes last: where it stands, its rejected files are known, too.
-    write_rows(rejected_path(part), rejected, REJECTED)
-    write_rows(part, pieces, STAGED)
+    with part.writing() as file, Rows(file, STAGED) as rows:
+        for batch in _batches(_parsed(shard, fatal, reject)):
+            rows.write(_pieces(batch, wish, reject))
+        # The part comes last: where it stands, its rejected files are known, too.
+        write_rows(rejected_path(part), rejected, REJECTED)
     mark.delete()
 
 
-def _piece(
-    score: Score, path: str, source: str, tokens: np.ndarray, tokenizer: Tokenizer
+Reject = Callable[[str, str, str], None]
+"""Called with path, reason, detail."""
+Parsed = tuple[str, symusic.Score]
+
+
+def _parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Parsed]:
+    for path, content in shard.read():
+        if isinstance(content, Refused):
+            reject(path, content.reason, content.detail)
+        elif path in fatal:
+            reject(path, "crash", fatal[path])
+        else:
+            try:
+                yield path, parse(content)
+            except ScoreError as error:
+                reject(path, "unreadable", str(error))
+
+
+def _batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
+    batch: list[Parsed] = []
+    notes = 0
+    for file in files:
+        batch.append(file)
+        notes += file[1].note_num()
+        if notes >= BATCH_NOTES:
+            yield batch
+            batch, notes = [], 0
+    if batch:
+        yield batch
+
+
+def _pieces(batch: list[Parsed], wish: Wish, reject: Reject) -> Iterator[dict[str, Any]]:
+    tokenizer = wish.tokenizer
+    scores = quantise_all([midi for _, midi in batch], tokenizer.ticks_per_quarter)
+    kept = []
+    for (path, _), score in zip(batch, scores):
+        if met := wish.filters.met(score):
+            reject(path, *met)
+        else:
+            kept.append((path, score))
+    for (path, score), tokens in zip(kept, tokenizer.encode_all([score for _, score in kept])):
+        # Parts of a piece have the signature of the whole, and so its group.
+        signature = versions.signature(score)
+        if wish.max_tokens is None or len(tokens) <= wish.max_tokens:
+            yield _row(path, score, tokens, signature, score.mended, wish)
+            continue
+        parts = cut(score, tokens, tokenizer, wish.max_tokens)
+        if not parts:
+            reject(path, "uncuttable", f"no bar has less than {wish.max_tokens:,} tokens")
+        for number, part in enumerate(parts):
+            mended = {} if number else score.mended | {"cut": len(parts) - 1}
+            name = f"{path}#bar{part.first_bar}"
+            yield _row(name, part.score, part.tokens, signature, mended, wish)
+
+
+def _row(
+    path: str,
+    score: Score,
+    tokens: np.ndarray,
+    signature: np.ndarray,
+    mended: dict[str, int],
+    wish: Wish,
 ) -> dict[str, Any]:
+    maps = repr((score.tempos, score.meters, score.keys)).encode()
     return {
         "piece_id": hashlib.sha256(score.canonical()).hexdigest()[:32],
         "group_id": "",
-        "source": source,
+        "source": wish.source,
         "path": path,
         "split": "",
         "num_notes": len(score),
@@ -101,9 +171,11 @@ def _piece(
         "seconds": score.seconds,
         "num_tracks": int(score.track[-1]) + 1,
         "tokens": tokens,
-        "abc": tokenizer.to_text(tokens),
-        "signature": versions.signature(score),
-        "mended": json.dumps(score.mended),
+        "num_tokens": len(tokens),
+        "abc": wish.tokenizer.to_text(tokens),
+        "signature": signature,
+        "maps": hashlib.sha256(maps).hexdigest()[:16],
+        "mended": json.dumps(mended),
     }
 
 
@@ -119,15 +191,18 @@ def place(
     works: a regular expression; files whose paths hold the same match are of one work.
     Returns the places, the thresholds of the splits, and the duplicates as rejected rows.
     """
-    columns = ["piece_id", "path", "signature", "tokens"]
+    columns = ["piece_id", "path", "maps", "signature", "num_tokens"]
     table = pa.concat_tables([read_table(part, columns) for part in staged])
-    paths, ids = table["path"].to_pylist(), table["piece_id"].to_pylist()
-    lengths = table["tokens"].combine_chunks().value_lengths().to_numpy()
+    paths, ids, maps = (table[name].to_pylist() for name in ("path", "piece_id", "maps"))
+    lengths = table["num_tokens"].to_numpy()
     kept: dict[str, int] = {}
     rejected = []
     for row in sorted(range(len(ids)), key=paths.__getitem__):
         if ids[row] in kept:
-            detail = f"the notes of {paths[kept[ids[row]]]}"
+            first = kept[ids[row]]
+            detail = f"the notes of {paths[first]}"
+            if maps[row] != maps[first]:
+                detail += ", in another meter, key or tempo"
             rejected.append({"path": paths[row], "reason": "duplicate", "detail": detail})
         else:
             kept[ids[row]] = row
@@ -153,14 +228,23 @@ def place(
     return placed, thresholds, rejected
 
 
-def finish(staged: Location, part: Location, placed: Placed) -> None:
-    """The staged pieces that are kept, with their groups and splits, without the scaffolding."""
-    rows = []
-    for row in read_table(staged, PIECE.names).to_pylist():
-        path, group_id, split = placed[row["piece_id"]]
-        if row["path"] == path:
-            rows.append(row | {"group_id": group_id, "split": split})
-    write_rows(part, rows, PIECE)
+def finish(
+    staged: Location, part: Location, placed: Placed, shorten: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """The staged pieces that are kept, with their groups and splits, without the scaffolding.
+
+    shorten: from the staged tokens to those that are trained on.
+    """
+    with part.writing() as file, Rows(file, PIECE) as rows:
+        for group in row_groups(staged, PIECE.names):
+            kept = []
+            for row in group:
+                path, group_id, split = placed[row["piece_id"]]
+                if row["path"] == path:
+                    tokens = shorten(row["tokens"])
+                    placing = {"group_id": group_id, "split": split}
+                    kept.append(row | placing | {"tokens": tokens, "num_tokens": len(tokens)})
+            rows.write(kept)
 
 
 def rejected_path(part: Location) -> Location:
@@ -172,9 +256,45 @@ def read_table(path: Location, columns: list[str] | None = None, filters: Any = 
     return pq.read_table(path.path, columns=columns, filters=filters, filesystem=path.filesystem)
 
 
+def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a Parquet file, some at a time."""
+    with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
+        for batch in file.iter_batches(GROUP_ROWS, columns=columns):
+            others = batch.drop_columns("tokens").to_pylist()
+            yield [
+                row | {"tokens": tokens.values.to_numpy()}
+                for row, tokens in zip(others, batch["tokens"])
+            ]
+
+
+class Rows:
+    """Writes a Parquet file some rows at a time, in groups of `GROUP_ROWS`."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.waiting: list[dict[str, Any]] = []
+        # No two pieces are alike: dictionaries cost time and save nothing.
+        self.writer = pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=False)
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def write(self, rows: Iterable[dict[str, Any]]) -> None:
+        for row in rows:
+            self.waiting.append(row)
+            if len(self.waiting) == GROUP_ROWS:
+                self._flush()
+
+    def _flush(self) -> None:
+        self.writer.write_table(pa.Table.from_pylist(self.waiting, schema=self.schema))
+        self.waiting.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self.writer.close()
+
+
 def write_rows(path: Location, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     """A Parquet file, whole or absent."""
-    with path.writing() as file:
-        table = pa.Table.from_pylist(rows, schema=schema)
-        # No two pieces are alike: dictionaries cost time and save nothing.
-        pq.write_table(table, file, compression="zstd", use_dictionary=False)
+    with path.writing() as file, Rows(file, schema) as all_rows:
+        all_rows.write(rows)

@@ -9,126 +9,166 @@ Interrupted, the same command goes on: a part that stands is not made again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
-import os
 import re
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, fields
 from difflib import get_close_matches
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import ray
 import ray.data
 
 from data import folk
-from data.packed import MANIFEST, SPLITS, DataError, Manifest, Split, read_manifest, write_split
-from data.parts import REJECTED, finish, place, read_table, rejected_path, stage, write_rows
+from data.bpe import BpeTokenizer
+from data.crashes import MAX_ATTEMPTS
+from data.download import CORPORA, fetch
+from data.filters import FILTER_WORDS, Filters
+from data.packed import MANIFEST, DataError, Manifest, read_manifest
+from data.packing import pack
+from data.parts import (
+    REJECTED,
+    Placed,
+    Wish,
+    finish,
+    place,
+    read_table,
+    rejected_path,
+    row_groups,
+    stage,
+    write_rows,
+)
 from data.sources import Shard, shards
-from data.storage import Location
+from data.storage import Location, is_bucket
 from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
+
+BPE_TOKENS = 20_000_000
+"""Of the training split, in order of piece_id: what merges are learnt from at most."""
 
 
 def prepare(
-    source: str, tokenizer: str, out: Location, *, ticks_per_quarter: int = 24, works: str = ""
+    source: str,
+    tokenizer: str,
+    out: Location,
+    *,
+    ticks_per_quarter: int = 24,
+    filters: Filters | None = None,
+    max_tokens: int | None = None,
+    works: str = "",
+    mirror: str | None = None,
 ) -> Manifest:
     """Make the data set of `source` in `out`, or go on with it, or find it made. Needs Ray running.
 
-    source: `folk`, a tar, or a folder of MIDI files and tars.
-    works: a regular expression for what is known of versions: files whose paths hold the same match
-    are of one work, whatever the notes say.
+    source: `folk`, one of `CORPORA`, an archive, or a folder or prefix of MIDI files and archives.
+    filters: which pieces to leave out; none unless said. max_tokens: longer pieces are cut at bar
+    lines. works: a regular expression for what is known of versions: files whose paths hold the
+    same match are of one work, whatever the notes say; `CORPORA` may bring their own.
+    mirror: where to fetch one of `CORPORA` from instead of its own address.
     Raises DataError: unknown or empty source, unknown tokenizer, `out` made from something else.
     """
-    chosen = check(source, tokenizer, ticks_per_quarter, works)
-    wanted = {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter, "works": works}
-    _claim(out, {name: value for name, value in wanted.items() if value})
+    chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works)
+    filters = filters or Filters()
+    options = {"max_tokens": max_tokens, "works": works or None} | filters.chosen()
+    wanted = {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter}
+    _claim(out, wanted | {name: value for name, value in options.items() if value is not None})
     if (out / MANIFEST).exists():
         return read_manifest(out)
-    staging, run = out / "staging", uuid.uuid4().hex
-    (out / "tokenizer.json").write_text(chosen.to_json())
+    base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
+    found, downloads = _open(source, out, mirror)
+    if source in CORPORA:
+        works = works or CORPORA[source].works
+    wish, run = Wish(source, base, filters, max_tokens), uuid.uuid4().hex
 
-    found = _folk_shards(out / "source") if source == "folk" else shards(_existing(source))
+    staging = out / "staging"
     staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
     _each(
-        lambda index: stage(found[index], staged[index], source, chosen, run),
-        _missing(staged),
+        lambda shard, part: stage(shard, part, wish, run),
+        [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
     )
     placed, thresholds, duplicates = place(staged, works)
+    if isinstance(chosen, BpeTokenizer):
+        chosen = chosen.trained(_training_tokens(staged, placed))
+    (out / "tokenizer.json").write_text(chosen.to_json())
+    shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
     parts = [out / "parts" / part.name for part in staged]
     shared = ray.put(placed)
-    _each(lambda index: finish(staged[index], parts[index], ray.get(shared)), _missing(parts))
+    _each(
+        lambda before, part: finish(before, part, ray.get(shared), shorten),
+        [(before, part) for before, part in zip(staged, parts) if not part.exists()],
+    )
     rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
     rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
     write_rows(out / "rejected.parquet", rejected, REJECTED)
-    packed = {name: pack(out, name, parts) for name in SPLITS}
+    splits, fingerprint = pack(out, parts, chosen)
     manifest = Manifest(
-        fingerprint=fingerprint(chosen, [split for split, _ in packed.values()]),
+        fingerprint=fingerprint,
         source=source,
         tokenizer=tokenizer,
         ticks_per_quarter=ticks_per_quarter,
         vocab_size=chosen.vocab_size,
         bos_id=chosen.bos_id,
-        splits={name: counts for name, (_, counts) in packed.items()},
+        splits=splits,
         rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
         mended=mended(staged),
         thresholds=thresholds,
+        filters=filters.chosen(),
+        downloads=downloads,
+        versions={name: version(name) for name in ("symusic", "miditok", "music21", "datasketch")},
     )
     (out / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))
     staging.delete()
     return manifest
 
 
-def check(source: str, tokenizer: str, ticks_per_quarter: int, works: str) -> Tokenizer:
+def check(
+    source: str, tokenizer: str, ticks_per_quarter: int, max_tokens: int | None, works: str
+) -> Tokenizer:
     """The tokenizer, if there is such a one and something to read. Raises ValueError."""
     try:
         re.compile(works)
     except re.error as error:
         raise DataError(f"works {works!r} is no regular expression: {error}") from None
-    if tokenizer not in TOKENIZERS:
-        raise DataError(_unknown("tokenizer", tokenizer, TOKENIZERS))
-    if source != "folk":
+    if max_tokens is not None and max_tokens < MIN_CUT:
+        raise DataError(f"max_tokens is {max_tokens}, expected at least {MIN_CUT}")
+    if source not in ("folk", *CORPORA):
         shards(_existing(source))
     return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
-def pack(out: Location, name: str, parts: list[Location]) -> tuple[Split, dict[str, Any]]:
-    """Write a split's tokens flat, in order of piece_id; return it and what it holds."""
-    columns = ["piece_id", "group_id", "tokens", "num_notes", "seconds"]
-    table = pa.concat_tables(
-        [read_table(part, columns, [("split", "=", name)]) for part in parts]
-    ).sort_by("piece_id")
-    if not len(table):
-        raise DataError(f"the source is too small: no group of versions is left for {name!r}")
-    tokens = table["tokens"].combine_chunks()
-    notes, seconds = table["num_notes"].to_numpy(), table["seconds"].to_numpy()
-    flat = tokens.flatten().to_numpy()
-    return write_split(out, name, flat, tokens.value_lengths(), notes, seconds), {
-        "pieces": len(table),
-        "groups": len(table["group_id"].unique()),
-        "tokens": len(flat),
-        "notes": int(notes.sum()),
-        "seconds": float(seconds.sum()),
-    }
+MIN_CUT = 64
+"""Tokens: less hardly holds a bar."""
 
 
-def fingerprint(tokenizer: Tokenizer, splits: list[Split]) -> str:
-    """Of what is trained on, token by token; not of names, nor of the order of arrival."""
-    digest = hashlib.sha256(tokenizer.to_json().encode())
-    for split in splits:
-        for column in (split.tokens, split.starts):
-            digest.update(column.tobytes())
-    return digest.hexdigest()[:16]
+def _training_tokens(staged: list[Location], placed: Placed) -> Iterator[np.ndarray]:
+    """Pieces of the training split, each as it is staged, up to `BPE_TOKENS`; the same each time.
+
+    Not in order of arrival: the number of shards must not matter.
+    """
+    left = BPE_TOKENS
+    chosen = set()
+    lengths: dict[str, int] = {}
+    for part in staged:
+        table = read_table(part, ["piece_id", "num_tokens"])
+        lengths |= dict(zip(table["piece_id"].to_pylist(), table["num_tokens"].to_pylist()))
+    for piece_id, (_, _, split) in sorted(placed.items()):
+        if split == "train" and left > 0:
+            chosen.add(piece_id)
+            left -= lengths[piece_id]
+    for part in staged:
+        for group in row_groups(part, ["piece_id", "path", "tokens"]):
+            for row in group:
+                if row["piece_id"] in chosen and row["path"] == placed[row["piece_id"]][0]:
+                    yield row["tokens"]
 
 
 def mended(staged: list[Location]) -> dict[str, int]:
-    """How often each rule of `data.score` was applied."""
+    """How often each rule of `data.score` was applied, and long pieces cut."""
     total: Counter[str] = Counter()
     for part in staged:
         for counts in read_table(part, ["mended"])["mended"].to_pylist():
@@ -139,56 +179,46 @@ def mended(staged: list[Location]) -> dict[str, int]:
 # --- edges: Ray, files, words --------------------------------------------------------------------
 
 
-def _each(work: Callable[[int], None], indices: list[int]) -> None:
-    """Do `work` for every index, one Ray Data task each."""
-    if not indices:
+def _each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
+    """Call `work` with each tuple of arguments, one Ray Data task each."""
+    if not tasks:
         return
 
     def task(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        for index in batch["index"].tolist():
-            work(index)
-        return batch
+        for arguments in batch["arguments"].tolist():
+            work(*ray.cloudpickle.loads(arguments))
+        return {"done": np.ones(len(batch["arguments"]), bool)}
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    rows = [{"index": index} for index in indices]
-    # A file that kills its process takes the task along: it is started again until all are found.
+    rows = [{"arguments": ray.cloudpickle.dumps(arguments)} for arguments in tasks]
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    blocks.map_batches(task, max_retries=-1).materialize()
+    # A file that kills its process takes the task along: it is started again, to find the file. The
+    # last start is for the task to say itself that it gives up.
+    blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
 
 
-def _missing(paths: list[Location]) -> list[int]:
-    """Which of them are not there."""
-    return [index for index, path in enumerate(paths) if not path.exists()]
+def _open(source: str, out: Location, mirror: str | None) -> tuple[Sequence[Shard], dict[str, str]]:
+    """The shards of a source, and the SHA-256 of what was downloaded for it."""
+    if source == "folk":
+        return folk.shards(), {}
+    if source not in CORPORA:
+        return shards(_existing(source)), {}
+    archive, digest = fetch(CORPORA[source], out.parent / "downloads", mirror)
+    return shards(archive), {archive.name: digest}
 
 
-def _folk_shards(folder: Location) -> list[Shard]:
-    """The tunes of the music21 package as tars of MIDI files, made once."""
-    tunes = folk.tunes()
-    groups = [
-        tunes[first : first + folk.FILES_PER_SHARD]
-        for first in range(0, len(tunes), folk.FILES_PER_SHARD)
-    ]
-    paths = [folder / f"folk-{index:05d}.tar" for index in range(len(groups))]
-    _each(lambda index: folk.write_shard(paths[index], groups[index]), _missing(paths))
-    return [Shard(path) for path in paths]
+def _existing(source: str) -> Location:
+    """What a user names as a source that is not known by name."""
+    if not is_bucket(source) and "/" not in source and not Path(source).exists():
+        known = ["folk", *CORPORA]
+        near = get_close_matches(source, known, n=1, cutoff=0.4)
+        guess = f"did you mean {near[0]!r}" if near else f"expected one of {', '.join(known)}"
+        raise DataError(f"unknown source {source!r}; {guess}, or the path of a folder or archive?")
+    return Location.of(source)
 
 
-def _existing(source: str) -> Path:
-    path = Path(source)
-    if not path.exists() and os.sep not in source:
-        raise DataError(_unknown("source", source, ["folk"]) + ", or the path of a folder or tar")
-    return path.resolve()
-
-
-def _unknown(kind: str, word: str, words: Iterable[str]) -> str:
-    near = get_close_matches(word, words, n=1, cutoff=0.4)
-    return f"unknown {kind} {word!r}; " + (
-        f"did you mean {near[0]!r}?" if near else f"expected {', '.join(words)}"
-    )
-
-
-def _claim(out: Location, wanted: dict[str, Any]) -> None:
+def _claim(out: Location, wanted: dict) -> None:
     """Note what `out` is made from, before it is. Raises DataError if it was begun from another."""
     path = out / "request.json"
     if path.exists():
@@ -208,8 +238,16 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--source", required=True, help="folk, or a folder or tar of MIDI files")
-    parser.add_argument("--tokenizer", default="abc", help=f"{', '.join(TOKENIZERS)} [abc]")
+    parser.add_argument(
+        "--source",
+        required=True,
+        help=f"folk, {', '.join(CORPORA)}, or a folder, bucket's prefix, tar or zip of MIDI files",
+    )
+    parser.add_argument(
+        "--tokenizer",
+        default="abc",
+        help=f"{', '.join(TOKENIZERS)}; with learnt merges up to 1,000 tokens: remi-bpe1000 [abc]",
+    )
     parser.add_argument(
         "--out", type=Location.of, required=True, help="the folder to make, or s3://bucket/prefix"
     )
@@ -223,17 +261,27 @@ def main() -> int:
         help="files whose paths hold the same match are versions of one work, beside those that "
         "are found by their notes; '/[0-9]{3}/' for POP909",
     )
+    parser.add_argument("--max-tokens", type=int, help="cut longer pieces at bar lines")
+    parser.add_argument("--mirror", help="folder or address that has the file to download")
+    rules = parser.add_argument_group("filters", "leave pieces out; all are off unless given")
+    for field in fields(Filters):
+        words = FILTER_WORDS[field.name]
+        rules.add_argument(f"--{field.name.replace('_', '-')}", type=float, help=words)
     args = parser.parse_args()
     try:
         # Before Ray, which takes seconds to start.
-        check(args.source, args.tokenizer, args.ticks_per_quarter, args.works)
+        check(args.source, args.tokenizer, args.ticks_per_quarter, args.max_tokens, args.works)
+        filters = Filters(**{field.name: getattr(args, field.name) for field in fields(Filters)})
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         made = prepare(
             args.source,
             args.tokenizer,
             args.out,
             ticks_per_quarter=args.ticks_per_quarter,
+            filters=filters,
+            max_tokens=args.max_tokens,
             works=args.works,
+            mirror=args.mirror,
         )
     except ValueError as error:
         print(f"data.prepare: {error}", file=sys.stderr)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from data.abc_tokenizer import AbcTokenizer
+from data.bpe import BpeTokenizer
 from data.score import Score
 
 GRIDS = (8, 12, 24)
 """Ticks a quarter that lengths can be spelled on."""
+MAX_VOCABULARY = 20_000
 
 
 class Tokenizer(Protocol):
@@ -47,14 +51,40 @@ class Tokenizer(Protocol):
 
 
 TOKENIZERS = ("abc", "remi", "tsd")
+_NAME = re.compile(r"(?P<base>[a-z]+)(?:-bpe(?P<size>\d+))?")
 
 
 def make_tokenizer(name: str, ticks_per_quarter: int) -> Tokenizer:
-    """One of `TOKENIZERS`. Raises ValueError for a grid that it cannot spell."""
+    """One of `TOKENIZERS`, or `NAME-bpeSIZE`: the same, to be trained to a vocabulary of SIZE.
+
+    Raises ValueError for another name, or a grid that it cannot spell.
+    """
     if ticks_per_quarter not in GRIDS:
         raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, expected one of {GRIDS}")
+    match = _NAME.fullmatch(name)
+    if match is None or match["base"] not in TOKENIZERS:
+        near = get_close_matches(name.partition("-")[0], TOKENIZERS, n=1, cutoff=0.4)
+        raise ValueError(
+            f"unknown tokenizer {name!r}; "
+            + (f"did you mean {near[0]!r}?" if near else f"expected {', '.join(TOKENIZERS)}")
+            + "; with merges: 'remi-bpe1000'"
+        )
+    base = _base(match["base"], ticks_per_quarter)
+    if match["size"] is None:
+        return base
+    size = int(match["size"])
+    if not base.vocab_size < size <= MAX_VOCABULARY:
+        raise ValueError(
+            f"{name}: {match['base']} has {base.vocab_size} tokens; "
+            f"expected a size above that, up to {MAX_VOCABULARY:,}"
+        )
+    return BpeTokenizer(base, size)
+
+
+def _base(name: str, ticks_per_quarter: int) -> Tokenizer:
     if name == "abc":
         return AbcTokenizer(ticks_per_quarter)
+    # Here and not above: the import takes two seconds that the abc tokenizer need not pay.
     from data.midi_tokenizers import MidiTokTokenizer
 
     return MidiTokTokenizer(name, ticks_per_quarter)
@@ -64,6 +94,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer that `to_json` wrote. Raises ValueError if it is another vocabulary by now."""
     fields = json.loads(path.read_text())
     tokenizer = make_tokenizer(fields["name"], fields["ticks_per_quarter"])
+    if isinstance(tokenizer, BpeTokenizer):
+        tokenizer = BpeTokenizer(tokenizer.base, tokenizer.size, fields["merges"])
     if tokenizer.to_json() != path.read_text():
         raise ValueError(f"{path}: written by another version; prepare the data again")
     return tokenizer

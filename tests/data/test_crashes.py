@@ -10,10 +10,11 @@ import pytest
 
 from data.abc_tokenizer import AbcTokenizer
 from data.crashes import MAX_ATTEMPTS, begin, fatal_files
+from data.filters import Filters
 from data.packed import DataError
-from data.parts import read_table, rejected_path, stage
+from data.parts import Wish, read_table, rejected_path, stage
 from data.score import Score
-from data.sources import Shard
+from data.sources import Files, Shard
 from data.storage import Location
 from data.tokenizers import Tokenizer
 from tests.data.conftest import make_midi
@@ -37,7 +38,7 @@ def shard(tmp_path: Path) -> Shard:
         (folder / f"{name}.mid").write_bytes(make_midi([(0, False, events)]).dumps_midi())
     (folder / "not.mid").write_bytes(b"RIFF")
     names = sorted(file.name for file in folder.iterdir())
-    return Shard(Location.of(folder), tuple(names))
+    return Files(Location.of(folder), tuple(names))
 
 
 def test_every_fatal_file_is_named_with_its_signal(shard: Shard) -> None:
@@ -54,7 +55,7 @@ def test_a_task_that_died_costs_only_the_files_that_killed_it(shard: Shard, tmp_
     part = Location.of(tmp_path) / "staging" / "part-00000.parquet"
     begin(part.parent / f"{part.name}.begun", "an earlier run")
     fragile: Tokenizer = Fragile()
-    stage(shard, part, "a folder", fragile, "this run")
+    stage(shard, part, Wish("a folder", fragile, Filters(), None), "this run")
     assert read_table(part)["path"].to_pylist() == ["a.mid", "m.mid", "z.mid"]
     reasons = {row["path"]: row["reason"] for row in read_table(rejected_path(part)).to_pylist()}
     assert reasons == {"deadly.mid": "crash", "other-deadly.mid": "crash", "not.mid": "unreadable"}

@@ -8,11 +8,14 @@ import pytest
 from data.abc_tokenizer import AbcTokenizer
 from data.folk import to_midi, tunes
 from data.score import from_midi
+from data.sources import Refused
 
 
 def played(music: str, header: str = "") -> str:
     """What we write of a tune in G, 4/4, after its header."""
-    score = from_midi(to_midi(f"X:1\nT:a tune\n{header}M:4/4\nL:1/8\nK:G\n{music}\n"), 24)
+    (midi,) = to_midi([f"X:1\nT:a tune\n{header}M:4/4\nL:1/8\nK:G\n{music}\n"])
+    assert isinstance(midi, bytes)
+    score = from_midi(midi, 24)
     tokenizer = AbcTokenizer()
     return tokenizer.to_text(tokenizer.encode(score)).split("[K:G]")[1].removesuffix("\n")
 
@@ -44,9 +47,17 @@ def test_dots_are_three_to_one_and_chords_start_together() -> None:
     assert played("C>E [CEG]2 C<E [CE]2|") == "C3/2E/2[CEG]2C/2E3/2[CE]2|"
 
 
-def test_what_is_no_tune_is_refused() -> None:
-    with pytest.raises(ValueError, match="no key"):
-        to_midi("X:1\nM:4/4\nno key, no music\n")
+def test_a_comment_in_the_header_does_not_end_the_tune() -> None:
+    assert played("G8|", header="%% a b c\n") == "G8|"
+
+
+def test_what_is_no_tune_is_refused_with_what_abc2midi_says_and_costs_no_other() -> None:
+    good = "X:7\nM:4/4\nL:1/8\nK:G\nG8|\n"
+    made = to_midi([good, "X:1\nM:4/4\nno key, no music\n", good])
+    assert made[0] == made[2] != made[1]
+    assert isinstance(made[0], bytes)
+    assert isinstance(made[1], Refused)
+    assert "No valid K: field" in made[1].detail
 
 
 def test_all_tunes_are_found_without_importing_music21() -> None:
