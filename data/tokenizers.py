@@ -14,6 +14,7 @@ import numpy as np
 from data.abc_tokenizer import AbcTokenizer
 from data.bpe import BpeTokenizer
 from data.score import Score
+from data.storage import Location
 
 GRIDS = (8, 12, 24)
 """Ticks a quarter that lengths can be spelled on."""
@@ -90,7 +91,7 @@ def _base(name: str, ticks_per_quarter: int) -> Tokenizer:
     return MidiTokTokenizer(name, ticks_per_quarter)
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
+def load_tokenizer(path: Path | Location) -> Tokenizer:
     """The tokenizer that `to_json` wrote. Raises ValueError if it is another vocabulary by now."""
     fields = json.loads(path.read_text())
     tokenizer = make_tokenizer(fields["name"], fields["ticks_per_quarter"])

@@ -1,0 +1,114 @@
+"""The pictures of `data.describe`: an overview of a data set, and a piano roll."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from data.packed import Manifest
+from data.score import Score
+
+if TYPE_CHECKING:
+    from data.describe import Overview
+
+INK, SHADE = "#24476b", "#b5543c"
+OCTAVES = range(0, 128, 12)
+ROLL_BARS = 32
+"""The first bars of a piece, which is what fits."""
+
+
+def draw_overview(found: Overview, manifest: Manifest, path: Path) -> None:
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    axes = figure.subplots(2, 3)
+    figure.suptitle(
+        f"{manifest.source}: {len(found.lengths):,} pieces, {found.lengths.sum():,} tokens "
+        f"({manifest.tokenizer})"
+    )
+    _logarithmic(axes[0, 0], found.lengths, "tokens a piece")
+    _logarithmic(axes[0, 1], np.maximum(found.seconds, 0.1), "seconds a piece")
+    sizes, counts = np.unique(found.group_sizes, return_counts=True)
+    axes[0, 2].bar(sizes, counts, color=INK)
+    axes[0, 2].set(xlabel="versions of one work", ylabel="works", yscale="log")
+    axes[1, 0].bar(np.arange(128), found.pitches, width=1, color=INK)
+    heard = np.flatnonzero(found.pitches)
+    low, high = (heard[0], heard[-1]) if len(heard) else (0, 127)
+    axes[1, 0].set(xlabel="pitch", ylabel="notes", xlim=(low - 2, high + 2))
+    axes[1, 0].set_xticks(
+        [pitch for pitch in OCTAVES if low - 2 <= pitch <= high + 2],
+        [f"C{pitch // 12 - 1}" for pitch in OCTAVES if low - 2 <= pitch <= high + 2],
+    )
+    _named(axes[1, 1], dict(found.programs.most_common(10)), "notes, by program", INK)
+    reasons = dict(sorted(manifest.rejected.items(), key=lambda item: -item[1]))
+    _named(axes[1, 2], reasons, "files left out, by reason", SHADE)
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def _logarithmic(axis: Axes, values: np.ndarray, label: str) -> None:
+    low, high = np.log10(values.min()), np.log10(values.max())
+    bins = np.logspace(low, max(high, low + 0.1), 40)
+    axis.hist(values, bins=bins.tolist(), color=INK)
+    axis.axvline(float(np.median(values)), color=SHADE)
+    axis.set(xlabel=f"{label} (median {np.median(values):,.0f})", ylabel="pieces", xscale="log")
+
+
+def _named(axis: Axes, counts: dict[str, int], label: str, color: str) -> None:
+    names = list(counts)[::-1]
+    axis.barh(names, [counts[name] for name in names], color=color)
+    axis.set_xlabel(label)
+    axis.ticklabel_format(axis="x", style="plain")
+    axis.locator_params(axis="x", nbins=4)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    if not counts:
+        axis.text(0.5, 0.5, "none", ha="center", transform=axis.transAxes)
+        axis.set(yticks=[], xticks=[])
+
+
+def draw_piece(score: Score, title: str, path: Path) -> None:
+    """A piano roll of the first bars, one colour a track; bar lines behind it."""
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    axis = figure.subplots()
+    lines = score.bars[: ROLL_BARS + 1]
+    shown = score.onset < lines[-1]
+    colors = matplotlib.color_sequences["tab10"]
+    for number, track in enumerate(np.unique(score.track[shown])):
+        mine = shown & (score.track == track)
+        onset, pitch = score.onset[mine].astype(float), score.pitch[mine].astype(float)
+        end = np.minimum(onset + score.duration[mine], lines[-1]) - 0.5
+        corners = [
+            (onset, pitch - 0.4),
+            (end, pitch - 0.4),
+            (end, pitch + 0.4),
+            (onset, pitch + 0.4),
+        ]
+        boxes = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
+        first = int(np.argmax(mine))
+        kind = "drums" if score.is_drum[first] else f"program {score.program[first]}"
+        axis.add_collection(
+            PolyCollection(list(boxes), color=colors[number % 10], label=f"track {track}: {kind}")
+        )
+    for line in lines:
+        axis.axvline(line, color="#dddddd", linewidth=0.6, zorder=0)
+    lowest, highest = int(score.pitch[shown].min()) - 2, int(score.pitch[shown].max()) + 2
+    axis.set(xlim=(0, lines[-1]), ylim=(lowest, highest), ylabel="pitch", title=title)
+    octaves = [pitch for pitch in OCTAVES if lowest <= pitch <= highest]
+    axis.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
+    step = max(1, len(lines) // 16)
+    axis.set_xticks(lines[:-1:step], [str(bar + 1) for bar in range(0, len(lines) - 1, step)])
+    last = len(score.bars) - 1
+    of = f" of {last:,}" if last > ROLL_BARS else ""
+    axis.set_xlabel(f"bars 1 to {min(last, ROLL_BARS)}{of}")
+    axis.legend(loc="upper right", fontsize="small")
+    axis.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=110)

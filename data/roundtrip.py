@@ -1,0 +1,104 @@
+"""What each tokenizer keeps of MIDI files: notes in, notes out, and whether they are equal.
+
+    python -m data.roundtrip song.mid other.mid
+    python -m data.roundtrip --tokenizers abc remi -- corpus/*.mid
+
+Equal are notes of the same track, program, drums, onset, duration and pitch, each as often. `maps`
+says whether tempo and meter changes come back, too. The notes are those after quantising.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.score import Score, ScoreError, from_midi
+from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    notes_in: int
+    notes_out: int
+    kept: int
+    """Notes that come back exactly."""
+    pitches_kept: int
+    """Notes whose onset, pitch, program and drums come back, be track and duration others."""
+    maps: bool
+    """Whether tempo and meter changes come back."""
+    tokens: int
+
+    @property
+    def equal(self) -> bool:
+        return self.notes_in == self.notes_out == self.kept
+
+
+def round_trip(score: Score, tokenizer: Tokenizer) -> RoundTrip:
+    ids = tokenizer.encode(score)
+    again = tokenizer.decode(ids)
+    return RoundTrip(
+        notes_in=len(score),
+        notes_out=len(again),
+        kept=_shared(score, again, ("track", "program", "is_drum", "onset", "duration", "pitch")),
+        pitches_kept=_shared(score, again, ("program", "is_drum", "onset", "pitch")),
+        maps=(score.tempos, score.meters) == (again.tempos, again.meters),
+        tokens=len(ids),
+    )
+
+
+def _shared(left: Score, right: Score, columns: tuple[str, ...]) -> int:
+    counted = (
+        Counter(zip(*(getattr(score, name).tolist() for name in columns)))
+        for score in (left, right)
+    )
+    return sum((next(counted) & next(counted)).values())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m data.roundtrip",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", type=Path, help="MIDI files")
+    parser.add_argument(
+        "--tokenizers", nargs="+", default=list(TOKENIZERS), help="which [abc remi tsd]"
+    )
+    parser.add_argument("--ticks-per-quarter", type=int, default=24, help="the grid [24]")
+    args = parser.parse_args()
+    try:
+        tokenizers = [make_tokenizer(name, args.ticks_per_quarter) for name in args.tokenizers]
+        contents = [path.read_bytes() for path in args.files]
+    except (ValueError, OSError) as error:
+        print(f"data.roundtrip: {error}", file=sys.stderr)
+        return 2
+    width = max(len(str(path)) for path in args.files)
+    print(f"{'file':{width}}  tokenizer  notes in       out      kept   tokens  equal  maps")
+    failed = False
+    for path, content in zip(args.files, contents):
+        try:
+            score = from_midi(content, args.ticks_per_quarter)
+        except ScoreError as error:
+            print(f"{path!s:{width}}  {error}")
+            failed = True
+            continue
+        for tokenizer in tokenizers:
+            try:
+                trip = round_trip(score, tokenizer)
+            except ValueError as error:
+                print(f"{path!s:{width}}  {tokenizer.name:9}  {error}")
+                failed = True
+                continue
+            print(
+                f"{path!s:{width}}  {tokenizer.name:9}{trip.notes_in:>10,}{trip.notes_out:>10,}"
+                f"{trip.kept:>10,}{trip.tokens:>9,}  {'yes' if trip.equal else 'no':5}"
+                f"  {'yes' if trip.maps else 'no'}"
+            )
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
