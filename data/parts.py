@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,7 +208,13 @@ def place(
         else:
             kept[ids[row]] = row
     if not kept:
-        raise DataError("no file of the source could be read; see staging/rejected-*.parquet")
+        reasons = Counter(
+            reason
+            for part in staged
+            for reason in read_table(rejected_path(part), ["reason"])["reason"].to_pylist()
+        )
+        said = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
+        raise DataError(f"of the source's files ({said or 'there are none'}) no piece is left")
     piece_ids = sorted(kept)
     rows = [kept[piece_id] for piece_id in piece_ids]
     signatures = table["signature"].combine_chunks().flatten().to_numpy()

@@ -5,11 +5,15 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import ray
 import symusic
 from hypothesis import strategies as st
 
+from data.prepare import prepare
 from data.score import Score, quantise
+from data.storage import Location
 
 VARIABLE = "CRESCENDO_CORPORA"
 CORPORA = ("multitrack", "nottingham", "pop909")
@@ -93,3 +97,38 @@ def same_music(left: Score, right: Score) -> bool:
     return left.canonical() == right.canonical() and all(
         getattr(left, name) == getattr(right, name) for name in maps
     )
+
+
+WORKS = 60
+
+
+def write_works(folder: Path) -> None:
+    """Works of 40 notes, every third with a transposed version, a copy, and what is no MIDI."""
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    for number in range(WORKS):
+        pitches = rng.integers(55, 80, 40).tolist()
+        for version in range(1 + (number % 3 == 0)):
+            events = [(48 * at, 48, pitch + 2 * version) for at, pitch in enumerate(pitches)]
+            content = make_midi([(0, False, events)]).dumps_midi()
+            (folder / f"{number:02d}-{version}.mid").write_bytes(content)
+    (folder / "copy.mid").write_bytes((folder / "07-0.mid").read_bytes())
+    (folder / "not.mid").write_bytes(b"RIFF")
+    (folder / "notes.txt").write_text("not music")
+
+
+@pytest.fixture(scope="session")
+def works(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source") / "works"
+    write_works(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made(works: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set of `works`."""
+    out = tmp_path_factory.mktemp("made") / "data"
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    prepare(str(works), "abc", Location.of(out))
+    ray.shutdown()
+    return out

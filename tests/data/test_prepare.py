@@ -1,5 +1,8 @@
 """From a folder of MIDI to a data set: complete, without leaks, and the same however it is made."""
 
+import contextlib
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,15 +11,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
 from data import prepare as preparing
+from data.filters import Filters
 from data.packed import SPLITS, DataError, Manifest, open_split, read_manifest
 from data.prepare import prepare
 from data.storage import Location
 from data.tokenizers import load_tokenizer
-from tests.data.conftest import make_midi
-
-WORKS = 60
+from tests.data.conftest import WORKS
 
 
 @pytest.fixture(scope="module")
@@ -24,35 +27,6 @@ def ray_here() -> Iterator[None]:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
-
-
-def write_works(folder: Path) -> None:
-    """Works of 40 notes, every third with a transposed version, a copy, and what is no MIDI."""
-    folder.mkdir()
-    rng = np.random.default_rng(5)
-    for number in range(WORKS):
-        pitches = rng.integers(55, 80, 40).tolist()
-        for version in range(1 + (number % 3 == 0)):
-            events = [(48 * at, 48, pitch + 2 * version) for at, pitch in enumerate(pitches)]
-            content = make_midi([(0, False, events)]).dumps_midi()
-            (folder / f"{number:02d}-{version}.mid").write_bytes(content)
-    (folder / "copy.mid").write_bytes((folder / "07-0.mid").read_bytes())
-    (folder / "not.mid").write_bytes(b"RIFF")
-    (folder / "notes.txt").write_text("not music")
-
-
-@pytest.fixture(scope="module")
-def works(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("source") / "works"
-    write_works(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def made(ray_here: None, works: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("made") / "data"
-    prepare(str(works), "abc", Location.of(out))
-    return out
 
 
 def pieces(out: Path) -> list[dict]:
@@ -111,7 +85,7 @@ def test_a_finished_folder_is_found_and_another_wish_refused(made: Path, works: 
 
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
-    made: Path, works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_here: None, made: Path, works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut_off(*_: object) -> None:
         raise KeyboardInterrupt
@@ -131,6 +105,64 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
     assert again.fingerprint == read_manifest(made).fingerprint
 
 
+def test_long_pieces_are_cut_and_stay_in_their_group(
+    ray_here: None, works: Path, tmp_path: Path
+) -> None:
+    out = Location.of(tmp_path)
+    manifest = prepare(str(works), "abc-bpe200", out, filters=Filters(too_long=9.9), max_tokens=64)
+    assert manifest.rejected == {"duplicate": 1, "unreadable": 1}
+    assert manifest.mended["cut"] > 0
+    rows = pieces(tmp_path)
+    groups: dict[str, set[str]] = {}
+    for row in rows:
+        groups.setdefault(row["path"][:2], set()).add(row["group_id"])
+        assert row["num_tokens"] == len(row["tokens"]) <= 64
+    assert all(len(found) == 1 for found in groups.values())
+    assert sum(row["num_notes"] for row in rows) == 40 * (WORKS + WORKS // 3)
+    tokenizer = load_tokenizer(tmp_path / "tokenizer.json")
+    assert tokenizer.vocab_size == manifest.vocab_size == 200
+    for row in rows[:20]:
+        assert tokenizer.to_text(np.array(row["tokens"])) == row["abc"]
+
+
+def test_what_is_filtered_is_counted_under_its_name(
+    ray_here: None, works: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"too_short 81, unreadable 1\) no piece"):
+        prepare(str(works), "abc", Location.of(tmp_path), filters=Filters(too_short=41))
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_run_again_it_ends_the_same(
+    made: Path, works: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "data.prepare", "--source", str(works), "--out", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(Path(preparing.__file__).parents[1])}
+    for seconds in (6, 9, 12, 15):
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(seconds)
+            running.kill()
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    assert read_manifest(tmp_path).fingerprint == read_manifest(made).fingerprint
+
+
+@pytest.mark.slow
+def test_two_nodes_make_what_one_makes(made: Path, works: Path, tmp_path: Path) -> None:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        assert len(ray.nodes()) == 2
+        manifest = prepare(str(works), "abc", Location.of(tmp_path))
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert manifest == read_manifest(made)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -139,6 +171,11 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
         (["--source", "{empty}/gone"], "no source at"),
         (["--source", "folk", "--tokenizer", "abz"], "did you mean 'abc'"),
         (["--source", "folk", "--ticks-per-quarter", "7"], "8, 12"),
+        (["--source", "lakh-ful"], "did you mean 'lakh-full'"),
+        (["--source", "folk", "--too-short", "-1"], "too_short"),
+        (["--source", "folk", "--max-tokens", "3"], "at least 64"),
+        (["--source", "folk", "--tokenizer", "abc-bpe20"], "expected a size above"),
+        (["--source", "folk", "--works", "("], "no regular expression"),
     ],
 )
 def test_bad_arguments_end_with_one_line_and_exit_code_2(

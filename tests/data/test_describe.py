@@ -1,0 +1,114 @@
+"""What a data set holds is told in words and in a picture; a piece can be seen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from data import describe, roundtrip
+from data.describe import overview, table
+from data.packed import read_manifest
+from data.parts import read_table
+from data.roundtrip import round_trip
+from data.score import from_midi
+from data.storage import Location
+from data.tokenizers import load_tokenizer, make_tokenizer
+from tests.data.conftest import make_midi, melody
+
+PNG = b"\x89PNG"
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tool: object, *words: str
+) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["tool", *words])
+    code = tool.main()  # type: ignore[attr-defined]
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_the_counts_are_those_of_the_data(made: Path) -> None:
+    folder = Location.of(made)
+    found = overview(folder, load_tokenizer(made / "tokenizer.json"))
+    manifest = read_manifest(made)
+    assert found.lengths.sum() == sum(split["tokens"] for split in manifest.splits.values())
+    assert found.group_sizes.sum() == len(found.lengths) == found.sampled
+    assert found.pitches.sum() == sum(split["notes"] for split in manifest.splits.values())
+    assert sum(found.programs.values()) == found.pitches.sum()
+    said = table(folder, found)
+    assert manifest.fingerprint in said
+    assert "duplicate 1" in said
+    assert "20 works with several, 2 at most" in said
+
+
+def test_the_command_draws_what_it_tells(
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture = tmp_path / "p.png"
+    code, out, _ = run(monkeypatch, capsys, describe, str(made), "--out", str(picture))
+    assert code == 0
+    assert str(picture) in out
+    assert picture.read_bytes().startswith(PNG)
+
+
+def test_a_piece_is_shown_by_the_beginning_of_its_id(
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = read_table(Location.of(next((made / "parts").iterdir()))).to_pylist()[0]
+    picture = tmp_path / "p.png"
+    words = [str(made), "--piece", row["piece_id"][:12], "--out", str(picture)]
+    code, out, _ = run(monkeypatch, capsys, describe, *words)
+    assert code == 0
+    assert row["abc"] in out
+    assert picture.read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("words", [["{none}"], ["{made}", "--piece", "zzz"]])
+def test_what_is_not_there_is_named_in_one_line(
+    words: list[str],
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    filled = [word.format(none=tmp_path, made=made) for word in words]
+    code, _, error = run(monkeypatch, capsys, describe, *filled)
+    assert code == 2
+    assert error.count("\n") == 1
+
+
+def test_abc_keeps_all_and_remi_says_what_it_does_not() -> None:
+    score = melody([60, 127, 64], tempos=[(0, 97)])
+    assert round_trip(score, make_tokenizer("abc", 24)).equal
+    trip = round_trip(score, make_tokenizer("remi", 24))
+    assert not trip.equal
+    assert not trip.maps
+    assert trip.kept < trip.notes_in == 3
+
+
+def test_the_round_trips_of_files_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "good.mid", tmp_path / "bad.mid"
+    good.write_bytes(make_midi([(0, False, [(0, 96, 60), (96, 96, 62)])]).dumps_midi())
+    bad.write_bytes(b"RIFF")
+    assert len(from_midi(good.read_bytes(), 24)) == 2
+    code, out, _ = run(monkeypatch, capsys, roundtrip, str(good))
+    assert code == 0
+    assert [line.split()[1:4] for line in out.splitlines()[1:]] == [
+        [name, "2", "2"] for name in ("abc", "remi", "tsd")
+    ]
+    code, out, _ = run(monkeypatch, capsys, roundtrip, str(bad), "--tokenizers", "abc")
+    assert code == 1
+    assert "no MIDI file" in out
+    code, _, error = run(monkeypatch, capsys, roundtrip, str(tmp_path / "gone.mid"))
+    assert code == 2
+    assert error.count("\n") == 1
