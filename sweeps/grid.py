@@ -17,10 +17,6 @@ from trainers.cell import Cell
 from trainers.ladder import Rung, load_arch, parse_size
 
 
-class GridError(ValueError):
-    """A grid that cannot be run; the message is one line that names the place."""
-
-
 @dataclass(frozen=True)
 class DataSpec:
     source: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -18,11 +18,11 @@ from sweeps.grid import (
     Budget,
     DataSpec,
     Grid,
-    GridError,
     Rate,
     count,
 )
 from sweeps.needs import Needs
+from sweeps.sweep import GridError
 from trainers.cell import Cell
 from trainers.ladder import LadderError, load_arch, parse_size
 
@@ -165,7 +165,7 @@ class _Reader:
             )
         return needs
 
-    def gpus(self, node: yaml.Node) -> float | str | dict[str, float]:
+    def gpus(self, node: yaml.Node) -> float | Literal["auto"] | dict[str, float]:
         if isinstance(node, yaml.MappingNode):
             return {
                 self.size(key, "gpus"): self.some_gpus(value, "gpus") for key, value in node.value

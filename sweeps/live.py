@@ -1,85 +1,125 @@
-"""The live view of a sweep: a line that a terminal rewrites, or a plain line now and then."""
+"""The live view of a sweep: a table that a terminal redraws, or a plain line now and then."""
 
 from __future__ import annotations
 
-import shutil
-import sys
+import json
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import ray
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from data.storage import Location
+from sweeps.console import console
+from sweeps.grid import axes_that_vary
+from sweeps.throughput import work
 from trainers.cell import Cell
 
-STEP_COST = 40_000
-"""What a token costs beside its parameters, in parameters: on a CPU, small models are bound by the
-number of operations and not by their size. Only the time left is estimated with it."""
+ALIVE_SECONDS = 15
+"""How often the sweep leaves word that it is running, for `--status`."""
 
 
-class LiveLine:
+class LiveView:
     """Shows cells done, cells running with loss and tokens/s, and the time left, until it exits."""
 
-    def __init__(self, cells: list[Cell], done: int, tracker: Any) -> None:
-        self.pending = {cell.key: cell for cell in cells}
-        self.done, self.total, self.tracker = done, done + len(cells), tracker
-        # Not sys.stdout, which may be redirected to keep libraries quiet.
-        self.stream = sys.__stdout__ or sys.stdout
-        self.terminal = self.stream.isatty()
-        self.every = 1.0 if self.terminal else 15.0
-        self.started = time.monotonic()
-        self.cost_before: float | None = None
+    def __init__(
+        self, pending: list[Cell], ended: list[str], tracker: Any, alive: Location
+    ) -> None:
+        """ended: how the other cells have ended."""
+        self.pending = {cell.key: cell for cell in pending}
+        self.ended_before, self.tracker, self.alive = ended, tracker, alive
+        self.total_work = sum(work(cell, cell.tokens) for cell in pending)
+        self.varied = axes_that_vary(pending)
+        self.console = console()
+        self.every = 1.0 if self.console.is_terminal else 15.0
+        self.started, self.told = time.monotonic(), 0.0
+        self.work_before: float | None = None
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._loop, daemon=True)
 
-    def __enter__(self) -> LiveLine:
+    def __enter__(self) -> LiveView:
         self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
         self.thread.join()
-        if self.terminal:
-            print("\r\x1b[K", end="", flush=True, file=self.stream)
+        self.alive.delete()
 
     def _loop(self) -> None:
-        while not self.stopped.wait(self.every):
-            running, ended = ray.get(self.tracker.progress.remote())
-            text = self.line(running, ended, time.monotonic() - self.started)
-            if self.terminal:
-                width = shutil.get_terminal_size().columns - 1
-                print(f"\r\x1b[K{text[:width]}", end="", flush=True, file=self.stream)
-            else:
-                print(text, flush=True, file=self.stream)
+        if not self.console.is_terminal:
+            while not self.stopped.wait(self.every):
+                self.console.print(self.line(*self._look()))
+            return
+        with Live(console=self.console, auto_refresh=False, transient=True) as live:
+            while not self.stopped.wait(self.every):
+                live.update(self.table(*self._look()), refresh=True)
 
-    def line(self, running: dict[str, dict[str, Any]], ended: list[str], seconds: float) -> str:
-        """running: the last point of each running cell by key; ended: keys of cells that ended."""
-        parts = [f"{self.done + len(ended)}/{self.total} cells"]
+    def _look(self) -> tuple[dict[str, dict[str, Any]], dict[str, str], float]:
+        running, ended = ray.get(self.tracker.progress.remote())
+        now = time.monotonic()
+        if now - self.told > ALIVE_SECONDS:
+            tokens = {key: point["tokens"] for key, point in running.items()}
+            self.alive.write_text(json.dumps({"time": time.time(), "running": tokens}))
+            self.told = now
+        return running, ended, now - self.started
+
+    def line(
+        self, running: dict[str, dict[str, Any]], ended: dict[str, str], seconds: float
+    ) -> str:
+        """running: the last point of each running cell by key; ended: status of those that ended
+        in this sweep, by key."""
+        parts = [self.count(ended)]
         for key, point in running.items():
-            cell = self.pending[key]
-            if point["tokens"]:
-                parts.append(
-                    f"{cell.arch} {cell.size} {point['tokens'] / cell.tokens:.0%} "
-                    f"loss {point['train_loss']:.3f} {point['tokens_per_second'] / 1e3:.0f}k tok/s"
-                )
-            else:
-                parts.append(f"{cell.arch} {cell.size} starting")
+            parts.append(" ".join([*self.called(key), *self.pace(key, point)]))
         return " | ".join([*parts, self.left(running, ended, seconds)])
 
-    def left(self, running: dict[str, dict[str, Any]], ended: list[str], seconds: float) -> str:
-        total = sum(cost(cell, cell.tokens) for cell in self.pending.values())
-        spent = sum(cost(self.pending[key], self.pending[key].tokens) for key in ended)
-        spent += sum(cost(self.pending[key], point["tokens"]) for key, point in running.items())
-        if self.cost_before is None and spent:
+    def table(
+        self, running: dict[str, dict[str, Any]], ended: dict[str, str], seconds: float
+    ) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for key, point in running.items():
+            bar = ProgressBar(total=self.pending[key].tokens, completed=point["tokens"], width=24)
+            table.add_row(*self.called(key), bar, *self.pace(key, point))
+        head = f"{self.count(ended)}   {self.left(running, ended, seconds)}"
+        return Group(Text(head, style="bold"), table)
+
+    def count(self, ended: dict[str, str]) -> str:
+        statuses = Counter([*self.ended_before, *ended.values()])
+        total = len(self.ended_before) + len(self.pending)
+        bad = [f"{statuses[name]} {name}" for name in ("diverged", "failed") if statuses[name]]
+        return ", ".join([f"{statuses.total()}/{total} cells", *bad])
+
+    def called(self, key: str) -> list[str]:
+        cell = self.pending[key]
+        varied = [f"{name} {getattr(cell, name)}" for name in self.varied]
+        return [f"{cell.arch} {cell.size}", *varied]
+
+    def pace(self, key: str, point: dict[str, Any]) -> list[str]:
+        if not point["tokens"]:
+            return ["starting"]
+        return [
+            f"{point['tokens'] / self.pending[key].tokens:.0%}",
+            f"loss {point['train_loss']:.3f}",
+            f"{point['tokens_per_second'] / 1e3:.0f}k tok/s",
+        ]
+
+    def left(
+        self, running: dict[str, dict[str, Any]], ended: dict[str, str], seconds: float
+    ) -> str:
+        done = sum(work(self.pending[key], self.pending[key].tokens) for key in ended)
+        done += sum(work(self.pending[key], point["tokens"]) for key, point in running.items())
+        if self.work_before is None and done:
             # Tokens seen before this sweep began say nothing of its speed.
-            self.cost_before, self.started = spent, time.monotonic()
+            self.work_before, self.started = done, time.monotonic()
             return "time left unknown yet"
-        gained = spent - (self.cost_before or 0)
+        gained = done - (self.work_before or 0)
         if gained <= 0:
             return "time left unknown yet"
-        return f"about {(total - spent) / gained * seconds / 60:.0f} min left"
-
-
-def cost(cell: Cell, tokens: float) -> float:
-    """Work in arbitrary units."""
-    return tokens * (cell.rung.counts.n_params + STEP_COST)
+        return f"about {(self.total_work - done) / gained * seconds / 60:.0f} min left"

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.storage import Location
-from trainers.cell import Cell
-from trainers.loop import Point
 
 
 @dataclass(frozen=True)
@@ -23,9 +21,10 @@ class Record:
     """Why, if it did not finish; one line."""
     params: dict[str, Any]
     """The cell's configuration and shape."""
-    measured: dict[str, float]
+    measured: dict[str, Any]
     """By the names of `fitting.records`; empty if it did not finish."""
-    curve: list[Point]
+    curve: list[dict[str, float]]
+    """Points as `trainers.loop` reports them."""
     started: float
     """When the last try began, seconds since the epoch."""
     ended: float
@@ -41,15 +40,17 @@ class Record:
         return ended | axes | self.measured | {"train_curve": curve}
 
 
-def record_path(cells: Location, cell: Cell) -> Location:
-    return cells / cell.key / "record.json"
+def record_path(cells: Location, key: str) -> Location:
+    return cells / key / "record.json"
 
 
-def read_record(cells: Location, cell: Cell) -> Record | None:
-    """The record of `cell`, or None if it has not ended."""
-    path = record_path(cells, cell)
-    return Record(**json.loads(path.read_text())) if path.exists() else None
+def read_record(cells: Location, key: str) -> Record | None:
+    """The record of the cell with this key, or None if it has not ended."""
+    try:
+        return Record(**json.loads(record_path(cells, key).read_text()))
+    except FileNotFoundError:
+        return None
 
 
-def write_record(cells: Location, cell: Cell, record: Record) -> None:
-    record_path(cells, cell).write_text(json.dumps(asdict(record), indent=1))
+def write_record(cells: Location, record: Record) -> None:
+    record_path(cells, record.cell_key).write_text(json.dumps(asdict(record), indent=1))

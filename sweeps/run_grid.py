@@ -1,79 +1,51 @@
 """Run a grid: data, cells, law. The same command again goes on where it stopped.
 
 python sweeps/run_grid.py                      the quickstart: twelve small models, 15 minutes
-python sweeps/run_grid.py --grid my_grid.yaml  your own
+python sweeps/run_grid.py --grid my_grid.yaml  your own; sweeps/grids/README.md explains grids
+python sweeps/run_grid.py --grid lakh --dry-run --cluster 8x1 --gpu-price 0.5
+python sweeps/run_grid.py --grid lakh --status
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.packed import DataError, Manifest, read_manifest
+from data.packed import DataError, Manifest
 from data.storage import Location
-from fitting.analysis import Analysis, analyse
-from sweeps import summary
-from sweeps.grid import Grid, GridError
-from sweeps.grid_yaml import load_grid
-from sweeps.records import Record, read_record, record_path
-from trainers.cell import Cell
+from sweeps.console import quiet, say
+from sweeps.sweep import GridError, Listed, Sweep, only
 from trainers.ladder import LadderError
 
 if TYPE_CHECKING:
-    from sweeps.schedule import Job
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A grid and the folders it lives in."""
-
-    grid: Grid
-    out: Location
-
-    def data(self, tokenizer: str) -> Location:
-        return self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
-
-    def manifests(self) -> list[Manifest]:
-        """One a tokenizer. Raises DataError if the data are not prepared."""
-        return [read_manifest(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
-
-    @property
-    def folder(self) -> Location:
-        return self.out / self.grid.name
-
-    @property
-    def cells(self) -> Location:
-        return self.folder / "cells"
-
-    @property
-    def report(self) -> Location:
-        return self.folder / "report"
-
-    @property
-    def tracked(self) -> Location:
-        """Lists the cells of the last sweep that ended with everything fitted and in MLflow."""
-        return self.folder / "tracked.txt"
-
-    def records(self, cells: list[Cell]) -> dict[str, Record]:
-        """The records of the cells that have ended, by key."""
-        found = {cell.key: read_record(self.cells, cell) for cell in cells}
-        return {key: record for key, record in found.items() if record}
+    from fitting.analysis import Analysis
+    from trainers.cell import Cell
 
 
 def main() -> int:
     args = parse_args()
+    sweep = Sweep(args.grid, tuple(args.options), args.out)
     try:
-        sweep = Sweep(load_grid(args.grid), args.out)
-        cells = nothing_to_do(sweep, args.retry_failed)
+        if args.dry_run:
+            from sweeps import plan
+
+            return plan.show(sweep, args.only, args.cluster, args.gpu_price, args.gpu_tflops)
+        if args.status:
+            from sweeps import status
+
+            status.show(sweep, only(sweep.listed(), args.only))
+            return 0
+        signal.signal(signal.SIGTERM, interrupt)
+        if args.fresh and not erase(sweep, args.only):
+            return 1
+        cells = nothing_to_do(sweep, args)
         if cells is None:
             with quiet(log_file(sweep), args.verbose):
                 cells = run(sweep, args)
@@ -86,63 +58,103 @@ def main() -> int:
         return 130
 
 
-def nothing_to_do(sweep: Sweep, retry_failed: bool) -> list[Cell] | None:
-    """The grid's cells, if all have ended and are tracked. Starts nothing and takes seconds."""
+def interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def erase(sweep: Sweep, selection: str) -> bool:
+    """Remove checkpoints and records, if the user says so."""
+    keys = [cell.key for cell in only(sweep.listed(), selection)]
+    there = {folder.name for folder in sweep.cells.children()}
+    keys = [key for key in keys if key in there]
+    if not keys:
+        return True
+    answer = input(f"Remove {len(keys)} cells of {sweep.name}, with their checkpoints? [y/N] ")
+    if answer.strip().lower() not in ("y", "yes"):
+        print("Nothing was removed.", file=sys.stderr)
+        return False
+    sweep.erase(keys)
+    return True
+
+
+def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
+    """The cells, if all have ended and are tracked. Starts nothing and takes a second."""
     if not sweep.tracked.exists():
         return None
     try:
-        cells = sweep.grid.resolve(sweep.manifests())
+        cells = only(sweep.listed(), args.only)
     except DataError:
         return None
-    records = sweep.records(cells)
+    records = sweep.records(cell.key for cell in cells)
     failed = any(record.status == "failed" for record in records.values())
     tracked = set(sweep.tracked.read_text().split())
-    if len(records) < len(cells) or not tracked.issuperset(records) or (failed and retry_failed):
+    if len(records) < len(cells) or not tracked.issuperset(records):
         return None
-    print(f"Nothing to do: all {len(cells)} cells of {sweep.grid.name} have ended.")
+    if failed and args.retry_failed:
+        return None
+    print(f"Nothing to do: all {len(cells)} cells of {sweep.name} have ended.")
     return cells
 
 
-def run(sweep: Sweep, args: argparse.Namespace) -> list[Cell]:
-    """Bring every cell of the grid to its end; fit; track. Returns the cells."""
+def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
+    """Bring every chosen cell of the grid to its end; fit; track. Returns the cells."""
     # Imported here: together they take longer than finding out that there is nothing to do.
     import ray
 
-    from sweeps.live import LiveLine
-    from sweeps.schedule import run_cells
+    from sweeps.live import LiveView
+    from sweeps.schedule import refuse_what_never_fits, run_cells
     from sweeps.tracking import Server, Tracker
 
     server = None if own_tracker() else Server.start(mlflow_folder(sweep))
     uri = server.uri if server else own_tracker() or ""
     try:
-        ray.init(log_to_driver=args.verbose)
-        cells = sweep.grid.resolve(
-            [prepare_data(sweep, tokenizer) for tokenizer in sweep.grid.data.tokenizer]
-        )
+        own_cluster = connect(args.verbose)
+        for tokenizer in sweep.grid.data.tokenizer:
+            prepare_data(sweep, tokenizer)
+        every = sweep.resolve()
+        chosen = only([Listed.of(cell) for cell in every], args.only)
         if args.retry_failed:
-            forget_failed(sweep, cells)
-        records = sweep.records(cells)
-        pending = [cell for cell in cells if cell.key not in records]
+            records = sweep.records(cell.key for cell in chosen)
+            sweep.forget(key for key, record in records.items() if record.status == "failed")
+        records = sweep.records(cell.key for cell in every)
+        wanted = {cell.key for cell in chosen} - set(records)
+        pending = [cell for cell in every if cell.key in wanted]
+        jobs = jobs_of(sweep, pending)
+        if own_cluster:
+            refuse_what_never_fits(jobs)
         if server:
             server.wait()
         say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
 
-        tracker = ray.remote(num_cpus=0)(Tracker).remote(uri, sweep.grid.name, tags())
+        tracker = ray.remote(num_cpus=0)(Tracker).remote(uri, sweep.name, tags())
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
             say(f"Cells    {len(records)} have ended, {len(pending)} to train")
-            with LiveLine(pending, len(records), tracker):
-                run_cells(jobs(sweep, pending), sweep.cells, tracker, args.verbose)
-        report(sweep, cells, uri)
+            ended = [record.status for record in records.values()]
+            with LiveView(pending, ended, tracker, sweep.alive):
+                run_cells(jobs, sweep.cells, tracker, args.verbose)
+        report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
-            sweep.tracked.write_text("\n".join(sweep.records(cells)))
-        return cells
+            sweep.tracked.write_text("\n".join(sweep.records(cell.key for cell in every)))
+        return chosen
     finally:
         ray.shutdown()
         if server:
             server.stop()
+
+
+def connect(verbose: bool) -> bool:
+    """Join the Ray cluster that there is, which may grow; else start one, and say so."""
+    import ray
+
+    try:
+        ray.init(address="auto", log_to_driver=verbose)
+    except ConnectionError:
+        ray.init(log_to_driver=verbose)
+        return True
+    return False
 
 
 def own_tracker() -> str | None:
@@ -162,7 +174,7 @@ def mlflow_folder(sweep: Sweep) -> Path:
 
 def log_file(sweep: Sweep) -> Path:
     """What libraries print; beside the cells if that is a disk."""
-    folder = sweep.folder.local or Path(tempfile.gettempdir()) / f"crescendo-{sweep.grid.name}"
+    folder = sweep.folder.local or Path(tempfile.gettempdir()) / f"crescendo-{sweep.name}"
     return folder / "libraries.log"
 
 
@@ -181,42 +193,41 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     return manifest
 
 
-def jobs(sweep: Sweep, cells: list[Cell]) -> list[Job]:
+def jobs_of(sweep: Sweep, cells: list[Cell]) -> list[Any]:
     from sweeps.schedule import Job
+    from sweeps.throughput import work
 
-    placement = sweep.grid.placement.placement
-    return [Job(cell, sweep.data(cell.tokenizer), placement(cell)) for cell in cells]
-
-
-def forget_failed(sweep: Sweep, cells: list[Cell]) -> None:
-    """Let cells that failed start again, from their last checkpoint."""
-    for cell in cells:
-        record = read_record(sweep.cells, cell)
-        if record and record.status == "failed":
-            record_path(sweep.cells, cell).delete()
+    placements = [sweep.grid.placement.placement(cell) for cell in cells]
+    return [
+        Job(cell, sweep.data(cell.tokenizer), placed, work(cell, cell.tokens) / placed.workers)
+        for cell, placed in zip(cells, placements)
+    ]
 
 
-def analysis_of(sweep: Sweep, cells: list[Cell]) -> Analysis | None:
+def analysis_of(sweep: Sweep) -> Analysis | None:
     """The laws of what has ended; None if nothing has finished."""
-    records = list(sweep.records(cells).values())
+    from fitting.analysis import analyse
+    from sweeps import summary
+
+    records = list(sweep.records(cell.key for cell in sweep.listed()).values())
     if not any(record.status == "finished" for record in records):
         return None
     return analyse(summary.frame(records))
 
 
-def report(sweep: Sweep, cells: list[Cell], uri: str) -> None:
+def report(sweep: Sweep, uri: str) -> None:
     """Fit the laws, write the report, and log it to MLflow if that answers."""
     from mlflow.exceptions import MlflowException
 
     from fitting.report import log_to_mlflow, write
 
-    analysis = analysis_of(sweep, cells)
+    analysis = analysis_of(sweep)
     if analysis is None:
         return
     with sweep.report.writing_folder() as folder:
         paths = write(analysis, folder)
         try:
-            log_to_mlflow(analysis, paths, sweep.grid.name, uri)
+            log_to_mlflow(analysis, paths, sweep.name, uri)
         except MlflowException as error:
             say(f"The report is not in MLflow: {error}")
 
@@ -237,63 +248,59 @@ def drained(tracker: Any, seconds: float = 60) -> bool:
     return True
 
 
-def conclude(sweep: Sweep, cells: list[Cell]) -> int:
+def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print what came of it; 1 unless every cell finished."""
-    records = sweep.records(cells)
-    missing = [cell.name for cell in cells if cell.key not in records]
+    from sweeps import summary
+
+    records = sweep.records(cell.key for cell in cells)
+    missing = [cell.key for cell in cells if cell.key not in records]
     ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
-    summary.show(list(records.values()), missing, analysis_of(sweep, cells), sweep.report, ui)
+    summary.show(list(records.values()), missing, analysis_of(sweep), sweep.report, ui)
     finished = [record for record in records.values() if record.status == "finished"]
     return 0 if len(finished) == len(cells) else 1
 
 
 def tags() -> dict[str, str]:
-    """What every MLflow run carries: which code. The data's fingerprint is a cell's parameter."""
+    """What every MLflow run carries: which code. The data's fingerprint comes with the cell."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
-    code = found.stdout.strip() or "unknown"
-    return {"crescendo.code": code}
-
-
-def say(text: str) -> None:
-    """To the user, past whatever `quiet` has redirected."""
-    print(text, file=sys.__stdout__, flush=True)
-
-
-@contextlib.contextmanager
-def quiet(log: Path, verbose: bool) -> Iterator[None]:
-    """Send what Ray and MLflow print to a file, unless the user wants to see it."""
-    if verbose:
-        yield
-        return
-    # Read at import and by Tune, whose new output prints whatever its verbosity.
-    os.environ |= {"RAY_AIR_NEW_OUTPUT": "0", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "1"}
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("a") as file,
-        contextlib.redirect_stdout(file),
-        contextlib.redirect_stderr(file),
-    ):
-        yield
+    return {"crescendo.code": found.stdout.strip() or "unknown"}
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--grid", default="quickstart", help="a shipped grid's name or a YAML file [quickstart]"
+    add = parser.add_argument
+    add("--grid", default="quickstart", help="a shipped grid's name or a YAML file [quickstart]")
+    add(
+        "--with",
+        dest="options",
+        metavar="OPTION",
+        action="append",
+        default=[],
+        help="lay an option of the grid file over it; may be given several times",
     )
-    parser.add_argument(
+    add(
         "--out",
         type=Location.of,
         default=Location.of("runs"),
         help="where data, cells and reports go: a folder that every node sees, or s3://... [runs]",
     )
-    parser.add_argument(
-        "--retry-failed", action="store_true", help="train cells again that ended as failed"
+    add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="of the cells, only these")
+    add("--retry-failed", action="store_true", help="train cells again that ended as failed")
+    add("--fresh", action="store_true", help="forget what was trained, after asking")
+    add("--status", action="store_true", help="print where each cell stands; starts nothing")
+    add("--dry-run", action="store_true", help="print what it would take; starts nothing")
+    add("--cluster", default="", metavar="8x1", help="plan for NODESxGPUS[xCPUS], too")
+    add("--gpu-price", type=float, help="plan the cost, at this price of a GPU-hour")
+    add(
+        "--gpu-tflops",
+        type=float,
+        default=30,
+        help="what a GPU sustains, for a plan made where there is none [30]",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what Ray says, too")
+    add("-v", "--verbose", action="store_true", help="show what Ray says, too")
     return parser.parse_args()
 
 

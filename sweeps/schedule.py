@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 from data.storage import Location
 from sweeps.packing import Capacity, Demand, Pool, in_order
 from sweeps.records import Record, write_record
+from sweeps.sweep import GridError
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
 
@@ -49,6 +50,17 @@ def present() -> Capacity:
     """What the cluster has now."""
     found = ray.cluster_resources()
     return Capacity(cpus=found.get("CPU", 0.0), gpus=int(found.get("GPU", 0)))
+
+
+def refuse_what_never_fits(jobs: list[Job]) -> None:
+    """Raises GridError for a cell that the present cluster could not hold if it were empty."""
+    capacity = present()
+    for job in jobs:
+        if not capacity.holds(job.demand):
+            raise GridError(
+                f"{job.cell.name} takes {job.demand.gpus:g} GPUs and {job.demand.cpus:g} CPUs; "
+                f"this machine has {capacity.gpus} and {capacity.cpus:g}"
+            )
 
 
 class Admission(Searcher):
@@ -152,7 +164,7 @@ def run_cell(job: Job, cells: Location, tracker: Any) -> None:
     except TrainingFailedError as error:
         outcome = Outcome("failed", _reason(error), {}, [])
     record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))
-    write_record(cells, cell, record)
+    write_record(cells, record)
     ray.get(tracker.finish.remote(record))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from data.storage import Location
 from fitting import records as run_records
 from fitting.analysis import Analysis
+from sweeps.console import console, table
 from sweeps.records import Record
 
 
@@ -18,23 +18,19 @@ def frame(records: list[Record]) -> pd.DataFrame:
 
 
 def cells_table(records: list[Record]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
     # Axes that do not vary would only make the table wide.
     varied = [name for name in ("seed", "lr", "tokens") if _varies(records, name)]
-    for column in ("arch", "size", *varied):
-        table.add_column(column)
-    for column in ("n_params", "val_loss", "± s.e.", "test_loss", "seconds"):
-        table.add_column(column, justify="right")
-    table.add_column("status")
+    numbers = ["n_params", "val_loss", "± s.e.", "test_loss", "seconds"]
+    rows = table(["arch", "size", *varied], numbers, ["status"])
     for record in sorted(records, key=_order):
         axes = [str(record.params[name]) for name in ("arch", "size", *varied)]
         if record.status == "finished":
             m = record.measured
             losses = [f"{m[name]:.4f}" for name in ("val_loss", "val_loss_se", "test_loss")]
-            table.add_row(*axes, f"{m['n_params']:,}", *losses, f"{m['seconds']:.0f}", "finished")
+            rows.add_row(*axes, f"{m['n_params']:,}", *losses, f"{m['seconds']:.0f}", "finished")
         else:
-            table.add_row(*axes, *[""] * 5, f"{record.status}: {record.reason}")
-    return table
+            rows.add_row(*axes, *[""] * 5, f"{record.status}: {record.reason}")
+    return rows
 
 
 def _varies(records: list[Record], name: str) -> bool:
@@ -55,15 +51,15 @@ def show(
     records: list[Record], missing: list[str], analysis: Analysis | None, report: Location, ui: str
 ) -> None:
     """missing: names of cells that have no record. ui: where MLflow can be opened."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print()
-    console.print(cells_table(records))
-    console.print()
+    to_user = console()
+    to_user.print()
+    to_user.print(cells_table(records))
+    to_user.print()
     for line in analysis.lines() if analysis else ["No law: no cell has finished."]:
-        console.print(line)
+        to_user.print(line)
     for record in records:
         if record.status != "finished":
-            console.print(f"Left out of the laws: {record.cell_key} {record.status}")
+            to_user.print(f"Left out of the laws: {record.cell_key} {record.status}")
     for name in missing:
-        console.print(f"Left out of the laws: {name} has not ended")
-    console.print(f"\nReport   {report / 'report.html'}\nMLflow   {ui}")
+        to_user.print(f"Left out of the laws: {name} has not ended")
+    to_user.print(f"\nReport   {report / 'report.html'}\nMLflow   {ui}")

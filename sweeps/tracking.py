@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.records import Record
-from trainers.loop import Point
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+    from trainers.loop import Point
 
 KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP = (
     "crescendo.kind",
@@ -130,7 +131,7 @@ class Tracker:
     def __init__(self, uri: str, experiment: str, tags: dict[str, str]) -> None:
         self.uri, self.experiment, self.tags = uri, experiment, tags
         self.cells: dict[str, dict[str, Any]] = {}
-        self.ended: list[str] = []
+        self.ended: dict[str, str] = {}
         self.runs: dict[str, Run] = {}
         self.known_steps: dict[str, set[int]] = {}
         self.todo: queue.Queue[Callable[[], None]] = queue.Queue()
@@ -151,11 +152,11 @@ class Tracker:
 
     def finish(self, record: Record) -> None:
         if self.cells.pop(record.cell_key, None) is not None:
-            self.ended.append(record.cell_key)
+            self.ended[record.cell_key] = record.status
         self.todo.put(lambda: self._finish(record))
 
-    def progress(self) -> tuple[dict[str, dict[str, Any]], list[str]]:
-        """The last point of every running cell, by key; and the keys of those that ended."""
+    def progress(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """By key: the last point of every running cell; the status of every one that ended."""
         return self.cells, self.ended
 
     def close(self) -> None:

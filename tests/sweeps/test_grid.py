@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from data.packed import Manifest
-from sweeps.grid import GridError, axes_that_vary
+from sweeps.grid import axes_that_vary
 from sweeps.grid_yaml import SHIPPED, load_grid
+from sweeps.sweep import GridError
 from trainers.ladder import load_arch
 
 MANIFEST = Manifest("print", "folk", "abc", 24, 139, 0, {}, {}, {}, {})

@@ -16,9 +16,9 @@ RECORD = Record(
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     cells = Location.of(tmp_path)
-    assert read_record(cells, CELL) is None
-    write_record(cells, CELL, RECORD)
-    assert read_record(cells, CELL) == RECORD
+    assert read_record(cells, CELL.key) is None
+    write_record(cells, RECORD)
+    assert read_record(cells, CELL.key) == RECORD
 
 
 def test_a_row_speaks_the_names_of_fitting() -> None:

@@ -48,7 +48,7 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
         ray.shutdown()
         time.sleep(0.1)
     ended = {
-        name: read_record(Location.of(tmp_path), each)
+        name: read_record(Location.of(tmp_path), each.key)
         for name, each in (("good", good), ("failing", failing), ("diverging", diverging))
     }
     assert all(ended.values())

@@ -1,0 +1,53 @@
+"""What the user sees of a sweep, and where all else that is printed goes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+NARROWEST = 110
+"""Columns that a table takes even where the terminal has fewer: shortened numbers are of no use."""
+
+
+def console() -> Console:
+    """Writes to the user, past whatever `quiet` has redirected."""
+    found = Console(file=sys.__stdout__, highlight=False, soft_wrap=True)
+    if found.width < NARROWEST:
+        found.width = NARROWEST
+    return found
+
+
+def say(text: str) -> None:
+    print(text, file=sys.__stdout__, flush=True)
+
+
+def table(left: list[str], right: list[str], last: list[str]) -> Table:
+    """With these columns: texts, numbers, and texts again."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for names, justify in ((left, "left"), (right, "right"), (last, "left")):
+        for name in names:
+            made.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    return made
+
+
+@contextlib.contextmanager
+def quiet(log: Path, verbose: bool) -> Iterator[None]:
+    """Send what Ray and MLflow print to a file, unless the user wants to see it."""
+    if verbose:
+        yield
+        return
+    # Read at import and by Tune, whose new output prints whatever its verbosity.
+    os.environ |= {"RAY_AIR_NEW_OUTPUT": "0", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "1"}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("a") as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        yield

@@ -1,0 +1,105 @@
+"""Where each cell of a sweep stands, read off its folder: no cluster, no server, no PyTorch."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from data.storage import Location
+from sweeps.console import console, table
+from sweeps.records import Record
+from sweeps.sweep import READERS, Listed, Sweep
+
+STALE_SECONDS = 90
+"""A sweep that has said nothing for so long is not running."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Of one cell."""
+
+    cell: Listed
+    status: str
+    """finished, diverged, failed, running, resumable, to start."""
+    detail: str = ""
+
+
+def states(sweep: Sweep, cells: list[Listed]) -> list[State]:
+    records = sweep.records(cell.key for cell in cells)
+    running = _running(sweep)
+    open_cells = [cell for cell in cells if cell.key not in records]
+    with ThreadPoolExecutor(READERS) as pool:
+        steps = pool.map(lambda cell: saved_tokens(sweep.cells / cell.key), open_cells)
+    saved = {cell.key: tokens for cell, tokens in zip(open_cells, steps)}
+    return [state_of(cell, records.get(cell.key), running, saved.get(cell.key)) for cell in cells]
+
+
+def state_of(
+    cell: Listed, record: Record | None, running: dict[str, float], saved: int | None
+) -> State:
+    """running: tokens seen by running cells; saved: tokens seen at the newest checkpoint."""
+    if record:
+        loss = record.measured.get("val_loss")
+        return State(cell, record.status, record.reason or (f"val_loss {loss:.4f}" if loss else ""))
+    if cell.key in running:
+        return State(cell, "running", _at(cell, running[cell.key]))
+    if saved:
+        return State(cell, "resumable", _at(cell, saved))
+    return State(cell, "to start")
+
+
+def _at(cell: Listed, tokens: float) -> str:
+    step = round(tokens / cell.fields["batch_tokens"])
+    return f"at step {step:,} of {cell.steps:,}"
+
+
+def saved_tokens(cell: Location) -> int | None:
+    """What the newest checkpoint has seen, as Ray Train lists it; None if there is none."""
+    snapshot = cell / "checkpoint_manager_snapshot.json"
+    if not snapshot.exists():
+        return None
+    try:
+        found = json.loads(snapshot.read_text())["latest_checkpoint_result"]
+        return int(found["metrics"]["tokens"]) if found else None
+    except (ValueError, KeyError):
+        return None
+
+
+def _running(sweep: Sweep) -> dict[str, float]:
+    if not sweep.alive.exists():
+        return {}
+    said = json.loads(sweep.alive.read_text())
+    return said["running"] if time.time() - said["time"] < STALE_SECONDS else {}
+
+
+def show(sweep: Sweep, cells: list[Listed]) -> None:
+    found = states(sweep, cells)
+    to_user = console()
+    varied = varying(cells)
+    rows = table(["arch", "size", *varied, "status", ""], [], [])
+    for state in found:
+        axes = [str(state.cell.fields[name]) for name in ("arch", "size", *varied)]
+        rows.add_row(*axes, state.status, state.detail)
+    to_user.print(rows)
+    counts = Counter(state.status for state in found)
+    to_user.print(f"\n{len(found)} cells: {', '.join(f'{n} {s}' for s, n in counts.items())}")
+    failed, diverged = counts["failed"], counts["diverged"]
+    if failed:
+        to_user.print("Failed cells are tried again with --retry-failed.")
+    if len(found) > counts["finished"] + failed + diverged and not counts["running"]:
+        to_user.print("The sweep is not running; the same command without --status goes on.")
+
+
+def varying(cells: list[Listed]) -> list[str]:
+    """The fields by which cells of one architecture and size differ."""
+    values: dict[tuple[str, ...], set[str]] = {}
+    for cell in cells:
+        for name, value in cell.fields.items():
+            # A budget by parameters or FLOPs differs with the size, and says nothing more.
+            key = (name, cell.fields["arch"], cell.fields["size"])
+            values.setdefault(key, set()).add(str(value))
+    found = dict.fromkeys(name for (name, _, _), seen in values.items() if len(seen) > 1)
+    return [name for name in found if name not in ("data", "vocab_size")]

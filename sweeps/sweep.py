@@ -1,0 +1,181 @@
+"""A sweep: a grid in a folder. Knows where everything lies, and which cells there are.
+
+Importing this takes no PyTorch; resolving a grid does. The cells are therefore kept in a file, with
+a digest of all that decides them, so that `--status` answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.packed import MANIFEST, Manifest, read_manifest
+from data.storage import Location
+from sweeps.records import Record, read_record, record_path
+
+if TYPE_CHECKING:
+    from sweeps.grid import Grid
+    from trainers.cell import Cell
+
+
+class GridError(ValueError):
+    """A grid that cannot be run; the message is one line that names the place."""
+
+
+CODE = Path(__file__).parent.parent / "trainers"
+READERS = 32
+"""Files read at once, which only a bucket needs."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A cell as a sweep's list of cells has it."""
+
+    key: str
+    steps: int
+    n_params: int
+    fields: dict[str, Any]
+    """Of `trainers.cell.Cell`."""
+
+    @classmethod
+    def of(cls, cell: Cell) -> Listed:
+        return cls(cell.key, cell.steps, cell.rung.counts.n_params, vars(cell))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    grid_name: str
+    """As the user gave it: a shipped grid's name or a file."""
+    options: tuple[str, ...]
+    out: Location
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Raises GridError."""
+        from sweeps.grid_yaml import load_grid
+
+        return load_grid(self.grid_name, self.options)
+
+    @property
+    def name(self) -> str:
+        return "+".join([Path(self.grid_name).stem, *self.options])
+
+    @property
+    def folder(self) -> Location:
+        return self.out / self.name
+
+    @property
+    def cells(self) -> Location:
+        """Checkpoints and records."""
+        return self.folder / "cells"
+
+    @property
+    def report(self) -> Location:
+        return self.folder / "report"
+
+    @property
+    def tracked(self) -> Location:
+        """Names the cells of the last sweep that ended with everything fitted and in MLflow."""
+        return self.folder / "tracked.txt"
+
+    @property
+    def alive(self) -> Location:
+        """What the running sweep says of itself, now and then."""
+        return self.folder / "alive.json"
+
+    def data(self, tokenizer: str) -> Location:
+        return self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
+
+    def manifests(self) -> list[Manifest]:
+        """One a tokenizer. Raises DataError if the data are not prepared."""
+        return [read_manifest(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
+
+    def resolve(self) -> list[Cell]:
+        """The cells, kept for `listed`. Raises DataError, LadderError."""
+        cells = self.grid.resolve(self.manifests())
+        data = [str(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
+        kept = {
+            "digest": self._digest(data),
+            "data": data,
+            "cells": [vars(Listed.of(cell)) for cell in cells],
+        }
+        self._list.write_text(json.dumps(kept))
+        return cells
+
+    def listed(self) -> list[Listed]:
+        """The same cells, from the file if nothing has changed since it was written."""
+        if self._list.exists():
+            kept = json.loads(self._list.read_text())
+            if kept["digest"] == self._digest(kept["data"]):
+                return [Listed(**cell) for cell in kept["cells"]]
+        return [Listed.of(cell) for cell in self.resolve()]
+
+    @property
+    def _list(self) -> Location:
+        return self.folder / "cells.json"
+
+    def _digest(self, data: list[str]) -> str:
+        """Of the grid, the data and the code that turns sizes into shapes."""
+        file = Path(self.grid_name)
+        if not file.suffix:
+            file = Path(__file__).parent / "grids" / f"{self.grid_name}.yaml"
+        code = sorted([*CODE.glob("*.py"), *CODE.glob("models/*.py")])
+        found = hashlib.sha256(repr((self.options, data)).encode())
+        for path in [file, *code]:
+            found.update(path.read_bytes() if path.exists() else b"")
+        for folder in data:
+            manifest = Location.of(folder) / MANIFEST
+            found.update(manifest.read_bytes() if manifest.exists() else b"")
+        return found.hexdigest()
+
+    def records(self, keys: Iterable[str]) -> dict[str, Record]:
+        """The records of the cells that have ended, by key."""
+        keys = list(keys)
+        with ThreadPoolExecutor(READERS) as pool:
+            found = pool.map(lambda key: read_record(self.cells, key), keys)
+        return {key: record for key, record in zip(keys, found) if record}
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Let cells start again from their last checkpoint."""
+        for key in keys:
+            record_path(self.cells, key).delete()
+
+    def erase(self, keys: Iterable[str]) -> None:
+        """Remove all that there is of these cells, the checkpoints as well."""
+        self.tracked.delete()
+        for key in keys:
+            (self.cells / key).delete()
+
+
+def only(cells: list[Listed], wanted: str) -> list[Listed]:
+    """The cells that 'arch=lstm size=5M,20M' selects. Raises GridError."""
+    chosen = cells
+    for term in wanted.split():
+        name, equals, values = term.partition("=")
+        known = sorted(cells[0].fields)
+        if not equals or name not in known:
+            raise GridError(
+                f"--only {term!r}: expected FIELD=VALUE[,VALUE...] with a field of "
+                f"{', '.join(known)}"
+            )
+        allowed = values.split(",")
+        there = {str(cell.fields[name]) for cell in chosen}
+        chosen = [c for c in chosen if any(_same(c.fields[name], value) for value in allowed)]
+        if not chosen:
+            raise GridError(f"--only {term!r} leaves no cell; there are {', '.join(sorted(there))}")
+    return chosen
+
+
+def _same(found: Any, text: str) -> bool:
+    if isinstance(found, (int, float)):
+        try:
+            return float(text) == found
+        except ValueError:
+            return False
+    return str(found) == text

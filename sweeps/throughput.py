@@ -1,0 +1,118 @@
+"""How long cells take: measured in a few seconds on this machine, or guessed where only the order
+counts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainers.cell import Cell, Placement
+
+STEP_COST = 40_000
+"""What a token costs beside its parameters, in parameters: on a CPU, small models are bound by the
+number of operations and not by their size."""
+
+SECONDS_PER_ARCH = 1.2
+"""Of measurement; the largest models are extrapolated from those that fit in it."""
+
+ENOUGH_SECONDS = 0.15
+"""Of steps of one size."""
+
+STEPS = 3
+"""Of one size, at least."""
+
+CPU_TOKENS = 1024
+"""In a measured step on a CPU, at most: enough for it to reach its pace."""
+
+
+def work(cell: Cell, tokens: float) -> float:
+    """In arbitrary units: good enough to order cells and to guess the time left."""
+    return tokens * (cell.rung.counts.n_params + STEP_COST)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Achieved FLOP/s of training with one worker, by architecture and FLOPs a token."""
+
+    device: str
+    measured: dict[str, list[tuple[float, float]]]
+    """(FLOPs a token, FLOP/s), in order, by architecture."""
+
+    def seconds(self, cell: Cell, placement: Placement) -> float:
+        """Of training the whole cell.
+
+        Between two measured sizes efficiency goes as the logarithm of the FLOPs, beyond the largest
+        it is taken to stay. Workers are taken to share the work alike, and a share of a GPU to give
+        that share of its rate.
+        """
+        per_token, rates = np.array(self.measured[cell.arch]).T
+        rate = np.interp(np.log(cell.flops / cell.tokens), np.log(per_token), rates)
+        shares = placement.workers * (placement.gpus or 1)
+        return float(cell.flops / rate / shares)
+
+
+def measure(cells: list[Cell], threads: int, micro_tokens: int) -> Throughput:
+    """Train a few steps of some sizes of each architecture, in a few seconds."""
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {threads} threads"
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    found: dict[str, list[tuple[float, float]]] = {}
+    # The first steps of a process wake PyTorch, and say nothing of any size.
+    _rate(min(cells, key=lambda cell: cell.flops / cell.tokens), device, micro_tokens)
+    for arch in {cell.arch for cell in cells}:
+        sizes = {cell.flops / cell.tokens: cell for cell in cells if cell.arch == arch}
+        until = _clock(device) + SECONDS_PER_ARCH
+        largest = min(sizes)
+        rates = found.setdefault(arch, [])
+        while True:
+            rates.append((largest, _rate(sizes[largest], device, micro_tokens)))
+            # From the smallest size in leaps to the largest for which there is time.
+            step = CPU_TOKENS / rates[-1][1]
+            left = until - _clock(device)
+            next_ones = [size for size in sizes if size > largest and STEPS * size * step < left]
+            if not next_ones:
+                break
+            largest = max(next_ones)
+    torch.set_num_threads(before)
+    return Throughput(name, found)
+
+
+def _rate(cell: Cell, device: torch.device, micro_tokens: int) -> float:
+    """FLOP/s of one worker: its best step."""
+    import torch
+    from torch.nn import functional as F
+
+    model = cell.rung.build().to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    # Windows are shortened where they would take long; their FLOPs are counted as they are.
+    most = CPU_TOKENS if device.type == "cpu" else micro_tokens
+    context = min(cell.context, most)
+    windows = max(1, min(cell.batch_tokens, micro_tokens, most) // context)
+    seconds: list[float] = []
+    while len(seconds) < STEPS or (sum(seconds) < ENOUGH_SECONDS and len(seconds) < 50):
+        tokens = torch.randint(cell.vocab_size, (windows, context), device=device)
+        started = _clock(device)
+        logits = model(tokens)
+        F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()).backward()
+        optimizer.step()
+        seconds.append(_clock(device) - started)
+    return cell.rung.flops_per_token(context) * windows * context / min(seconds)
+
+
+def _clock(device: torch.device) -> float:
+    """Seconds. On a CPU those that it worked for us: what else it does now, it will not do then."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time() / torch.get_num_threads()
