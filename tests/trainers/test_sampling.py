@@ -1,0 +1,75 @@
+"""Drawing from a model: filters, seeds, batches, limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from trainers.ladder import archs, rung
+from trainers.sampling import Draw, probabilities, sample
+
+VOCAB, EOS = 50, 1
+LOGITS = np.log([[0.5, 0.25, 0.15, 0.1]])
+
+
+def model(arch: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    built = rung(arch, "20k", VOCAB).build()
+    torch.nn.init.normal_(built.head.weight, std=0.3)
+    return built
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (Draw(), [0.5, 0.25, 0.15, 0.1]),
+        (Draw(temperature=0), [1, 0, 0, 0]),
+        (Draw(temperature=0.5), [0.7246, 0.1812, 0.0652, 0.029]),
+        (Draw(top_k=2), [2 / 3, 1 / 3, 0, 0]),
+        (Draw(top_p=0.6), [2 / 3, 1 / 3, 0, 0]),
+        (Draw(top_p=0.01), [1, 0, 0, 0]),
+        (Draw(min_p=0.3), [0.5556, 0.2778, 0.1667, 0]),
+    ],
+)
+def test_filters(draw: Draw, expected: list[float]) -> None:
+    np.testing.assert_allclose(probabilities(LOGITS, draw)[0], expected, atol=1e-4)
+
+
+def test_the_grammar_comes_before_the_filters() -> None:
+    allowed = np.array([[False, False, True, True]])
+    p = probabilities(LOGITS, Draw(top_k=1), allowed)
+    np.testing.assert_allclose(p[0], [0, 0, 1, 0])
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_a_row_does_not_depend_on_its_neighbours(arch: str) -> None:
+    net, prompt = model(arch), np.array([0])
+    options = {"context": 16, "max_tokens": 60, "draw": Draw()}
+    alone = sample(net, [prompt], [3], EOS, **options)[0]
+    batch = sample(net, [prompt, np.array([0, 7, 9]), prompt], [2, 5, 3], EOS, **options)
+    np.testing.assert_array_equal(batch[2].tokens, alone.tokens)
+    np.testing.assert_array_equal(batch[1].tokens[:3], [0, 7, 9])
+    assert batch[2].log_probability == pytest.approx(alone.log_probability, abs=1e-3)
+    assert batch[0].tokens.tolist() != alone.tokens.tolist()
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_log_probability_is_that_of_reading_at_once(arch: str) -> None:
+    net = model(arch)
+    drawn = sample(
+        net, [np.array([0])], [1], EOS, context=64, max_tokens=40, draw=Draw(temperature=0.8)
+    )[0]
+    tokens = torch.tensor(drawn.tokens.astype(np.int64))[None]
+    with torch.no_grad():
+        nats = torch.log_softmax(net(tokens[:, :-1]), dim=-1)
+    expected = nats.gather(2, tokens[:, 1:, None]).sum().item()
+    assert drawn.log_probability == pytest.approx(expected, abs=1e-3)
+
+
+def test_it_stops_at_the_limit() -> None:
+    drawn = sample(
+        model("lstm"), [np.array([0])], [0], EOS, context=8, max_tokens=20, draw=Draw(top_k=40)
+    )[0]
+    assert len(drawn.tokens) <= 20
+    assert drawn.complete == (drawn.tokens[-1] == EOS)
