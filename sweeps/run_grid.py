@@ -102,7 +102,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     import ray
 
     from sweeps.live import LiveView
-    from sweeps.schedule import refuse_what_never_fits, run_cells
+    from sweeps.schedule import DRIVER, refuse_what_never_fits, run_cells
     from sweeps.tracking import Server, Tracker
 
     server = None if own_tracker() else Server.start(mlflow_folder(sweep))
@@ -126,7 +126,9 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
             server.wait()
         say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
 
-        tracker = ray.remote(num_cpus=0)(Tracker).remote(uri, sweep.name, tags())
+        # On the head, where MLflow may listen for itself alone.
+        on_head = ray.remote(num_cpus=0, resources=DRIVER)
+        tracker = on_head(Tracker).remote(uri, sweep.name, tags())
         for record in records.values():
             tracker.finish.remote(record)
         if pending:

@@ -1,0 +1,98 @@
+"""Watch for the notice that this spot machine will be taken away, and drain its Ray node then.
+
+    python -m sweeps.spot
+
+Runs on each spot worker, beside Ray. AWS gives two minutes' notice in the metadata of the machine,
+which nothing in Ray reads. A drained node gets no new work, and Ray Train tells its cells to save.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+METADATA = "http://169.254.169.254"
+MARGIN_SECONDS = 10
+"""The node is to be empty so long before it goes."""
+
+
+def notice(metadata: str = METADATA) -> datetime | None:
+    """When this machine will be taken away, if that is settled.
+
+    IMDSv2: a token first, then the question (AWS, EC2 user guide, "Spot Instance interruption
+    notices"). Raises URLError where no metadata server answers.
+    """
+    asked = urllib.request.Request(
+        f"{metadata}/latest/api/token",
+        method="PUT",
+        headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"},
+    )
+    with urllib.request.urlopen(asked, timeout=2) as answer:
+        token = answer.read().decode()
+    action = urllib.request.Request(
+        f"{metadata}/latest/meta-data/spot/instance-action",
+        headers={"X-aws-ec2-metadata-token": token},
+    )
+    try:
+        with urllib.request.urlopen(action, timeout=2) as answer:
+            told = json.load(answer)
+    except HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+    return datetime.fromisoformat(told["time"].replace("Z", "+00:00"))
+
+
+def watch(drain: Callable[[float], None], metadata: str = METADATA, every: float = 2) -> None:
+    """Ask again and again; at the first notice call `drain` with the seconds that are left."""
+    while True:
+        # A metadata server that is slow for once is asked again.
+        with contextlib.suppress(URLError, TimeoutError):
+            if (time_of_end := notice(metadata)) is not None:
+                left = (time_of_end - datetime.now(UTC)).total_seconds()
+                drain(max(1.0, left - MARGIN_SECONDS))
+                return
+        time.sleep(every)
+
+
+def drain_node(seconds: float) -> None:
+    """Tell Ray that this machine's node goes: no new work there, and what runs may save."""
+    command = [
+        *(str(Path(sys.executable).with_name("ray")), "drain-node"),
+        *("--reason", "DRAIN_NODE_REASON_PREEMPTION"),
+        *("--reason-message", "the spot machine is taken away"),
+        *("--deadline-remaining-seconds", str(int(seconds))),
+    ]
+    subprocess.run(command, check=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m sweeps.spot",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--metadata", default=METADATA, help="where the metadata are served [AWS's address]"
+    )
+    args = parser.parse_args()
+    try:
+        watch(drain_node, args.metadata)
+    except subprocess.CalledProcessError as error:
+        print(f"spot: Ray did not drain the node: {error}; is it running here?", file=sys.stderr)
+        return 1
+    print("noticed, drained", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
