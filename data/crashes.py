@@ -50,8 +50,11 @@ def fatal_files(shard: Shard, tokenizer: Tokenizer) -> dict[str, str]:
             env=environment,
             check=False,
         )
+        if tried.returncode > 0:
+            said = tried.stderr.decode(errors="replace").strip().splitlines()
+            raise DataError(f"cannot look for the file that ends the process: {said[-1:]}")
         begun = tried.stdout.decode().splitlines()
-        if tried.returncode >= 0 or not begun:
+        if tried.returncode == 0 or not begun:
             return found
         found[begun[-1]] = f"its parser was killed by signal {-tried.returncode}"
 

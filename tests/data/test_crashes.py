@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import ray
 
+from data import prepare as preparing
 from data.abc_tokenizer import AbcTokenizer
 from data.crashes import MAX_ATTEMPTS, begin, fatal_files
 from data.filters import Filters
@@ -17,16 +22,17 @@ from data.score import Score
 from data.sources import Files, Shard
 from data.storage import Location
 from data.tokenizers import Tokenizer
-from tests.data.conftest import make_midi
+from tests.data.conftest import WORKS, make_midi
+from tests.data.damage import mutate
 
 
 class Fragile(AbcTokenizer):
     """Kills its process on a piece of a single note."""
 
-    def encode(self, score: Score) -> object:  # type: ignore[override]
-        if len(score) == 1:
+    def encode_all(self, scores: Sequence[Score]) -> list[np.ndarray]:
+        if any(len(score) == 1 for score in scores):
             os.kill(os.getpid(), signal.SIGSEGV)
-        return super().encode(score)
+        return super().encode_all(scores)
 
 
 @pytest.fixture
@@ -73,3 +79,43 @@ def test_a_shard_that_ends_its_tasks_without_a_fatal_file_is_given_up(tmp_path: 
     with pytest.raises(DataError, match="killed 5 times"):
         begin(mark, "this run")
     assert begin(mark, "a later run") == MAX_ATTEMPTS + 1
+
+
+def test_damaged_files_are_pieces_or_have_a_reason_and_none_is_lost(
+    works: Path, tmp_path: Path
+) -> None:
+    originals = [file.read_bytes() for file in sorted(works.glob("*.mid"))]
+    rng = np.random.default_rng(11)
+    names = [f"{number:03d}.mid" for number in range(400)]
+    (tmp_path / "midi").mkdir()
+    for name in names:
+        content, other = (originals[int(n)] for n in rng.integers(0, len(originals), 2))
+        (tmp_path / "midi" / name).write_bytes(mutate(content, other, rng))
+    part = Location.of(tmp_path) / "staging" / "part-00000.parquet"
+    # As after a death, so that no damage can end the process of this test.
+    begin(part.parent / f"{part.name}.begun", "an earlier run")
+    shard = Files(Location.of(tmp_path / "midi"), tuple(names))
+    stage(shard, part, Wish("a folder", AbcTokenizer(), Filters(), None), "this run")
+    pieces = read_table(part)["path"].to_pylist()
+    rejected = read_table(rejected_path(part)).to_pylist()
+    assert sorted([*pieces, *(row["path"] for row in rejected)]) == names
+    assert {row["reason"] for row in rejected} <= {"unreadable", "crash"}
+    assert all(row["detail"] for row in rejected)
+    assert min(len(pieces), len(rejected)) > 20
+
+
+@pytest.mark.slow
+def test_a_parser_that_kills_its_process_costs_one_file_of_a_data_set(
+    works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = tmp_path / "works"
+    shutil.copytree(works, deadly)
+    (deadly / "03-deadly.mid").write_bytes(make_midi([(0, False, [(0, 96, 60)])]).dumps_midi())
+    monkeypatch.setattr(preparing, "make_tokenizer", lambda name, grid: Fragile(grid))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        manifest = preparing.prepare(str(deadly), "abc", Location.of(tmp_path / "out"))
+    finally:
+        ray.shutdown()
+    assert manifest.rejected == {"crash": 1, "duplicate": 1, "unreadable": 1}
+    assert sum(split["pieces"] for split in manifest.splits.values()) == WORKS + WORKS // 3

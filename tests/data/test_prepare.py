@@ -109,7 +109,7 @@ def test_long_pieces_are_cut_and_stay_in_their_group(
     ray_here: None, works: Path, tmp_path: Path
 ) -> None:
     out = Location.of(tmp_path)
-    manifest = prepare(str(works), "abc-bpe200", out, filters=Filters(too_long=9.9), max_tokens=64)
+    manifest = prepare(str(works), "abc-bpe200", out, filters=Filters(too_long=10.5), max_tokens=64)
     assert manifest.rejected == {"duplicate": 1, "unreadable": 1}
     assert manifest.mended["cut"] > 0
     rows = pieces(tmp_path)
