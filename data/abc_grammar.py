@@ -114,7 +114,12 @@ class AbcGrammar:
 
     @property
     def allowed(self) -> np.ndarray:
-        return _mask(self._tokenizer, frozenset(self._options))
+        options = frozenset(self._options)
+        if "-" in options and "|" not in options:
+            # A tie within a bar is right only before a new tempo. `push` takes it, but a model
+            # that ties amiss would be led into a change of tempo each time.
+            options -= {"-"}
+        return _mask(self._tokenizer, options)
 
     def push(self, token: int) -> None:
         """Raises ValueError if it is not allowed. After the end nothing is."""
@@ -417,8 +422,9 @@ class AbcGrammar:
     ) -> Generator[Set[str], str, tuple[int, str]]:
         """A note, chord or rest. How many of its tuplet are to come, and the token after it."""
         rest, shortest = end - voice.time, 1 if thirds else _shortest(self._quarter // 2)
+        chord: tuple[int, ...] = ()
         if token == "z":
-            lengths, chord = self._rests(voice, rest, thirds, final), ()
+            lengths = self._rests(voice, rest, thirds, final)
         else:
             chord = yield from self._chord(voice, token, shortest)
             room = min(

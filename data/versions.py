@@ -29,9 +29,14 @@ _PERMUTATIONS = MinHash(PERMUTATIONS, seed=1, scheme=_SCHEME).permutations
 def grams(score: Score) -> np.ndarray:
     """The runs of `GRAM` intervals of the tracks' top lines, each as one number: (n,) uint64, no
     repeats. A line that is shorter is one run."""
-    pitched = ~score.is_drum
-    runs = [_runs(score.onset[track], score.pitch[track]) for track in _tracks(score, pitched)]
+    runs = lines(score)
     return np.unique(np.concatenate(runs)) if runs else np.zeros(1, np.uint64)
+
+
+def lines(score: Score) -> list[np.ndarray]:
+    """The runs of each track's top line, in their order: (n,) uint64 each."""
+    pitched = ~score.is_drum
+    return [_runs(score.onset[track], score.pitch[track]) for track in _tracks(score, pitched)]
 
 
 def _tracks(score: Score, chosen: np.ndarray) -> list[np.ndarray]:

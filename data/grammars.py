@@ -1,0 +1,17 @@
+"""The grammar of each tokenizer, behind one protocol: `allowed`, `push`, `hurry`."""
+
+from __future__ import annotations
+
+from data.abc_grammar import AbcGrammar
+from data.abc_tokenizer import AbcTokenizer
+from data.midi_grammar import MidiGrammar
+from data.midi_tokenizers import MidiTokTokenizer
+from data.tokenizers import Tokenizer
+
+
+def grammar(tokenizer: Tokenizer, bars: int | None) -> AbcGrammar | MidiGrammar:
+    """One piece from its beginning, of at most `bars` bars."""
+    if isinstance(tokenizer, AbcTokenizer):
+        return AbcGrammar(tokenizer, bars)
+    assert isinstance(tokenizer, MidiTokTokenizer)
+    return MidiGrammar(tokenizer, bars)

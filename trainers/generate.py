@@ -1,0 +1,183 @@
+"""Let trained models compose, and make the page on which to hear and compare them.
+
+python -m trainers.generate --sweep quickstart                 every cell: runs/quickstart/samples
+python -m trainers.generate --sweep quickstart --best --count 8
+python -m trainers.generate --sweep quickstart --cell lstm-300k-seed0 --prompt tune.abc --bars 16
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.abc import AbcError, split
+from data.abc_tokenizer import AbcTokenizer
+from data.packed import DataError, local_copy, read_manifest
+from data.score import Score, ScoreError, from_midi
+from data.storage import Location
+from data.tokenizers import Tokenizer, load_tokenizer
+from trainers.samples import files, page
+from trainers.samples.cells import CellError, Trained, finished
+from trainers.samples.study import Request, Study, study
+from trainers.sampling import Draw
+
+REAL_PIECES = 12
+"""Test pieces on the page."""
+
+
+class PromptError(ValueError):
+    """A prompt that cannot be gone on from; the message is one line."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    try:
+        draw = Draw(args.temperature, args.top_k, args.top_p, args.min_p)
+        if args.count < 1 or args.max_tokens < 1 or (args.bars is not None and args.bars < 1):
+            raise ValueError("count, max-tokens and bars must be at least 1")
+    except ValueError as error:
+        print(f"trainers.generate: {error}", file=sys.stderr)
+        return 2
+    try:
+        sweep = args.sweep if "/" in args.sweep else str(args.out / args.sweep)
+        cells = choose(finished(Location.of(sweep) / "cells"), args.cell, args.best)
+        data = data_of(cells[0], Location.of(args.data) if args.data else Location.of(args.out))
+        tokenizer = load_tokenizer(data / "tokenizer.json")
+        request = Request(
+            count=args.count,
+            seed=args.seed,
+            max_tokens=args.max_tokens,
+            bars=args.bars,
+            draw=draw,
+            grammar=args.grammar,
+            prompt=read_prompt(args.prompt, tokenizer) if args.prompt else None,
+        )
+        made = study(cells, data, request, lambda name: print(f"{name} ...", file=sys.stderr))
+        folder = Location.of(args.to or f"{sweep}/samples")
+        files.write(folder, made.composed, tokenizer, args.shown)
+        (folder / "samples.html").write_text(write_page(made, tokenizer, request, args.shown))
+    except (CellError, DataError, PromptError, OSError, ValueError) as error:
+        print(f"trainers.generate: {error}", file=sys.stderr)
+        return 1
+    print(folder / "samples.html")
+    return 0
+
+
+def make_page(cells: Location, data: Location, target: Location, count: int, shown: int) -> None:
+    """The page of a sweep, as its last step makes it. Raises CellError if no cell has finished."""
+    copy = local_copy(data)
+    if not (copy / "tokenizer.json").exists():
+        (copy / "tokenizer.json").write_bytes((data / "tokenizer.json").read_bytes())
+    request = Request(count=count)
+    made = study(finished(cells), copy, request, lambda name: None)
+    tokenizer = load_tokenizer(copy / "tokenizer.json")
+    target.write_text(write_page(made, tokenizer, request, shown))
+
+
+def write_page(made: Study, tokenizer: Tokenizer, request: Request, shown: int) -> str:
+    return page.html(made, tokenizer, shown, REAL_PIECES, how(request))
+
+
+def how(request: Request) -> str:
+    draw = request.draw
+    told = [f"temperature {draw.temperature:g}"]
+    told += [f"top-k {draw.top_k}"] * bool(draw.top_k)
+    told += [f"top-p {draw.top_p:g}"] * (draw.top_p < 1) + [f"min-p {draw.min_p:g}"] * bool(
+        draw.min_p
+    )
+    kept = "kept to the grammar of the notation" if request.grammar else "nothing forbidden"
+    return (
+        f"Drawn at {', '.join(told)}, {kept}, from seed {request.seed} on, "
+        f"{request.count} of each model measured and not chosen: the first are here."
+    )
+
+
+def choose(cells: Sequence[Trained], name: str | None, best: bool) -> list[Trained]:
+    """The cells asked for. Raises CellError."""
+    chosen = [one for one in cells if name in (None, one.cell.name, one.cell.key)]
+    if not chosen:
+        there = ", ".join(one.cell.name for one in cells)
+        raise CellError(f"no finished cell {name!r}; there are {there}")
+    return [min(chosen, key=lambda one: one.val_loss)] if best else chosen
+
+
+def data_of(trained: Trained, out: Location) -> Path:
+    """The data that a cell was trained on: `out` itself, or a folder of `out`/data."""
+    for folder in [out, *(out / "data").children()]:
+        if (folder / "manifest.json").exists():
+            if read_manifest(folder).fingerprint == trained.cell.data:
+                copy = local_copy(folder)
+                if not (copy / "tokenizer.json").exists():
+                    text = (folder / "tokenizer.json").read_bytes()
+                    (copy / "tokenizer.json").write_bytes(text)
+                return copy
+    raise DataError(
+        f"{out}: no data with the fingerprint {trained.cell.data} that {trained.cell.name} was "
+        "trained on; name its folder with --data"
+    )
+
+
+def read_prompt(path: Path, tokenizer: Tokenizer) -> np.ndarray:
+    """The beginning of a piece: the tokens of a MIDI file or of ABC in our dialect, without the end.
+
+    Raises PromptError.
+    """
+    if not path.exists():
+        raise PromptError(f"{path}: no such file; a prompt is a .mid or .abc file")
+    try:
+        tokens = tokenizer.encode(_read_score(path, tokenizer.ticks_per_quarter))
+    except (AbcError, ScoreError, UnicodeDecodeError) as error:
+        raise PromptError(f"{path}: {error}") from None
+    return tokens[:-1]
+
+
+def _read_score(path: Path, ticks_per_quarter: int) -> Score:
+    if path.suffix.lower() != ".abc":
+        return from_midi(path.read_bytes(), ticks_per_quarter)
+    abc = AbcTokenizer(ticks_per_quarter)
+    return abc.decode(np.array([abc.ids[token] for token in split(path.read_text())]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainers.generate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--sweep", required=True, metavar="NAME", help="a sweep below --out, or its folder"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where sweeps lie [runs]"
+    )
+    parser.add_argument("--data", metavar="DIR", help="the cells' data [found below --out/data]")
+    parser.add_argument("--to", metavar="DIR", help="where to write [the sweep's folder/samples]")
+    parser.add_argument("--cell", metavar="NAME", help="only this cell, such as lstm-300k-seed0")
+    parser.add_argument("--best", action="store_true", help="only the cell of the lowest loss")
+    parser.add_argument("--count", type=int, default=24, help="samples of each cell [24]")
+    parser.add_argument("--shown", type=int, default=3, help="of them on the page, as files [3]")
+    parser.add_argument("--seed", type=int, default=0, help="of the first sample [0]")
+    parser.add_argument("--prompt", type=Path, metavar="FILE", help="MIDI or ABC to go on from")
+    parser.add_argument("--bars", type=int, help="the most bars of a piece, prompt included")
+    parser.add_argument("--max-tokens", type=int, default=512, help="of a piece [512]")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest [1]")
+    parser.add_argument("--top-k", type=int, default=0, help="draw from so many tokens [all]")
+    parser.add_argument("--top-p", type=float, default=1.0, help="... of so much probability [1]")
+    parser.add_argument(
+        "--min-p", type=float, default=0.0, help="... of such a share of the likeliest's [0]"
+    )
+    parser.add_argument(
+        "--grammar",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="only what is valid by construction [yes]",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""A piece as sound: a small additive synthesiser, between a harp and a dulcimer.
+
+page.js in this folder plays the same instrument in a browser.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+
+from data.score import Score
+
+RATE = 22_050
+PARTIALS = (1.0, 0.45, 0.22, 0.12, 0.06)
+ATTACK, RELEASE = 0.006, 0.12
+"""Seconds."""
+DECAY = 2.6
+"""The seconds in which a middle C falls to a third; higher notes die sooner."""
+
+
+def note_list(score: Score) -> np.ndarray:
+    """(notes, 4) float64 in order of onset: second, seconds, pitch, 1 if a drum."""
+    ticks, bpm = zip(*score.tempos)
+    # At each change of tempo: the second at which it comes.
+    rate = 60 / (np.array(bpm) * score.ticks_per_quarter)
+    at = np.concatenate([[0], np.cumsum(np.diff(ticks) * rate[:-1])])
+
+    def second(tick: np.ndarray) -> np.ndarray:
+        index = np.searchsorted(ticks, tick, side="right") - 1
+        return at[index] + (tick - np.array(ticks)[index]) * rate[index]
+
+    start = second(score.onset)
+    length = second(score.onset + score.duration) - start
+    notes = np.stack([start, length, score.pitch, score.is_drum], axis=1)
+    return notes[np.argsort(start, kind="stable")]
+
+
+def loudness(score: Score) -> float:
+    """What keeps the notes that sound at once from clipping: the page has no maximum yet."""
+    edges = note_list(score)
+    onsets = np.sort(edges[:, 0])
+    ends = np.sort(edges[:, 0] + edges[:, 1])
+    at_once = np.arange(1, len(onsets) + 1) - np.searchsorted(ends, onsets, side="right")
+    return 0.5 / float(at_once.max()) ** 0.7
+
+
+def render(score: Score) -> np.ndarray:
+    """(samples,) float32 within -1 and 1, `RATE` a second."""
+    notes = note_list(score)
+    sound = np.zeros(int(((notes[:, 0] + notes[:, 1]).max() + 1) * RATE), np.float32)
+    noise = np.random.default_rng(0).standard_normal(RATE // 4).astype(np.float32)
+    for start, length, pitch, drum in notes:
+        first = int(start * RATE)
+        wave_ = _hit(noise, pitch) if drum else _pluck(pitch, length)
+        sound[first : first + len(wave_)] += wave_[: len(sound) - first]
+    return sound * (0.9 / max(1e-6, float(np.abs(sound).max())))
+
+
+def _pluck(pitch: float, length: float) -> np.ndarray:
+    time = np.arange(int((length + RELEASE) * RATE), dtype=np.float32) / RATE
+    frequency = 440 * 2 ** ((pitch - 69) / 12)
+    tone = np.zeros_like(time)
+    for number, level in enumerate(PARTIALS, start=1):
+        if number * frequency < RATE / 2.2:
+            tone += level * np.sin(np.float32(2 * np.pi * number * frequency) * time)
+    decay = np.exp(-time / (DECAY * 2 ** ((60 - pitch) / 24)))
+    edges = np.minimum(time / ATTACK, 1) * np.clip((length + RELEASE - time) / RELEASE, 0, 1)
+    return (tone * decay * edges).astype(np.float32)
+
+
+def _hit(noise: np.ndarray, pitch: float) -> np.ndarray:
+    """A short noise, shorter the higher the drum stands in the list of General MIDI."""
+    time = np.arange(len(noise), dtype=np.float32) / RATE
+    return 0.5 * noise * np.exp(-time / (0.09 - 0.06 * min(max((pitch - 35) / 25, 0), 1)))
+
+
+def to_wav(score: Score) -> bytes:
+    """16 bits, one channel."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(RATE)
+        writer.writeframes((render(score) * 32767).astype("<i2").tobytes())
+    return file.getvalue()

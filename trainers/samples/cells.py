@@ -1,0 +1,68 @@
+"""The trained models of a sweep, built again from what lies in their folders."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from pyarrow import fs
+from torch import nn
+
+from data.storage import Location
+from trainers import checkpoint
+from trainers.cell import Cell
+
+
+class CellError(ValueError):
+    """A folder that holds no trained cell, or one of another version; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    cell: Cell
+    folder: Location
+    n_params: int
+    val_loss: float
+
+    def model(self) -> nn.Module:
+        """The model with the weights of its newest checkpoint. Raises CellError."""
+        found = [child for child in self.folder.children() if child.name.startswith("checkpoint_2")]
+        if not found:
+            raise CellError(f"{self.folder}: no checkpoint; the cell has to be trained again")
+        return load(self.cell, found[-1])
+
+
+def load(cell: Cell, folder: Location) -> nn.Module:
+    """The model of a checkpoint's folder. Raises CellError."""
+    with tempfile.TemporaryDirectory() as copy:
+        fs.copy_files(folder.path, copy, source_filesystem=folder.filesystem)
+        try:
+            state = checkpoint.load(Path(copy), cell.key)
+        except checkpoint.CheckpointError as error:
+            raise CellError(str(error).replace(copy, str(folder))) from None
+    model = cell.rung.build()
+    model.load_state_dict(state["model"])
+    return model.eval()
+
+
+def finished(cells: Location) -> list[Trained]:
+    """The cells below a sweep's `cells` folder that have finished, by architecture and size."""
+    found = []
+    for folder in cells.children():
+        path = folder / "record.json"
+        record = json.loads(path.read_text()) if path.exists() else {}
+        if record.get("status") == "finished":
+            names = {field.name for field in fields(Cell)} & set(record["params"])
+            cell = Cell(**{name: record["params"][name] for name in names})
+            if cell.key != record["cell_key"]:
+                raise CellError(
+                    f"{path}: made by another version, which would call it {cell.key}; "
+                    "train the sweep again"
+                )
+            measured = record["measured"]
+            found.append(Trained(cell, folder, measured["n_params"], measured["val_loss"]))
+    if not found:
+        raise CellError(f"{cells}: no finished cells; train some with sweeps/run_grid.py")
+    return sorted(found, key=lambda trained: (trained.cell.arch, trained.n_params))

@@ -1,0 +1,50 @@
+"""The files of composed pieces: what a musician takes away, and what a program reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from data.score import to_midi
+from data.storage import Location
+from data.tokenizers import Tokenizer
+from trainers.samples.audio import to_wav
+from trainers.samples.engraving import engrave
+from trainers.samples.pictures import roll
+from trainers.samples.study import Composed, Piece
+
+
+def write(folder: Location, composed: Sequence[Composed], tokenizer: Tokenizer, count: int) -> None:
+    """`count` pieces of each cell as .abc, .mid, .wav, .roll.svg and .score.svg, and all of them,
+    with tokens, log-probabilities and measures, in samples.json."""
+    for one in composed:
+        for piece in one.pieces[:count]:
+            _write_piece(folder, piece, tokenizer)
+    rows = [_row(one, piece) for one in composed for piece in one.pieces]
+    (folder / "samples.json").write_text(json.dumps(rows))
+
+
+def _write_piece(folder: Location, piece: Piece, tokenizer: Tokenizer) -> None:
+    (folder / f"{piece.name}.abc").write_text(tokenizer.to_text(piece.tokens))
+    (folder / f"{piece.name}.mid").write_bytes(to_midi(piece.score))
+    (folder / f"{piece.name}.wav").write_bytes(to_wav(piece.score))
+    (folder / f"{piece.name}.roll.svg").write_text(roll(piece.score))
+    if engraved := engrave(piece.score):
+        (folder / f"{piece.name}.score.svg").write_text(engraved)
+
+
+def _row(one: Composed, piece: Piece) -> dict[str, Any]:
+    measures = {
+        # JSON has no NaN.
+        name: value if value == value else None
+        for name, value in piece.measures.items()
+    }
+    return {
+        "cell": one.trained.cell.key,
+        "n_params": one.trained.n_params,
+        "name": piece.name,
+        "log_probability": piece.log_probability,
+        "measures": measures,
+        "tokens": piece.tokens.tolist(),
+    }

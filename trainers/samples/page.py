@@ -1,0 +1,198 @@
+"""samples.html: one file that opens anywhere, sounds, and asks nothing of the network."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.score import to_midi
+from data.tokenizers import Tokenizer
+from trainers.samples import pictures
+from trainers.samples.audio import loudness, note_list
+from trainers.samples.engraving import engrave
+from trainers.samples.measures import Estimate
+from trainers.samples.study import MEASURES, Composed, Piece, Study, values
+
+HERE = Path(__file__).parent
+PLAY = (
+    '<svg viewBox="0 0 16 16" class="start"><path d="M4 2v12l10-6z"/></svg>'
+    '<svg viewBox="0 0 16 16" class="pause"><path d="M3 3h10v10H3z"/></svg>'
+)
+
+
+def html(study: Study, tokenizer: Tokenizer, shown: int, real: int, how: str) -> str:
+    """The page, complete.
+
+    shown: samples of each cell on the page. real: test pieces on it. how: one sentence on sampling.
+    """
+    cards = _Cards(tokenizer)
+    archs = list(dict.fromkeys(one.trained.cell.arch for one in study.composed))
+    grid = _grid(study.composed, archs, shown, cards)
+    # Spread over the split, which is in no order that means anything.
+    chosen = np.linspace(0, len(study.reference) - 1, min(real, len(study.reference))).astype(int)
+    heard = "".join(cards.card(study.reference[index], "a real piece", "s5") for index in chosen)
+    legend = "".join(
+        f"<span><i style='background:var(--s{number})'></i>{escape(arch)}</span>"
+        for number, arch in enumerate(archs)
+    )
+    text = json.dumps(cards.data, allow_nan=False, separators=(",", ":"))
+    parts = {
+        "/*style*/": (HERE / "page.css").read_text(encoding="utf-8"),
+        "/*script*/": (HERE / "page.js").read_text(encoding="utf-8"),
+        "<!--real-->": heard,
+        "<!--how-->": escape(how),
+        "<!--grid-->": grid,
+        "<!--legend-->": legend,
+        "<!--plots-->": _plots(study, archs),
+        "<!--numbers-->": _numbers(study),
+        "<!--footer-->": _footer(study),
+        # A name could hold "</script>": JSON lets "<" be written as an escape.
+        "/*data*/null": text.replace("<", "\\u003c"),
+    }
+    page = (HERE / "page.html").read_text(encoding="utf-8")
+    for mark, part in parts.items():
+        page = page.replace(mark, part, 1)
+    return page
+
+
+class _Cards:
+    """The cards written so far, and what the script has to know of each."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.data: list[dict[str, Any]] = []
+
+    def card(self, piece: Piece, label: str, tone: str) -> str:
+        notes = note_list(piece.score)
+        bars = piece.score.bars
+        engraved = engrave(piece.score)
+        last = float((notes[:, 0] + notes[:, 1]).max())
+        self.data.append(
+            {
+                "name": piece.name,
+                "label": label,
+                "real": piece.log_probability is None,
+                "notes": [[round(v, 3) for v in note] for note in notes.tolist()],
+                # The roll reaches to the end of the last bar.
+                "span": round(last * float(bars[-1]) / piece.score.end, 3),
+                "loud": round(loudness(piece.score), 3),
+                "abc": self.tokenizer.to_text(piece.tokens),
+                "mid": base64.b64encode(to_midi(piece.score)).decode(),
+                "score": base64.b64encode(gzip.compress(engraved.encode(), 9)).decode(),
+            }
+        )
+        told = escape(piece.name)
+        if piece.log_probability is not None:
+            told = f"{-piece.log_probability / (len(piece.tokens) - 1):.2f} nats a token"
+        buttons = ["score"] * bool(engraved) + ["abc", "mid", "wav"]
+        more = "".join(f"<button data-save={kind}>{kind}</button>" for kind in buttons)
+        return (
+            f'<article data-id={len(self.data) - 1} style="--tone:var(--{tone})">'
+            f'<div class=player><button class=play aria-label="Play">{PLAY}</button>'
+            f"<div class=roll>{pictures.roll(piece.score)}<i></i></div></div>"
+            f"<div class=more><span>{told}</span>{more}</div></article>"
+        )
+
+
+def _grid(composed: Sequence[Composed], archs: list[str], shown: int, cards: _Cards) -> str:
+    columns = f'style="--columns:{len(archs)}"'
+    heads = "".join(f"<h3>{escape(arch)}</h3>" for arch in archs)
+    rows = [f'<div class="row head" {columns}><h3></h3>{heads}</div>']
+    sizes = sorted(
+        {one.trained.cell.size: one.trained.n_params for one in composed}.items(), key=_by_n
+    )
+    for size, _ in sizes:
+        cells = []
+        for number, arch in enumerate(archs):
+            for one in composed:
+                cell = one.trained.cell
+                if (cell.arch, cell.size) == (arch, size):
+                    seed = f", seed {cell.seed}" if _several_seeds(composed) else ""
+                    facts = f"loss {one.trained.val_loss:.3f}{seed}" + _valid(one)
+                    label = f"{arch}, {size}"
+                    heard = "".join(
+                        cards.card(piece, label, f"s{number}") for piece in one.pieces[:shown]
+                    )
+                    cells.append(
+                        f"<div class=cell><div class=facts><b>{escape(arch)}, </b>{facts}</div>"
+                        f"{heard}</div>"
+                    )
+        rows.append(f"<div class=row {columns}><h3>{escape(size)}</h3>{''.join(cells)}</div>")
+    return "".join(rows)
+
+
+def _by_n(pair: tuple[str, int]) -> int:
+    return pair[1]
+
+
+def _several_seeds(composed: Sequence[Composed]) -> bool:
+    return len({one.trained.cell.seed for one in composed}) > 1
+
+
+def _valid(one: Composed) -> str:
+    return f", {one.valid.value:.0%} valid unaided" if one.valid else ""
+
+
+def _plots(study: Study, archs: list[str]) -> str:
+    figures = []
+    if all(one.valid for one in study.composed):
+        for title, name in (
+            ("Valid without the grammar", "valid"),
+            ("Readable without the grammar", "reads"),
+        ):
+            series = _series(study, archs, lambda one, name=name: getattr(one, name))
+            figures.append((title, pictures.plot(title, series, None)))
+    for name, title in MEASURES.items():
+        series = _series(study, archs, lambda one, name=name: one.mean(name))
+        reference = Composed(study.composed[0].trained, study.reference, None, None).mean(name)
+        figures.append((title, pictures.plot(title, series, reference)))
+    return "".join(
+        f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>" for title, svg in figures
+    )
+
+
+def _series(study: Study, archs: list[str], of: Any) -> list[pictures.Series]:
+    found = []
+    for arch in archs:
+        mine = [one for one in study.composed if one.trained.cell.arch == arch]
+        found.append(
+            pictures.Series(arch, [one.trained.n_params for one in mine], [of(one) for one in mine])
+        )
+    return found
+
+
+def _numbers(study: Study) -> str:
+    head = ["", "pieces", *MEASURES.values()]
+    rows = []
+    for one in study.composed:
+        cells = [_difference(study.difference(one, name)) for name in MEASURES]
+        name = f"{one.trained.cell.arch} {one.trained.cell.size}"
+        rows.append([escape(name), str(len(one.pieces)), *cells])
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{top}</tr>{lines}</table></div>"
+
+
+def _difference(gap: Estimate) -> str:
+    if not isfinite(gap.value):
+        return "–"
+    text = f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"
+    return f"<b>{text}</b>" if gap.low > 0 or gap.high < 0 else text
+
+
+def _footer(study: Study) -> str:
+    copied = float(np.nanmean(values(study.reference, "copied")))
+    return (
+        "Measures by muspy's definitions (Dong et al. 2020). Valid: ends, reads, bars add up, ties "
+        "and tuplets are complete. Copying is looked for in every key, in the top line of each "
+        f"track; of the runs of nine notes in real test pieces, {copied:.0%} stand in training too. "
+        "Loss is that of the validation split, nats a token."
+    )

@@ -1,0 +1,184 @@
+"""What the models of a sweep compose: pieces to hear, and how they compare with the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from data import versions
+from data.grammars import grammar
+from data.packed import open_split
+from data.score import Score
+from data.tokenizers import Tokenizer, load_tokenizer
+from trainers.samples.cells import Trained
+from trainers.samples.measures import Estimate, difference, mean, measure, share
+from trainers.samples.novelty import Index
+from trainers.sampling import Draw, Sample, sample
+
+MEASURES = {
+    "pitch_class_entropy": "Pitch-class entropy, bits",
+    "scale_consistency": "Scale consistency",
+    "groove_consistency": "Groove consistency",
+    "polyphony": "Polyphony, notes at once",
+    "empty_beats": "Empty beats",
+    "note_density": "Notes a quarter",
+    "self_similarity": "Self-similarity of bars",
+    "copied": "Runs of nine notes found in training",
+    "longest": "Longest passage found in training, notes",
+}
+REFERENCE_PIECES = 400
+
+
+@dataclass(frozen=True)
+class Piece:
+    name: str
+    """Of its files."""
+    score: Score
+    tokens: np.ndarray
+    log_probability: float | None
+    """Nats, of what follows the prompt, under the model that composed it; None if none did."""
+    measures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What one cell composed."""
+
+    trained: Trained
+    pieces: list[Piece]
+    reads: Estimate | None
+    """The share of samples drawn without the grammar that end, and read as music."""
+    valid: Estimate | None
+    """The share of those that the grammar would have let through: bars add up, ties meet."""
+
+    def mean(self, name: str) -> Estimate:
+        return mean(values(self.pieces, name))
+
+
+@dataclass(frozen=True)
+class Study:
+    composed: list[Composed]
+    reference: list[Piece]
+    """Pieces of the test split."""
+
+    def difference(self, composed: Composed, name: str) -> Estimate:
+        return difference(values(composed.pieces, name), values(self.reference, name))
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to sample."""
+
+    count: int = 24
+    """Samples of each cell."""
+    seed: int = 0
+    """Of the first; the others follow."""
+    max_tokens: int = 512
+    bars: int | None = None
+    draw: Draw = field(default_factory=Draw)
+    grammar: bool = True
+    measure_validity: bool = True
+    """Draw as many without the grammar, to see what share of them is valid."""
+    prompt: np.ndarray | None = None
+    """Token ids to go on from, from the beginning of a piece; None begins anew."""
+
+
+def values(pieces: Sequence[Piece], name: str) -> np.ndarray:
+    return np.array([piece.measures[name] for piece in pieces], float)
+
+
+def study(
+    cells: Sequence[Trained], data: Path, request: Request, tell: Callable[[str], None]
+) -> Study:
+    """Sample every cell and measure what came, beside pieces of the test split.
+
+    data: the folder that the cells were trained on. tell: is told of each cell begun.
+    """
+    tokenizer = load_tokenizer(data / "tokenizer.json")
+    index = training_index(tokenizer, data)
+    composed = []
+    for trained in cells:
+        tell(trained.cell.name)
+        composed.append(compose(trained, tokenizer, index, request))
+    return Study(composed, reference(tokenizer, data, index))
+
+
+def training_index(tokenizer: Tokenizer, data: Path) -> Index:
+    return Index.of(
+        line for ids in pieces_of(data, "train") for line in versions.lines(tokenizer.decode(ids))
+    )
+
+
+def pieces_of(data: Path, split: str) -> list[np.ndarray]:
+    """The tokens of each piece of a split."""
+    packed = open_split(data, split)
+    return [packed.tokens[a:b] for a, b in zip(packed.starts[:-1], packed.starts[1:])]
+
+
+def reference(tokenizer: Tokenizer, data: Path, index: Index) -> list[Piece]:
+    found = pieces_of(data, "test")[:REFERENCE_PIECES]
+    return [
+        piece(f"test-{number}", tokenizer.decode(ids), np.array(ids), None, index)
+        for number, ids in enumerate(found, start=1)
+    ]
+
+
+def piece(
+    name: str, score: Score, tokens: np.ndarray, log_probability: float | None, index: Index
+) -> Piece:
+    novelty = index.novelty(versions.lines(score))
+    copied = {"copied": novelty.copied, "longest": float(novelty.longest)}
+    return Piece(name, score, tokens, log_probability, measure(score) | copied)
+
+
+def compose(trained: Trained, tokenizer: Tokenizer, index: Index, request: Request) -> Composed:
+    model, prompt = trained.model(), request.prompt
+    prompts = [np.array([tokenizer.bos_id]) if prompt is None else prompt] * request.count
+    seeds = [request.seed + number for number in range(request.count)]
+    draw = partial(
+        sample,
+        model,
+        prompts,
+        seeds,
+        tokenizer.eos_id,
+        context=trained.cell.context,
+        max_tokens=request.max_tokens + len(prompts[0]),
+        draw=request.draw,
+    )
+    free = draw() if request.measure_validity or not request.grammar else []
+    kept = draw(grammar=partial(grammar, tokenizer, request.bars)) if request.grammar else free
+    pieces = []
+    for seed, one in zip(seeds, kept):
+        score = read(tokenizer, one)
+        if score is not None:
+            name = f"{trained.cell.name}-{seed}"
+            pieces.append(piece(name, score, one.tokens, one.log_probability, index))
+    readable = sum(read(tokenizer, one) is not None for one in free)
+    valid = sum(one.complete and follows(tokenizer, one.tokens) for one in free)
+    counted = (share(readable, len(free)), share(valid, len(free))) if free else (None, None)
+    return Composed(trained, pieces, *counted)
+
+
+def read(tokenizer: Tokenizer, one: Sample) -> Score | None:
+    """The music of a sample, if it ended and is any."""
+    if not one.complete:
+        return None
+    try:
+        score = tokenizer.decode(one.tokens)
+    except ValueError:
+        return None
+    return score if len(score) else None
+
+
+def follows(tokenizer: Tokenizer, tokens: np.ndarray) -> bool:
+    """Whether the grammar lets the tokens through."""
+    walk = grammar(tokenizer, None)
+    for token in tokens.tolist():
+        if not walk.allowed[token]:
+            return False
+        walk.push(token)
+    return True
