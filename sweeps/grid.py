@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from data.filters import Filters
 from data.packed import Manifest
 from sweeps.needs import Needs
 from trainers.cell import Cell
@@ -23,6 +24,11 @@ class DataSpec:
     tokenizer: tuple[str, ...] = ("abc",)
     """Each one is a data set of its own, and every cell is trained on every one."""
     ticks_per_quarter: int = 24
+    filters: Filters = Filters()
+    max_tokens: int | None = None
+    """Longer pieces are cut at bar lines."""
+    works: str = ""
+    """A regular expression: files whose paths hold the same match are of one work."""
 
 
 @dataclass(frozen=True)

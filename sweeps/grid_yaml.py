@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from data.filters import Filters
 from sweeps.grid import (
     AXES,
     SETTINGS,
@@ -97,7 +99,24 @@ class _Reader:
             values["ticks_per_quarter"] = self.whole(
                 given["ticks_per_quarter"], "ticks_per_quarter"
             )
+        if "filters" in given:
+            thresholds = self.mapping(given["filters"], "filters", _names(Filters))
+            values["filters"] = Filters(
+                **{name: self.number(threshold, name) for name, threshold in thresholds.items()}
+            )
+        if "max_tokens" in given:
+            values["max_tokens"] = self.whole(given["max_tokens"], "max_tokens")
+        if "works" in given:
+            values["works"] = self.parsed(given["works"], "works", self.pattern)
         return DataSpec(**values)
+
+    @staticmethod
+    def pattern(text: str) -> str:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(str(error)) from None
+        return text
 
     def block(self, node: yaml.Node, training: dict[str, yaml.Node]) -> Block:
         given = self.mapping(node, "cells", (*AXES, *SETTINGS))
@@ -257,6 +276,7 @@ class _Reader:
 
 
 _FORMS = {
+    "works": "a regular expression",
     "tokens": "a number such as 2.5M, 20/param or 1e15 flops",
     "lr": "a rate, or a multiple of the architecture's own such as 2x",
 }

@@ -185,7 +185,13 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
 
     spec, started = sweep.grid.data, time.monotonic()
     manifest = prepare(
-        spec.source, tokenizer, sweep.data(tokenizer), ticks_per_quarter=spec.ticks_per_quarter
+        spec.source,
+        tokenizer,
+        sweep.data(tokenizer),
+        ticks_per_quarter=spec.ticks_per_quarter,
+        filters=spec.filters,
+        max_tokens=spec.max_tokens,
+        works=spec.works,
     )
     train = manifest.splits["train"]
     say(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data.filters import Filters
 from data.packed import Manifest
 from sweeps.grid import axes_that_vary
 from sweeps.grid_yaml import SHIPPED, load_grid
@@ -85,6 +86,19 @@ def test_every_tokenizer_is_trained_on(tmp_path: Path) -> None:
     assert grid.data.tokenizer == ("abc", "remi")
     remi = replace(MANIFEST, tokenizer="remi", vocab_size=300, fingerprint="other")
     assert len(grid.resolve([MANIFEST, remi])) == 16
+
+
+def test_the_data_section_takes_what_preparing_takes(tmp_path: Path) -> None:
+    wanted = "folk\n  filters: {too_short: 30}\n  max_tokens: 100k\n  works: '/[0-9]{3}/'"
+    spec = load_grid(write(tmp_path, GOOD.replace("folk", wanted, 1))).data
+    assert spec.filters == Filters(too_short=30)
+    assert (spec.max_tokens, spec.works) == (100_000, "/[0-9]{3}/")
+    for wrong, message in (
+        ("folk\n  filters: {too_shrt: 30}", "did you mean 'too_short'"),
+        ("folk\n  works: '['", "'works' takes a regular expression"),
+    ):
+        with pytest.raises(GridError, match=f"mine.yaml:3: .*{message}"):
+            load_grid(write(tmp_path, GOOD.replace("folk", wrong, 1)))
 
 
 def test_options_are_laid_over_the_grid_by_name(tmp_path: Path) -> None:
