@@ -24,7 +24,7 @@ class DataSpec:
     tokenizer: tuple[str, ...] = ("abc",)
     """Each one is a data set of its own, and every cell is trained on every one."""
     ticks_per_quarter: int = 24
-    filters: Filters = Filters()
+    filters: Filters = field(default_factory=Filters)
     max_tokens: int | None = None
     """Longer pieces are cut at bar lines."""
     works: str = ""
