@@ -21,8 +21,9 @@ from torch.profiler import ProfilerActivity, profile
 from data.packed import Manifest, write_split
 from data.storage import Location
 from trainers.cell import Cell
+from trainers.gradients import World
 from trainers.ladder import archs
-from trainers.loop import World, train
+from trainers.loop import train
 from trainers.memory import peak_bytes
 
 VOCAB = 139
@@ -69,6 +70,7 @@ def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
             restore=lambda: None,
             save=lambda state: None,
             report=lambda points: None,
+            stop=lambda: False,
             micro_tokens=micro_tokens,
             checkpoint_seconds=1e9,
         )

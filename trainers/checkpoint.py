@@ -14,7 +14,11 @@ _CHECKSUM = "state.sha256"
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is damaged or of another cell; the message is one line."""
+    """A checkpoint that is of another cell, or damaged; the message is one line."""
+
+
+class DamagedError(CheckpointError):
+    """A checkpoint that is incomplete or not what was written. An older one may be sound."""
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
@@ -30,11 +34,11 @@ def load(folder: Path, cell_key: str) -> dict[str, Any]:
     """The state that `save` wrote. Raises CheckpointError if it is damaged or not `cell_key`'s."""
     path = folder / _STATE
     if not path.exists() or not (folder / _CHECKSUM).exists():
-        raise CheckpointError(
+        raise DamagedError(
             f"{folder}: the checkpoint is incomplete; remove it to go on from the one before"
         )
     if _digest(path) != (folder / _CHECKSUM).read_text():
-        raise CheckpointError(
+        raise DamagedError(
             f"{path}: the checksum does not match; remove it to go on from the one before"
         )
     state = torch.load(path, map_location="cpu", weights_only=True)

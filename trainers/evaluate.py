@@ -17,7 +17,9 @@ from trainers.batches import IGNORED
 def evaluate(
     model: nn.Module, split: Split, context: int, windows: int, device: torch.device
 ) -> dict[str, float]:
-    """Nats per token, per note and per second of music, with the standard error over pieces.
+    """Nats per token, per note and per second of music, with the standard error over pieces; and
+    `loss_at_1`, `loss_at_2`, `loss_at_4` ...: of tokens that see so many tokens, but not twice so
+    many, before them.
 
     Each piece is scored from its own beginning. One that is longer than the context is read in
     windows that overlap by half, so that every scored token but the first window's has at least
@@ -26,6 +28,7 @@ def evaluate(
     model.eval()
     nats = np.zeros(len(split.num_notes))
     scored = np.zeros(len(split.num_notes), dtype=np.int64)
+    nats_at, scored_at = np.zeros(context), np.zeros(context, dtype=np.int64)
     for pieces, inputs, targets in _batches(split, context, windows):
         logits = model(torch.from_numpy(inputs).to(device))
         losses = F.cross_entropy(
@@ -33,10 +36,15 @@ def evaluate(
             torch.from_numpy(targets).to(device).flatten(),
             reduction="none",
         )
-        np.add.at(nats, pieces, losses.view(targets.shape).sum(dim=1).double().cpu().numpy())
+        found = losses.view(targets.shape).double().cpu().numpy()
+        time = targets.shape[1]
+        np.add.at(nats, pieces, found.sum(axis=1))
         np.add.at(scored, pieces, (targets != IGNORED).sum(axis=1))
+        nats_at[:time] += found.sum(axis=0)
+        scored_at[:time] += (targets != IGNORED).sum(axis=0)
     model.train()
-    return summarise(nats, scored, split.num_notes, split.seconds)
+    whole = summarise(nats, scored, split.num_notes, split.seconds)
+    return whole | by_position(nats_at, scored_at)
 
 
 def summarise(
@@ -56,6 +64,18 @@ def summarise(
         "loss_se": float(error),
         "loss_per_note": float(nats.sum() / num_notes.sum()),
         "loss_per_second": float(nats.sum() / seconds.sum()),
+    }
+
+
+def by_position(nats: np.ndarray, scored: np.ndarray) -> dict[str, float]:
+    """Sums by the number of tokens seen before, less one, each (context,) -> the loss in octaves
+    of it."""
+    starts = 2 ** np.arange(len(nats).bit_length()) - 1
+    totals, counts = np.add.reduceat(nats, starts), np.add.reduceat(scored, starts)
+    return {
+        f"loss_at_{start + 1}": float(total / count)
+        for start, total, count in zip(starts, totals, counts)
+        if count
     }
 
 

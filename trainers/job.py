@@ -6,9 +6,10 @@ checkpoint, whoever starts it and wherever.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from data.packed import local_copy
 from data.storage import Location
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
-from trainers.loop import DivergedError, Point, World, train
+from trainers.gradients import World
+from trainers.loop import DivergedError, Point, prepare, train
 
 QUIET_AND_QUICK = {
     # The controller looks after its workers this often; the default of 2 s is paid several times
@@ -68,6 +70,7 @@ def fit(
         train_loop_config={
             "cell": cell,
             "data": data,
+            "storage": storage,
             "report": report,
             "micro_tokens": placement.micro_tokens,
             "checkpoint_seconds": placement.checkpoint_seconds,
@@ -104,11 +107,10 @@ def _work(config: dict[str, Any]) -> Outcome:
             config["report"](points)
 
     def restore() -> dict[str, Any] | None:
-        newest = ray.train.get_checkpoint()
-        if newest is None:
-            return None
-        with newest.as_directory() as folder:
-            return checkpoint.load(Path(folder), cell.key)
+        for stored in _checkpoints(config["storage"] / cell.key):
+            with stored.as_directory() as folder, contextlib.suppress(checkpoint.DamagedError):
+                return checkpoint.load(Path(folder), cell.key)
+        return None
 
     def save(state: dict[str, Any]) -> None:
         # Every worker reports: it is a barrier. Only the first has something to store.
@@ -125,10 +127,11 @@ def _work(config: dict[str, Any]) -> Outcome:
             cell,
             local_copy(config["data"]),
             world,
-            prepare=ray.train.torch.prepare_model,
+            prepare=lambda model: prepare(model, world.device),
             restore=restore,
             save=save,
             report=report,
+            stop=lambda: False,
             micro_tokens=config["micro_tokens"],
             checkpoint_seconds=config["checkpoint_seconds"],
         )
@@ -138,10 +141,21 @@ def _work(config: dict[str, Any]) -> Outcome:
     return Outcome("finished", "", measured, curve)
 
 
+def _checkpoints(folder: Location) -> Iterator[ray.train.Checkpoint]:
+    """What lies in a cell's folder, newest first: Ray names checkpoints by the date and time.
+
+    All of it, and not Ray's newest alone, so that a damaged one costs one interval and not the
+    cell.
+    """
+    for found in reversed(folder.children()):
+        if found.name.startswith("checkpoint_2"):
+            yield ray.train.Checkpoint(found.path, found.filesystem)
+
+
 def _mend_snapshot(storage: Location, key: str) -> None:
     """Move a damaged list of checkpoints aside: Ray Train writes it in place and cannot read half.
 
-    Without it the cell starts anew, which is slower than resuming and better than never ending.
+    The cell does not need it: it finds its checkpoints by looking.
     """
     snapshot = storage / key / "checkpoint_manager_snapshot.json"
     if not snapshot.exists():

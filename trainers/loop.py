@@ -7,25 +7,22 @@ count; to rounding between counts).
 
 from __future__ import annotations
 
-import contextlib
 import math
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn import functional as F
+from torch import nn
 
 from data.packed import open_split, read_manifest
 from trainers import optim
 from trainers.batches import IGNORED, Batches
 from trainers.cell import Cell
 from trainers.evaluate import evaluate
+from trainers.gradients import World, gradient
 
 POINTS = 100
 """How many points a training curve has."""
@@ -43,24 +40,8 @@ class DivergedError(RuntimeError):
     message says which."""
 
 
-@dataclass(frozen=True)
-class World:
-    """Where the loop runs."""
-
-    rank: int
-    size: int
-    device: torch.device
-
-    def sum(self, value: Tensor) -> Tensor:
-        """`value` summed over all workers."""
-        if self.size > 1:
-            distributed.all_reduce(value)
-        return value
-
-    def agree(self, flag: bool) -> bool:
-        """The first worker's opinion, on all workers."""
-        mine = torch.tensor(float(flag and self.rank == 0), device=self.device)
-        return bool(self.sum(mine).item())
+class StoppedError(RuntimeError):
+    """The cell was asked to stop, and has saved."""
 
 
 def train(
@@ -72,17 +53,20 @@ def train(
     restore: Callable[[], dict[str, Any] | None],
     save: Callable[[dict[str, Any]], None],
     report: Callable[[list[Point]], None],
+    stop: Callable[[], bool],
     micro_tokens: int,
     checkpoint_seconds: float,
 ) -> dict[str, float]:
     """Train `cell` to its end and evaluate it on the whole validation and test splits.
 
-    prepare: moves a model to its device and wraps it for the world.
+    prepare: moves a model to its device and makes it fast there.
     restore: the state that `save` was last given, or None.
     report: is given new points of the curve; after a resume, all of those before it, too.
-    micro_tokens: the most tokens that one worker pushes through the model at once.
+    stop: asked after every step (with several workers, at every point) whether to save and leave.
+    micro_tokens: the most tokens that one worker pushes through the model at once; halved where
+    they do not fit.
     Returns the final measurements by the names of the run record.
-    Raises DivergedError.
+    Raises DivergedError, StoppedError.
     """
     manifest = read_manifest(data)
     if world.size > cell.batch_tokens // cell.context:
@@ -115,20 +99,22 @@ def train(
 
     started = saved = last_point = time.monotonic()
     nats, scored_tokens, last_step = torch.zeros((), device=world.device), 0, first_step
+    if state is not None:
+        nats += state["nats"]
+        scored_tokens = state["scored_tokens"]
     every = max(1, cell.steps // POINTS)
     for step in range(first_step, cell.steps):
         batch = batches.batch(step)
         optim.set_rate(optimizer, schedule((step + 0.5) * cell.batch_tokens, cell.tokens, warmup))
-        scored = int((batch[1] != IGNORED).sum())
-        share = list(batches.share(batch, world.rank, world.size, micro_tokens))
-        nats += _backward(model, share, world.device, scale=world.size / scored)
-        scored_tokens += scored
+        step_nats, micro_tokens = gradient(model, batches, batch, world, micro_tokens)
+        nats += step_nats
+        scored_tokens += int((batch[1] != IGNORED).sum())
         nn.utils.clip_grad_norm_(bare.parameters(), cell.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-        if (step + 1) % every == 0 or step + 1 == cell.steps:
-            now = time.monotonic()
+        last, now = step + 1 == cell.steps, time.monotonic()
+        if at_point := (step + 1) % every == 0 or last:
             point: Point = {
                 "tokens": (step + 1) * cell.batch_tokens,
                 "train_loss": world.sum(nats).item() / scored_tokens,
@@ -143,19 +129,24 @@ def train(
             curve.append(point)
             report([point])
             nats, scored_tokens, last_step = torch.zeros_like(nats), 0, step + 1
-            if world.agree(now - saved > checkpoint_seconds) or step + 1 == cell.steps:
-                save(
-                    {
-                        "cell_key": cell.key,
-                        "step": step + 1,
-                        "model": bare.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "curve": curve,
-                        "seconds": seconds_before + time.monotonic() - started,
-                    }
-                )
-                saved = time.monotonic()
             last_point = time.monotonic()
+        stopping = (at_point or world.size == 1) and world.agree(stop())
+        if stopping or last or (at_point and world.agree(now - saved > checkpoint_seconds)):
+            save(
+                {
+                    "cell_key": cell.key,
+                    "step": step + 1,
+                    "model": bare.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "curve": curve,
+                    "nats": nats.item(),
+                    "scored_tokens": scored_tokens,
+                    "seconds": seconds_before + time.monotonic() - started,
+                }
+            )
+            saved = last_point = time.monotonic()
+        if stopping and not last:
+            raise StoppedError(f"stopped after {step + 1:,} of {cell.steps:,} steps")
 
     seconds = seconds_before + time.monotonic() - started
     measured = cell.facts(unique_tokens=len(split.tokens)) | {"seconds": seconds}
@@ -169,45 +160,10 @@ def train(
     return measured | {"seconds_evaluate": time.monotonic() - started}
 
 
-def _backward(
-    model: nn.Module,
-    share: list[tuple[np.ndarray, np.ndarray]],
-    device: torch.device,
-    *,
-    scale: float,
-) -> Tensor:
-    """Accumulate the gradient of scale * (summed nats) over this worker's share of a batch.
-
-    share: micro-batches of inputs and targets, each (rows, time). Workers' gradients are averaged
-    by DDP, so `scale` is workers / scored tokens of the global batch: the result is the mean over
-    its tokens, whatever the number of workers and micro-batches. Returns the summed nats, detached.
-    """
-    total = torch.zeros((), device=device)
-    for index, (inputs, targets) in enumerate(share):
-        with _exchange(model, last=index == len(share) - 1), _precision(device):
-            logits = model(torch.from_numpy(inputs).to(device))
-            nats = F.cross_entropy(
-                logits.flatten(0, 1).float(),
-                torch.from_numpy(targets).to(device).flatten(),
-                reduction="sum",
-            )
-        (nats * scale).backward()
-        total += nats.detach()
-    return total
-
-
-def _exchange(model: nn.Module, last: bool) -> contextlib.AbstractContextManager:
-    """DDP needs to exchange gradients once a step, with the last micro-batch."""
-    if isinstance(model, nn.parallel.DistributedDataParallel) and not last:
-        return model.no_sync()
-    return contextlib.nullcontext()
-
-
-def _precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """bf16 where there are tensor cores; a CPU computes it a hundred times slower than fp32."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+def prepare(model: nn.Module, device: torch.device) -> nn.Module:
+    """On its device; on a GPU compiled. The parameters stay those of `model`."""
+    model.to(device)
+    return torch.compile(model) if device.type == "cuda" else model  # type: ignore[return-value]
 
 
 def check(point: Point, curve: list[Point], cell: Cell, past_warmup: bool) -> None:

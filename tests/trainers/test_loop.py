@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from trainers.cell import Cell
+from trainers.gradients import World
 from trainers.ladder import archs
-from trainers.loop import DivergedError, Point, World, check, train
+from trainers.loop import DivergedError, Point, check, train
 
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -52,6 +53,7 @@ def run(
             restore=lambda: state,
             save=save,
             report=curve.extend,
+            stop=lambda: False,
             micro_tokens=micro_tokens,
             checkpoint_seconds=0,
         )
