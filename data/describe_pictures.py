@@ -63,6 +63,8 @@ def _named(axis: Axes, counts: dict[str, int], label: str, color: str) -> None:
     names = list(counts)[::-1]
     axis.barh(names, [counts[name] for name in names], color=color)
     axis.set_xlabel(label)
+    # A single bar need not fill the picture.
+    axis.set_ylim(-0.6, max(len(names), 5) - 0.4)
     axis.ticklabel_format(axis="x", style="plain")
     axis.locator_params(axis="x", nbins=4)
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -97,7 +99,8 @@ def draw_piece(score: Score, title: str, path: Path) -> None:
     for line in lines:
         axis.axvline(line, color="#dddddd", linewidth=0.6, zorder=0)
     lowest, highest = int(score.pitch[shown].min()) - 2, int(score.pitch[shown].max()) + 2
-    axis.set(xlim=(0, lines[-1]), ylim=(lowest, highest), ylabel="pitch", title=title)
+    axis.set(xlim=(0, lines[-1]), ylim=(lowest, highest), ylabel="pitch")
+    axis.set_title(title, loc="left")
     octaves = [pitch for pitch in OCTAVES if lowest <= pitch <= highest]
     axis.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
     step = max(1, len(lines) // 16)
@@ -105,7 +108,7 @@ def draw_piece(score: Score, title: str, path: Path) -> None:
     last = len(score.bars) - 1
     of = f" of {last:,}" if last > ROLL_BARS else ""
     axis.set_xlabel(f"bars 1 to {min(last, ROLL_BARS)}{of}")
-    axis.legend(loc="upper right", fontsize="small")
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, fontsize="small", frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 
