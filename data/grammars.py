@@ -9,8 +9,13 @@ from data.midi_tokenizers import MidiTokTokenizer
 from data.tokenizers import Tokenizer
 
 
+def known(tokenizer: Tokenizer) -> bool:
+    """Whether `grammar` has one: merged tokens (BPE) follow no rules of their own."""
+    return isinstance(tokenizer, AbcTokenizer | MidiTokTokenizer)
+
+
 def grammar(tokenizer: Tokenizer, bars: int | None) -> AbcGrammar | MidiGrammar:
-    """One piece from its beginning, of at most `bars` bars."""
+    """One piece from its beginning, of at most `bars` bars. Only where it is `known`."""
     if isinstance(tokenizer, AbcTokenizer):
         return AbcGrammar(tokenizer, bars)
     assert isinstance(tokenizer, MidiTokTokenizer)

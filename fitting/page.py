@@ -5,6 +5,7 @@ written in HTML, so that it stands without the script, and the plots are drawn f
 """
 
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,16 @@ LINE_POINTS = 80
 MAX_LEFT_OUT = 200
 
 
-def html(analysis: Analysis) -> str:
-    """The page, complete."""
+def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
+    """The page, complete. samples: pages beside it on which the models can be heard."""
     text = json.dumps(_data(analysis), allow_nan=False, separators=(",", ":"))
     parts = {
         "/*style*/": (HERE / "page.css").read_text(encoding="utf-8"),
         "/*script*/": (HERE / "page.js").read_text(encoding="utf-8"),
+        "<!--samples-->": "".join(
+            f'<p><a href="{escape(path.name)}">Hear what the models compose</a></p>'
+            for path in samples
+        ),
         "<!--answer-->": "\n".join(_answer(law) for law in analysis.laws.values()),
         "<!--comparison-->": _comparison(analysis),
         "<!--numbers-->": _numbers(analysis),

@@ -33,7 +33,7 @@ def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
         "laws.csv": tables.laws_table(analysis).to_csv(index=False),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
-        "report.html": page.html(analysis),
+        "report.html": page.html(analysis, samples=sorted(out_dir.glob("samples*.html"))),
     }
     for name, text in texts.items():
         paths[name] = out_dir / name

@@ -233,11 +233,30 @@ def report(sweep: Sweep, uri: str) -> None:
     if analysis is None:
         return
     with sweep.report.writing_folder() as folder:
-        paths = write(analysis, folder)
+        # First, so that the report can point to what it finds beside it.
+        heard = samples(sweep, folder)
+        paths = write(analysis, folder) | heard
         try:
             log_to_mlflow(analysis, paths, sweep.name, uri)
         except MlflowException as error:
             say(f"The report is not in MLflow: {error}")
+
+
+def samples(sweep: Sweep, folder: Path) -> dict[str, Path]:
+    """Let the cells compose a little, one page a tokenizer: name to path."""
+    from trainers.generate import make_page
+    from trainers.samples.cells import CellError
+
+    pages, several = {}, len(sweep.grid.data.tokenizer) > 1
+    for tokenizer in sweep.grid.data.tokenizer:
+        name = f"samples-{tokenizer}.html" if several else "samples.html"
+        try:
+            make_page(sweep.cells, sweep.data(tokenizer), folder / name, count=16, shown=2)
+        except CellError as error:
+            say(f"No samples: {error}")
+        else:
+            pages[name] = folder / name
+    return pages
 
 
 def drained(tracker: Any, seconds: float = 60) -> bool:

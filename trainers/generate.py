@@ -67,15 +67,20 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def make_page(cells: Location, data: Location, target: Location, count: int, shown: int) -> None:
-    """The page of a sweep, as its last step makes it. Raises CellError if no cell has finished."""
-    copy = local_copy(data)
-    if not (copy / "tokenizer.json").exists():
-        (copy / "tokenizer.json").write_bytes((data / "tokenizer.json").read_bytes())
+def make_page(cells: Location, data: Location, target: Path, count: int, shown: int) -> None:
+    """The page of the cells that were trained on `data`, as the last step of a sweep makes it.
+
+    Raises CellError if none has finished.
+    """
+    fingerprint = read_manifest(data).fingerprint
+    chosen = [one for one in finished(cells) if one.cell.data == fingerprint]
+    if not chosen:
+        raise CellError(f"{cells}: no finished cell was trained on {data}")
+    copy = with_tokenizer(data)
     request = Request(count=count)
-    made = study(finished(cells), copy, request, lambda name: None)
+    made = study(chosen, copy, request, lambda name: None)
     tokenizer = load_tokenizer(copy / "tokenizer.json")
-    target.write_text(write_page(made, tokenizer, request, shown))
+    target.write_text(write_page(made, tokenizer, request, shown), encoding="utf-8")
 
 
 def write_page(made: Study, tokenizer: Tokenizer, request: Request, shown: int) -> str:
@@ -108,21 +113,25 @@ def choose(cells: Sequence[Trained], name: str | None, best: bool) -> list[Train
 def data_of(trained: Trained, out: Location) -> Path:
     """The data that a cell was trained on: `out` itself, or a folder of `out`/data."""
     for folder in [out, *(out / "data").children()]:
-        if (folder / "manifest.json").exists():
-            if read_manifest(folder).fingerprint == trained.cell.data:
-                copy = local_copy(folder)
-                if not (copy / "tokenizer.json").exists():
-                    text = (folder / "tokenizer.json").read_bytes()
-                    (copy / "tokenizer.json").write_bytes(text)
-                return copy
+        found = (folder / "manifest.json").exists()
+        if found and read_manifest(folder).fingerprint == trained.cell.data:
+            return with_tokenizer(folder)
     raise DataError(
         f"{out}: no data with the fingerprint {trained.cell.data} that {trained.cell.name} was "
         "trained on; name its folder with --data"
     )
 
 
+def with_tokenizer(data: Location) -> Path:
+    """This node's copy of the data, tokenizer included."""
+    copy = local_copy(data)
+    if not (copy / "tokenizer.json").exists():
+        (copy / "tokenizer.json").write_bytes((data / "tokenizer.json").read_bytes())
+    return copy
+
+
 def read_prompt(path: Path, tokenizer: Tokenizer) -> np.ndarray:
-    """The beginning of a piece: the tokens of a MIDI file or of ABC in our dialect, without the end.
+    """The beginning of a piece: tokens of a MIDI file, or of ABC in our dialect, without the end.
 
     Raises PromptError.
     """

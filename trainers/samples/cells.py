@@ -49,20 +49,20 @@ def load(cell: Cell, folder: Location) -> nn.Module:
 
 def finished(cells: Location) -> list[Trained]:
     """The cells below a sweep's `cells` folder that have finished, by architecture and size."""
-    found = []
+    found, others = [], 0
     for folder in cells.children():
         path = folder / "record.json"
         record = json.loads(path.read_text()) if path.exists() else {}
         if record.get("status") == "finished":
             names = {field.name for field in fields(Cell)} & set(record["params"])
             cell = Cell(**{name: record["params"][name] for name in names})
-            if cell.key != record["cell_key"]:
-                raise CellError(
-                    f"{path}: made by another version, which would call it {cell.key}; "
-                    "train the sweep again"
-                )
             measured = record["measured"]
-            found.append(Trained(cell, folder, measured["n_params"], measured["val_loss"]))
+            if cell.key == record["cell_key"]:
+                found.append(Trained(cell, folder, measured["n_params"], measured["val_loss"]))
+            else:
+                others += 1
+    if not found and others:
+        raise CellError(f"{cells}: {others} cells of another version; train the sweep again")
     if not found:
         raise CellError(f"{cells}: no finished cells; train some with sweeps/run_grid.py")
     return sorted(found, key=lambda trained: (trained.cell.arch, trained.n_params))

@@ -90,7 +90,8 @@ def mei(score: Score) -> str:
 def _score_def(meter: tuple[int, int], key: tuple[int, bool], staves: str) -> str:
     sharps = key[0]
     sign = f"{abs(sharps)}{'s' if sharps > 0 else 'f'}" if sharps else "0"
-    return f'<scoreDef meter.count="{meter[0]}" meter.unit="{meter[1]}" keysig="{sign}">{staves}</scoreDef>'
+    time = f'meter.count="{meter[0]}" meter.unit="{meter[1]}"'
+    return f'<scoreDef {time} keysig="{sign}">{staves}</scoreDef>'
 
 
 def _staves(score: Score, tracks: list[int]) -> str:

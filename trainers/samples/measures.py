@@ -60,9 +60,7 @@ def groove_consistency(score: Score) -> float:
         pattern[score.onset[inside] - start] = True
         patterns.append(pattern)
     apart = [
-        (left != right).mean()
-        for left, right in zip(patterns[:-1], patterns[1:])
-        if len(left) == len(right)
+        (left != right).mean() for left, right in pairwise(patterns) if len(left) == len(right)
     ]
     return float(1 - np.mean(apart)) if apart else float("nan")
 
@@ -138,11 +136,11 @@ def difference(values: np.ndarray, reference: np.ndarray) -> Estimate:
     (pieces,) each. Glass's delta with Welch's interval. Zero means no difference.
     """
     values, reference = values[~np.isnan(values)], reference[~np.isnan(reference)]
-    spread = reference.std(ddof=1)
-    if len(values) < 2 or spread == 0:
+    if min(len(values), len(reference)) < 2 or not (spread := reference.std(ddof=1)):
         return Estimate(float("nan"), float("nan"), float("nan"), len(values))
-    interval = stats.ttest_ind(values, reference, equal_var=False).confidence_interval(0.95)
-    gap = float(values.mean() - reference.mean())
-    return Estimate(
-        gap / spread, float(interval.low) / spread, float(interval.high) / spread, len(values)
-    )
+    parts = np.array([each.var(ddof=1) / len(each) for each in (values, reference)])
+    # Welch & Satterthwaite's degrees of freedom.
+    freedom = parts.sum() ** 2 / (parts**2 / [len(values) - 1, len(reference) - 1]).sum()
+    half = float(stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum()) / spread)
+    gap = float((values.mean() - reference.mean()) / spread)
+    return Estimate(gap, gap - half, gap + half, len(values))

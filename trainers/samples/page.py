@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from math import isfinite
 from pathlib import Path
@@ -138,28 +139,28 @@ def _several_seeds(composed: Sequence[Composed]) -> bool:
 
 
 def _valid(one: Composed) -> str:
-    return f", {one.valid.value:.0%} valid unaided" if one.valid else ""
+    return f", {one.valid.value:.0%} valid unaided"
 
 
 def _plots(study: Study, archs: list[str]) -> str:
     figures = []
-    if all(one.valid for one in study.composed):
-        for title, name in (
-            ("Valid without the grammar", "valid"),
-            ("Readable without the grammar", "reads"),
-        ):
-            series = _series(study, archs, lambda one, name=name: getattr(one, name))
-            figures.append((title, pictures.plot(title, series, None)))
+    shares: dict[str, Callable[[Composed], Estimate]] = {
+        "Valid without the grammar": lambda one: one.valid,
+        "Readable without the grammar": lambda one: one.reads,
+    }
+    for title, of in shares.items():
+        figures.append((title, pictures.plot(title, _series(study, archs, of), None)))
     for name, title in MEASURES.items():
-        series = _series(study, archs, lambda one, name=name: one.mean(name))
-        reference = Composed(study.composed[0].trained, study.reference, None, None).mean(name)
-        figures.append((title, pictures.plot(title, series, reference)))
+        series = _series(study, archs, partial(Composed.mean, name=name))
+        figures.append((title, pictures.plot(title, series, study.mean(name))))
     return "".join(
         f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>" for title, svg in figures
     )
 
 
-def _series(study: Study, archs: list[str], of: Any) -> list[pictures.Series]:
+def _series(
+    study: Study, archs: list[str], of: Callable[[Composed], Estimate]
+) -> list[pictures.Series]:
     found = []
     for arch in archs:
         mine = [one for one in study.composed if one.trained.cell.arch == arch]
@@ -193,6 +194,6 @@ def _footer(study: Study) -> str:
     return (
         "Measures by muspy's definitions (Dong et al. 2020). Valid: ends, reads, bars add up, ties "
         "and tuplets are complete. Copying is looked for in every key, in the top line of each "
-        f"track; of the runs of nine notes in real test pieces, {copied:.0%} stand in training too. "
+        f"track; of the runs of nine notes in real pieces, {copied:.0%} stand in training too. "
         "Loss is that of the validation split, nats a token."
     )

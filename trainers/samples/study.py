@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data import versions
-from data.grammars import grammar
+from data.grammars import grammar, known
 from data.packed import open_split
 from data.score import Score
 from data.tokenizers import Tokenizer, load_tokenizer
@@ -50,9 +50,9 @@ class Composed:
 
     trained: Trained
     pieces: list[Piece]
-    reads: Estimate | None
+    reads: Estimate
     """The share of samples drawn without the grammar that end, and read as music."""
-    valid: Estimate | None
+    valid: Estimate
     """The share of those that the grammar would have let through: bars add up, ties meet."""
 
     def mean(self, name: str) -> Estimate:
@@ -64,6 +64,10 @@ class Study:
     composed: list[Composed]
     reference: list[Piece]
     """Pieces of the test split."""
+
+    def mean(self, name: str) -> Estimate:
+        """Of the test split."""
+        return mean(values(self.reference, name))
 
     def difference(self, composed: Composed, name: str) -> Estimate:
         return difference(values(composed.pieces, name), values(self.reference, name))
@@ -81,8 +85,7 @@ class Request:
     bars: int | None = None
     draw: Draw = field(default_factory=Draw)
     grammar: bool = True
-    measure_validity: bool = True
-    """Draw as many without the grammar, to see what share of them is valid."""
+    """As many are drawn without it in any case, to see what share of them is valid."""
     prompt: np.ndarray | None = None
     """Token ids to go on from, from the beginning of a piece; None begins anew."""
 
@@ -149,8 +152,9 @@ def compose(trained: Trained, tokenizer: Tokenizer, index: Index, request: Reque
         max_tokens=request.max_tokens + len(prompts[0]),
         draw=request.draw,
     )
-    free = draw() if request.measure_validity or not request.grammar else []
-    kept = draw(grammar=partial(grammar, tokenizer, request.bars)) if request.grammar else free
+    free = draw()
+    bound = request.grammar and known(tokenizer)
+    kept = draw(grammar=partial(grammar, tokenizer, request.bars)) if bound else free
     pieces = []
     for seed, one in zip(seeds, kept):
         score = read(tokenizer, one)
@@ -159,8 +163,7 @@ def compose(trained: Trained, tokenizer: Tokenizer, index: Index, request: Reque
             pieces.append(piece(name, score, one.tokens, one.log_probability, index))
     readable = sum(read(tokenizer, one) is not None for one in free)
     valid = sum(one.complete and follows(tokenizer, one.tokens) for one in free)
-    counted = (share(readable, len(free)), share(valid, len(free))) if free else (None, None)
-    return Composed(trained, pieces, *counted)
+    return Composed(trained, pieces, share(readable, len(free)), share(valid, len(free)))
 
 
 def read(tokenizer: Tokenizer, one: Sample) -> Score | None:
@@ -176,6 +179,8 @@ def read(tokenizer: Tokenizer, one: Sample) -> Score | None:
 
 def follows(tokenizer: Tokenizer, tokens: np.ndarray) -> bool:
     """Whether the grammar lets the tokens through."""
+    if not known(tokenizer):
+        return True
     walk = grammar(tokenizer, None)
     for token in tokens.tolist():
         if not walk.allowed[token]:
