@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.gradients import World
 from trainers.loop import DivergedError, Point, prepare, train
+
+NOTICE_SECONDS = 2
+"""How often a worker asks whether its machine is about to be taken away."""
 
 QUIET_AND_QUICK = {
     # The controller looks after its workers this often; the default of 2 s is paid several times
@@ -122,6 +126,17 @@ def _work(config: dict[str, Any]) -> Outcome:
             checkpoint.save(Path(folder), state)
             ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
+    asked = time.monotonic()
+
+    def stop() -> bool:
+        """Whether a worker's machine is about to be taken away. All workers must ask as often; one
+        alone, which is asked after every step, asks Ray now and then only."""
+        nonlocal asked
+        if world.size == 1 and time.monotonic() - asked < NOTICE_SECONDS:
+            return False
+        asked = time.monotonic()
+        return ray.train.get_preemption_info() is not None
+
     try:
         measured = train(
             cell,
@@ -131,7 +146,7 @@ def _work(config: dict[str, Any]) -> Outcome:
             restore=restore,
             save=save,
             report=report,
-            stop=lambda: False,
+            stop=stop,
             micro_tokens=config["micro_tokens"],
             checkpoint_seconds=config["checkpoint_seconds"],
         )

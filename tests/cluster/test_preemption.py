@@ -1,0 +1,91 @@
+"""A spot machine's notice: its node is drained, its cell saves and goes on elsewhere, in time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from data.storage import Location
+from sweeps.spot import watch
+from tests.sweeps.test_spot import Metadata, metadata
+from trainers.cell import Cell, Placement
+from trainers.job import QUIET_AND_QUICK, Outcome, fit
+from trainers.loop import Point
+
+__all__ = ["metadata"]
+NOTICE_SECONDS = 120
+"""What AWS gives."""
+
+
+@pytest.fixture
+def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster of a head without CPUs and two nodes of one."""
+    for name, value in QUIET_AND_QUICK.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "1")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster.address
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def wait(condition: Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_cell_saves_and_moves_before_its_machine_goes(
+    two_workers: str, metadata: Metadata, cell: Cell, packed: Path, tmp_path: Path
+) -> None:
+    cell = replace(cell, arch="lstm", tokens=100 * cell.batch_tokens)
+    place = tmp_path / "node"
+
+    def report(points: list[Point]) -> None:
+        place.write_text(ray.get_runtime_context().get_node_id())
+        # A hundred points: on any machine, the cell is still running when the notice comes.
+        time.sleep(0.5)
+
+    ended: list[Outcome] = []
+    data, cells = Location.of(packed), Location.of(tmp_path / "cells")
+    never = Placement(checkpoint_seconds=10**6)
+    training = threading.Thread(
+        target=lambda: ended.append(fit(cell, data, cells, never, report)), daemon=True
+    )
+    training.start()
+    wait(place.exists, 120)
+    taken = place.read_text()
+
+    def drain(seconds: float) -> None:
+        command = [
+            *(str(Path(sys.executable).with_name("ray")), "drain-node", "--address", two_workers),
+            *("--node-id", taken, "--reason", "DRAIN_NODE_REASON_PREEMPTION"),
+            *("--reason-message", "test", "--deadline-remaining-seconds", str(int(seconds))),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+
+    metadata.ends = datetime.now(UTC) + timedelta(seconds=NOTICE_SECONDS)
+    watch(drain, metadata.address)
+    saved = tmp_path / "cells" / cell.key
+    wait(lambda: any(saved.glob("checkpoint_2*/state.sha256")), NOTICE_SECONDS)
+    wait(lambda: place.read_text() not in (taken, ""), NOTICE_SECONDS)
+    assert datetime.now(UTC) < metadata.ends
+    training.join(180)
+    assert [outcome.status for outcome in ended] == ["finished"]
+    # The curve is whole: the points before the notice came from the checkpoint.
+    assert len(ended[0].curve) == 100
