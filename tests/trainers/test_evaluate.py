@@ -56,6 +56,16 @@ def test_padding_changes_nothing() -> None:
     assert together == pytest.approx(alone, rel=1e-5)
 
 
+def test_the_loss_by_position_adds_up_to_the_whole() -> None:
+    net, data = model("lstm"), split([2, 9, 17, 33])
+    found = evaluate(net, data, context=32, windows=4, device=torch.device("cpu"))
+    # How many of the 1, 8, 16 and 32 scored tokens see 1, 2 to 3, 4 to 7, ... tokens before them.
+    counts = {1: 4, 2: 6, 4: 12, 8: 1 + 8 + 8, 16: 1 + 16, 32: 1}
+    assert sum(counts.values()) == 57
+    total = sum(found[f"loss_at_{seen}"] * count for seen, count in counts.items())
+    assert total / 57 == pytest.approx(found["loss"], rel=1e-5)
+
+
 def test_the_standard_error_is_that_of_independent_pieces() -> None:
     """Against the spread of the loss over many drawn splits."""
     generator = np.random.default_rng(0)

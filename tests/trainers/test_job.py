@@ -51,3 +51,18 @@ def test_a_truncated_list_of_checkpoints_does_not_stop_the_cell(
     again = train(cell, packed, tmp_path)
     assert again.measured["val_loss"] == first.measured["val_loss"]
     assert snapshot.with_suffix(".damaged").exists()
+
+
+def test_a_damaged_checkpoint_costs_one_interval_and_not_the_cell(
+    cell: Cell, packed: Path, tmp_path: Path
+) -> None:
+    cell = replace(cell, arch="lstm")
+    first = train(cell, packed, tmp_path)
+    newest = max((tmp_path / cell.key).glob("checkpoint_2*"))
+    (newest / "state.pt").write_bytes(b"torn")
+    again = train(cell, packed, tmp_path)
+    assert again.status == "finished"
+    assert again.measured["val_loss"] == first.measured["val_loss"]
+    assert [point["train_loss"] for point in again.curve] == [
+        point["train_loss"] for point in first.curve
+    ]

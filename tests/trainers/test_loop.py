@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +13,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from trainers.cell import Cell
 from trainers.gradients import World
 from trainers.ladder import archs
-from trainers.loop import DivergedError, Point, check, train
+from trainers.loop import DivergedError, Point, StoppedError, check, train
 
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -31,6 +34,7 @@ def run(
     *,
     state: dict[str, Any] | None = None,
     stop_after: int | None = None,
+    ask_at: int | None = None,
     micro_tokens: int = 10**6,
 ) -> tuple[dict[str, float], list[Point], dict[str, Any]]:
     """Measurements, curve and last saved state; saves at every point of the curve."""
@@ -44,7 +48,8 @@ def run(
             raise Stopped
 
     measured: dict[str, float] = {}
-    with contextlib.suppress(Stopped):
+    steps = itertools.count(state["step"] + 1 if state else 1)
+    with contextlib.suppress(Stopped, StoppedError):
         measured = train(
             cell,
             data,
@@ -53,7 +58,7 @@ def run(
             restore=lambda: state,
             save=save,
             report=curve.extend,
-            stop=lambda: False,
+            stop=lambda: next(steps) == ask_at,
             micro_tokens=micro_tokens,
             checkpoint_seconds=0,
         )
@@ -76,6 +81,25 @@ def test_a_resumed_cell_equals_an_undisturbed_one_bit_for_bit(
     assert resumed["val_loss"] == whole["val_loss"]
     losses = [(point["tokens"], point["train_loss"]) for point in curve]
     assert [(point["tokens"], point["train_loss"]) for point in rest] == losses
+
+
+@given(ask_at=st.integers(1, 249))
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_cell_stopped_at_any_step_goes_on_to_the_same_weights_and_curve(
+    cell: Cell, packed: Path, ask_at: int
+) -> None:
+    """Between two points of the curve, too: here there is one every two steps."""
+    cell = replace(cell, arch="lstm", tokens=250 * 64, batch_tokens=64)
+    whole, curve, last = run(cell, packed)
+    nothing, _, state = run(cell, packed, ask_at=ask_at)
+    assert not nothing
+    assert state["step"] == ask_at
+    measured, rest, final = run(cell, packed, state=state)
+    assert torch.equal(weights(last), weights(final))
+    assert measured["val_loss"] == whole["val_loss"]
+    assert [each["train_loss"] for each in rest] == [each["train_loss"] for each in curve]
 
 
 @pytest.mark.parametrize("arch", archs())

@@ -1,0 +1,102 @@
+"""One cell from the command line: trained, stopped, gone on with; and refused in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainers import checkpoint
+from trainers.train import main, restore, save, saved
+
+SMALL = "--arch lstm --size 4k --tokens 20k --batch-tokens 256 --context 32"
+
+
+def command(data: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "trainers.train", "--data", str(data), *SMALL.split(), *more]
+
+
+def call(data: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(data, *more), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_cell_that_gets_sigterm_saves_and_goes_on_to_the_same_end(
+    packed: Path, tmp_path: Path
+) -> None:
+    whole = call(packed, "--out", str(tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
+    long = ("--tokens", "2M", "--out", str(tmp_path / "stopped"), "--checkpoint-seconds", "0")
+    with subprocess.Popen(command(packed, *long), stderr=subprocess.PIPE, text=True) as process:
+        while not saved(tmp_path / "stopped") and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "saved, and the same command goes on" in said
+    newest = torch.load(saved(tmp_path / "stopped")[0] / "state.pt", weights_only=True)
+    assert 0 < newest["step"] < 7812
+    again = call(packed, "--out", str(tmp_path / "whole"))
+    assert _losses(again) == _losses(whole)
+
+
+def _losses(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
+    return {name: value for name, value in json.loads(done.stdout).items() if "loss" in name}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "17"], "no lstm within 3 % of 17 parameters"),
+        (["--arch", "lsmt"], "unknown architecture 'lsmt'; did you mean 'lstm'?"),
+        (["--context", "300"], "batch_tokens 256 is not a multiple of context 300"),
+        (
+            ["--context", "32k", "--batch-tokens", "32k"],
+            "context 32000 is longer than the training data",
+        ),
+        (["--schedule", "linear"], "unknown schedule 'linear'; there are cosine, wsd, constant"),
+        (["--tokens", "many"], "found 'many', expected a number such as 1024 or 2.5M"),
+        (["--data", "/nowhere"], "no finished data at /nowhere"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    packed: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = command(packed, "--out", str(tmp_path / "out"), *arguments)
+    monkeypatch.setattr(sys, "argv", words[2:])
+    try:
+        code = main()
+    except SystemExit as refused:  # argparse's way
+        code = int(refused.code or 0)
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_last_sound_checkpoint_is_used(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        save(tmp_path, {"cell_key": "a", "step": step})
+    assert len(saved(tmp_path)) == 2
+    (saved(tmp_path)[0] / "state.pt").write_bytes(b"torn")
+    found = restore(tmp_path, "a")
+    assert found is not None
+    assert found["step"] == 2
+
+
+def test_a_folder_of_another_cell_is_refused_and_left_alone(tmp_path: Path) -> None:
+    save(tmp_path, {"cell_key": "a", "step": 1})
+    with pytest.raises(checkpoint.CheckpointError, match="belongs to cell a, expected b"):
+        restore(tmp_path, "b")
+    assert len(saved(tmp_path)) == 1

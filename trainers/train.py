@@ -1,0 +1,188 @@
+"""Train one cell, without a sweep. The same command again goes on where it stopped.
+
+python -m trainers.train --arch lstm --size 1M --data runs/data/folk-abc
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from data.packed import DataError, read_manifest
+from trainers import checkpoint
+from trainers.cell import CHOICES, Cell, Placement
+from trainers.checkpoint import CheckpointError, DamagedError
+from trainers.gradients import World
+from trainers.ladder import LadderError, archs, load_arch, parse_size
+from trainers.loop import DivergedError, Point, StoppedError, prepare, train
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        cell = cell_of(args)
+        folder = (args.out or Path("runs") / "cells" / cell.key).resolve()
+        measured = run(cell, args, folder)
+    except (LadderError, DataError, CheckpointError, ValueError) as error:
+        return complain(error, 2)
+    except (DivergedError, MemoryError) as error:
+        return complain(error, 1)
+    except StoppedError as error:
+        return complain(f"{error}; saved, and the same command goes on", INTERRUPTED)
+    print(json.dumps(measured, indent=1))
+    print(f"Saved in {folder}", file=sys.stderr)
+    return 0
+
+
+def cell_of(args: argparse.Namespace) -> Cell:
+    """The cell that the arguments describe, on the data they name."""
+    manifest = read_manifest(args.data)
+    batches = max(1, round(args.tokens / args.batch_tokens))
+    return Cell(
+        arch=args.arch,
+        size=args.size,
+        seed=args.seed,
+        lr=load_arch(args.arch).LR if args.lr is None else args.lr,
+        tokens=batches * args.batch_tokens,
+        batch_tokens=args.batch_tokens,
+        context=args.context,
+        weight_decay=args.weight_decay,
+        clip=args.clip,
+        tokenizer=manifest.tokenizer,
+        vocab_size=manifest.vocab_size,
+        data=manifest.fingerprint,
+        **{choice: getattr(args, choice) for choice in CHOICES},
+    )
+
+
+def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """Train to the end, or until SIGINT or SIGTERM; checkpoints and the result lie in `folder`."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(f"{cell.name}  {cell.rung.counts.n_params:,} parameters  {device}", file=sys.stderr)
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: asked.append(number))
+    with progress(cell) as show:
+        measured = train(
+            cell,
+            args.data,
+            World(0, 1, device),
+            prepare=lambda model: prepare(model, device),
+            restore=lambda: restore(folder, cell.key),
+            save=lambda state: save(folder, state),
+            report=show,
+            stop=lambda: bool(asked),
+            micro_tokens=args.micro_tokens,
+            checkpoint_seconds=args.checkpoint_seconds,
+        )
+    (folder / "measured.json").write_text(json.dumps(measured, indent=1))
+    return measured
+
+
+def save(folder: Path, state: dict[str, Any]) -> None:
+    """Beside the one before, which is removed after that: there are always one or two."""
+    before = saved(folder)
+    checkpoint.save(folder / f"checkpoint_{state['step']:09d}", state)
+    for older in before[1:]:
+        shutil.rmtree(older)
+
+
+def restore(folder: Path, cell_key: str) -> dict[str, Any] | None:
+    """The newest checkpoint that is sound. Raises CheckpointError if it is another cell's."""
+    for found in saved(folder):
+        try:
+            return checkpoint.load(found, cell_key)
+        except DamagedError as error:
+            print(f"train: {error}; going on from the one before", file=sys.stderr)
+    return None
+
+
+def saved(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(folder.glob("checkpoint_*"), reverse=True)
+
+
+@contextlib.contextmanager
+def progress(cell: Cell) -> Iterator[Any]:
+    """A bar, fed with points of the curve."""
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} tokens  {task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=cell.tokens)
+
+        def show(points: list[Point]) -> None:
+            if points:
+                last = points[-1]
+                text = f"loss {last['train_loss']:.3f}  {last['tokens_per_second']:,.0f}/s"
+                bar.update(task, completed=last["tokens"], description=text)
+
+        yield show
+
+
+def complain(error: object, code: int) -> int:
+    print(f"train: {error}", file=sys.stderr)
+    return code
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainers.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--arch", required=True, help=", ".join(archs()))
+    add("--size", required=True, help="parameters, such as 300k or 5M")
+    add("--data", type=Path, required=True, help="a folder made by python -m data.prepare")
+    add("--out", type=Path, help="where checkpoints and result go [runs/cells/KEY]")
+    add("--tokens", type=count, default=10_000_000, help="to train on, such as 2.5M [10M]")
+    add("--batch-tokens", type=count, default=1024, help="of a batch [1024]")
+    add("--context", type=count, default=256, help="tokens that the model looks back on [256]")
+    add("--lr", type=float, help="peak rate at width 64 [the architecture's own]")
+    add("--seed", type=int, default=0, help="of initialisation and order [0]")
+    add("--weight-decay", type=float, default=0.1, help="of matrices [0.1]")
+    add("--clip", type=float, default=1.0, help="largest norm of a gradient [1]")
+    for choice, values in CHOICES.items():
+        add(f"--{choice}", default=values[0], help=f"{' or '.join(values)} [{values[0]}]")
+    add(
+        "--micro-tokens",
+        type=count,
+        default=Placement.micro_tokens,
+        help=f"pushed through the model at once [{Placement.micro_tokens}]",
+    )
+    add(
+        "--checkpoint-seconds",
+        type=float,
+        default=Placement.checkpoint_seconds,
+        help=f"between checkpoints, at least [{Placement.checkpoint_seconds}]",
+    )
+    return parser.parse_args()
+
+
+def count(text: str) -> int:
+    try:
+        return parse_size(text)
+    except LadderError:
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected a number such as 1024 or 2.5M"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
