@@ -1,0 +1,185 @@
+"""Training speed on this CPU, side by side in one run: ours, a bare loop, Hugging Face.
+
+    python benchmarks/training_speed.py                 1M and 5M, context 512 (needs transformers)
+    python benchmarks/training_speed.py --peak          the share of the GEMM peak, 3k to 5M
+
+Contenders take turns, one step each, and a row gives medians over the turns, so that what else the
+machine does hits all alike. `ours` is the cell's loop with its batches, clipping, schedule and
+curve; `bare` is forward, backward, clipping and AdamW around the same model on a batch in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from benchmarks.training_memory import VOCAB, write_data
+from trainers.cell import Cell
+from trainers.gradients import World
+from trainers.ladder import archs
+from trainers.loop import train
+
+CONTEXT = 512
+BATCH = 2048
+
+
+class Stepper:
+    """`trainers.loop.train` in a thread of its own, let through one step at a time."""
+
+    def __init__(self, cell: Cell, data: Path) -> None:
+        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
+        threading.Thread(target=self._run, args=(cell, data), daemon=True).start()
+        self.done.acquire()
+
+    def _run(self, cell: Cell, data: Path) -> None:
+        def between_steps() -> bool:
+            self.done.release()
+            self.go.acquire()
+            return False
+
+        train(
+            cell,
+            data,
+            World(0, 1, torch.device("cpu")),
+            prepare=lambda model: model,
+            restore=lambda: None,
+            save=lambda state: None,
+            report=lambda points: None,
+            stop=between_steps,
+            micro_tokens=BATCH,
+            checkpoint_seconds=1e9,
+        )
+
+    def __call__(self) -> None:
+        self.go.release()
+        self.done.acquire()
+
+
+def bare(model: torch.nn.Module, logits: Callable[[Any], torch.Tensor]) -> Callable[[], None]:
+    """A step on one batch, over and over."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    tokens = torch.randint(2, VOCAB, (BATCH // CONTEXT, CONTEXT + 1))
+
+    def step() -> None:
+        found = logits(model(tokens[:, :-1]))
+        F.cross_entropy(found.flatten(0, 1), tokens[:, 1:].flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def hugging_face(cell: Cell) -> torch.nn.Module:
+    """The same shape in transformers, eager, as it comes."""
+    import transformers as hf
+
+    shape = cell.rung.shape
+    if cell.arch == "transformer":
+        return hf.LlamaForCausalLM(
+            hf.LlamaConfig(
+                vocab_size=VOCAB,
+                hidden_size=shape.d_model,
+                intermediate_size=shape.d_ff,
+                num_hidden_layers=shape.n_layers,
+                num_attention_heads=shape.n_heads,
+                max_position_embeddings=CONTEXT,
+                use_cache=False,
+            )
+        )
+    return hf.GPT2LMHeadModel(
+        hf.GPT2Config(
+            vocab_size=VOCAB,
+            n_embd=shape.d_model,
+            n_inner=shape.d_ff,
+            n_layer=shape.n_layers,
+            n_head=shape.n_heads,
+            n_positions=CONTEXT,
+            use_cache=False,
+            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+        )
+    )
+
+
+def medians(contenders: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
+    """Seconds a step."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(turns + 2):
+        for name, step in contenders.items():
+            started = time.perf_counter()
+            step()
+            if turn >= 2:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def gemm_peak() -> Iterator[float]:
+    """FLOPs a second of one thread, square fp32 matrices."""
+    for n in (512, 1024, 1024, 1024):
+        a, b = torch.randn(n, n), torch.randn(n, n)
+        started = time.perf_counter()
+        for _ in range(5):
+            a @ b
+        yield 5 * 2 * n**3 / (time.perf_counter() - started)
+
+
+def cell_of(arch: str, size: str) -> Cell:
+    tokens = 50_000 * BATCH
+    fixed = (tokens, BATCH, CONTEXT, 0.1, 1.0, "abc", VOCAB, "random")
+    return Cell(arch, size, 0, 1e-4, *fixed)
+
+
+def main() -> None:
+    args = parse_args()
+    torch.set_num_threads(1)
+    peak = max(gemm_peak())
+    print(f"GEMM peak of one thread: {peak / 1e9:.0f} GFLOP/s\n")
+    print("| arch | size | ours tokens/s | bare | Hugging Face | ours/bare | ours/HF | of peak |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    sizes = ("3k", "20k", "120k", "300k", "1M", "5M") if args.peak else ("1M", "5M")
+    with tempfile.TemporaryDirectory() as folder:
+        write_data(Path(folder))
+        for arch in args.arch:
+            for size in sizes:
+                print(row(cell_of(arch, size), Path(folder), peak, args), flush=True)
+
+
+def row(cell: Cell, data: Path, peak: float, args: argparse.Namespace) -> str:
+    model = cell.rung.build()
+    contenders: dict[str, Callable[[], None]] = {
+        "ours": Stepper(cell, data),
+        "bare": bare(model, lambda logits: logits),
+    }
+    if cell.arch != "lstm" and not args.peak:
+        contenders["hf"] = bare(hugging_face(cell), lambda output: output.logits)
+    found = medians(contenders, args.turns)
+    speed = {name: BATCH / seconds for name, seconds in found.items()}
+    share = speed["ours"] * cell.rung.flops_per_token(CONTEXT) / peak
+    hf = (f"{speed['hf']:,.0f}", f"{speed['ours'] / speed['hf']:.2f}") if "hf" in speed else "––"
+    return (
+        f"| {cell.arch} | {cell.size} | {speed['ours']:,.0f} | {speed['bare']:,.0f} | {hf[0]} "
+        f"| {speed['ours'] / speed['bare']:.3f} | {hf[1]} | {share:.2f} |"
+    )
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peak", action="store_true", help="all sizes, without Hugging Face")
+    parser.add_argument("--arch", nargs="+", default=archs(), help="architectures [all]")
+    parser.add_argument("--turns", type=int, default=15, help="steps of each contender [15]")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
