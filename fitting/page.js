@@ -1,5 +1,6 @@
 "use strict";
 // Draws `data` (made by fitting/page.py) as SVG. Every plot is a list of marks on two axes.
+const axis = data.axis;
 const tip = document.getElementById("tip");
 const colour = k => `var(--s${k % 6})`;
 const compact = v => v >= 1e9 ? +(v / 1e9).toPrecision(3) + "B" : v >= 1e6 ? +(v / 1e6).toPrecision(3) + "M"
@@ -86,6 +87,8 @@ function plot(id, marks, options) {
     } else if (m.kind === "bar") {
       node(inside, "path", { d: `M${px(m.x[0]) + 7} ${far(py(m.low))}V${far(py(m.high === null ? 1e9 : m.high))}`, stroke: paint, "stroke-width": 2, "stroke-dasharray": "4 3" });
       node(inside, "path", { d: `M${px(m.x[0]) + 2} ${py(m.y[0])}h10`, stroke: paint, "stroke-width": 2 });
+    } else if (m.kind === "best") {
+      node(inside, "path", { d: `M${px(m.x[0])} ${py(m.y[0]) + 1}l-6 11h12z`, fill: paint });
     } else {
       m.x.forEach((v, i) => node(inside, "circle", { cx: px(v), cy: py(m.y[i]), r: 4, fill: paint, "fill-opacity": .75, stroke: "var(--card)" }));
     }
@@ -114,13 +117,13 @@ function describe(arch, run) {
 function draw() {
   const fits = [], left = [], curves = [], tokens = [], iso = [];
   data.laws.forEach((law, k) => {
-    const tips = law.runs.map(r => describe(law.arch, r)), n = law.runs.map(r => r.n_params), band = law.band;
+    const tips = law.runs.map(r => describe(law.arch, r)), n = law.runs.map(r => r[axis.column]), band = law.band;
     if (band) {
       fits.push({ kind: "band", k, x: band.n, y: band.law, low: band.low, high: band.high });
       fits.push({ kind: "line", k, x: band.n, y: band.law });
       left.push({ kind: "points", k, x: n, y: law.residuals, tips });
     }
-    if (band && law.held_out) fits.push({ kind: "bar", k, x: [law.held_out.n_params], y: [law.held_out.predicted], low: law.held_out.interval[0], high: law.held_out.interval[1],
+    if (band && law.held_out) fits.push({ kind: "bar", k, x: [law.held_out.at], y: [law.held_out.predicted], low: law.held_out.interval[0], high: law.held_out.interval[1],
       tips: [`${law.arch}: predicted ${law.held_out.predicted.toFixed(4)}\nobserved ${law.held_out.observed.toFixed(4)}`] });
     fits.push({ kind: "points", k, x: n, y: law.runs.map(r => r.val_loss), tips });
     law.curves.forEach(c => curves.push({ kind: "line", thin: true, k, x: c.tokens, y: c.loss, tips: c.tokens.map(() => c.label) }));
@@ -130,15 +133,16 @@ function draw() {
     });
     law.isoflop.forEach(c => {
       iso.push({ kind: "line", k, x: c.line_n, y: c.line_loss });
+      iso.push({ kind: "best", k, x: [c.best[0]], y: [c.best[1]], tips: [c.label] });
       iso.push({ kind: "points", k, x: c.n, y: c.loss, tips: c.n.map(() => c.label) });
     });
   });
-  const loss = "validation loss, nats per token", size = "parameters (log scale)";
-  plot("law", fits, { x: size, y: loss, logY: true, title: "Validation loss by parameters" });
-  plot("residuals", left, { x: size, y: "run over law, minus one", symmetric: true, percent: true, title: "Residuals by parameters" });
+  const loss = "validation loss, nats per token", size = `${axis.label}, log scale`;
+  plot("law", fits, { x: size, y: loss, logY: true, title: "Validation loss by " + axis.label });
+  plot("residuals", left, { x: size, y: "run over law, minus one", symmetric: true, percent: true, title: "Residuals by " + axis.label });
   plot("curves", curves, { x: "tokens seen (log scale)", y: "training loss", logY: true, title: "Training curves" });
   plot("tokens", tokens, { x: "training tokens (log scale)", y: loss, logY: true, title: "Loss by training tokens" });
-  plot("isoflop", iso, { x: size, y: loss, title: "IsoFLOP curves" });
+  plot("isoflop", iso, { x: "parameters (log scale)", y: loss, title: "IsoFLOP curves" });
 }
 draw();
 let pending = 0;

@@ -13,12 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fitting import tables
+from fitting import plots, tables
 from fitting.analysis import Analysis, ArchLaw
+from fitting.axis import Axis
 from fitting.intervals import Interval, law_band
+from fitting.verdict import Word
 
 HERE = Path(__file__).parent
 LINE_POINTS = 80
+MEANING: dict[Word, str] = {
+    "supported": "Nothing in the runs speaks against this law.",
+    "weak": "The runs fit this law, but do not pin it down:",
+    "not supported": "The runs do not show a law:",
+}
+SIZE_WORD = {"n_params": "size", "tokens": "data", "flops": "compute"}
+"""What grows, in a sentence."""
 MAX_LEFT_OUT = 200
 
 
@@ -28,11 +37,17 @@ def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
     parts = {
         "/*style*/": (HERE / "page.css").read_text(encoding="utf-8"),
         "/*script*/": (HERE / "page.js").read_text(encoding="utf-8"),
+        "<!--notes-->": "".join(f"<p class=note>{escape(note)}</p>" for note in analysis.notes),
+        "<!--answer-->": "\n".join(_answer(law, analysis.axis) for law in analysis.laws.values()),
         "<!--samples-->": "".join(
-            f'<p><a href="{escape(path.name)}">Hear what the models compose</a></p>'
+            f'<p><a href="{escape(path.name)}">Hear what each size composed</a></p>'
             for path in samples
         ),
-        "<!--answer-->": "\n".join(_answer(law) for law in analysis.laws.values()),
+        "<!--size-->": SIZE_WORD[analysis.axis.column],
+        "<!--law-->": f"L({analysis.axis.symbol}) = a {analysis.axis.symbol}<sup>−α</sup> + c; "
+        f"{analysis.axis.symbol}: {analysis.axis.label}",
+        "<!--repeated-->": _repeated(analysis),
+        "<!--minima-->": _minima(analysis),
         "<!--comparison-->": _comparison(analysis),
         "<!--numbers-->": _numbers(analysis),
         "<!--left-out-->": _left_out(analysis),
@@ -41,24 +56,28 @@ def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
     }
     page = (HERE / "page.html").read_text(encoding="utf-8")
     for mark, part in parts.items():
-        page = page.replace(mark, part, 1)
+        page = page.replace(mark, part)
     return page
 
 
-def _answer(law: ArchLaw) -> str:
+def _answer(law: ArchLaw, axis: Axis) -> str:
     kind = law.verdict.word.replace(" ", "-")
+    meaning = f"<p class=meaning>{MEANING[law.verdict.word]}</p>"
     reasons = "".join(f"<li>{escape(text)}</li>" for text in law.verdict.reasons)
     equation = "<p class=law>no law</p>"
     if law.fit:
         equation = (
-            f"<p class=law>L(N) = {law.a:.3g} N<sup>−{law.alpha:.3g}</sup> + {law.c:.3g}</p>"
+            f"<p class=law>L({axis.symbol}) = {law.a:.3g} {axis.symbol}"
+            f"<sup>−{law.alpha:.3g}</sup> + {law.c:.3g}</p>"
             f"<p class=interval>α = {law.alpha:.3g} {_text(law.alpha_interval)}, "
             f"c = {law.c:.3g} {_text(law.c_interval)}</p>"
         )
     if law.fit and law.verdict.word != "not supported":
-        equation += f"<p>Ten times the size: {_tenfold(law)}.</p>"
+        equation += f"<p>Ten times the {SIZE_WORD[axis.column]}: {_tenfold(law)}.</p>"
     heading = f"{escape(law.arch)} <span class=verdict>{law.verdict.word}</span>"
-    return f"<article class={kind}><h2>{heading}</h2>{equation}<ul>{reasons}</ul></article>"
+    return (
+        f"<article class={kind}><h2>{heading}</h2>{meaning}{equation}<ul>{reasons}</ul></article>"
+    )
 
 
 def _tenfold(law: ArchLaw) -> str:
@@ -71,33 +90,77 @@ def _tenfold(law: ArchLaw) -> str:
     return f"loss {now:.3f} → {then:.3f} {band}"
 
 
+def _repeated(analysis: Analysis) -> str:
+    """What the runs say of data seen more than once; a single time where all say the same."""
+    said = {arch: law.repeated_note for arch, law in analysis.laws.items() if law.repeated_note}
+    if len(set(said.values())) == 1:
+        return f"<p>{escape(next(iter(said.values())))}</p>"
+    return "".join(f"<p>{escape(arch)}: {escape(note)}</p>" for arch, note in said.items())
+
+
+def _minima(analysis: Analysis) -> str:
+    """The best size of each compute, and how it grows."""
+    rows, sentences = [], []
+    for arch, law in analysis.laws.items():
+        frontier = law.frontier
+        if frontier is None:
+            continue
+        rows += [
+            [
+                arch,
+                f"{c.flops:.3g}",
+                f"{c.n_opt:,.3g}",
+                f"{c.d_opt:,.3g}",
+                f"{c.d_opt / c.n_opt:.3g}",
+            ]
+            for c in frontier.curves
+        ]
+        if np.isfinite(frontier.exponent):
+            sentences.append(
+                f"<p>{escape(arch)}: the best size grows as C<sup>{frontier.exponent:.3g}</sup>, "
+                f"its tokens as C<sup>{1 - frontier.exponent:.3g}</sup>.</p>"
+            )
+    head = ["", "compute C, FLOPs", "best N", "tokens D = C / 6 N", "D / N"]
+    return "".join(sentences) + (_table(head, rows) if rows else "")
+
+
 def _comparison(analysis: Analysis) -> str:
     return "".join(f"<p class=versus>{escape(c.sentence())}</p>" for c in analysis.comparisons)
 
 
 def _numbers(analysis: Analysis) -> str:
-    head = ["", "runs", "noise", "α", "α, Student-t", "c", "c, Student-t", "held out: predicted",
-            "observed"]  # fmt: skip
-    rows = []
-    for arch, law in analysis.laws.items():
-        if law.fit is None:
-            rows.append([arch, str(len(law.selection.runs)), *["–"] * 7])
-            continue
-        held = law.held_out
-        rows.append(
-            [
-                arch,
-                str(len(law.selection.runs)),
-                f"{100 * law.fit.noise:.2g} %",
-                f"{law.alpha:.4g} {_text(law.alpha_interval)}",
-                _text(law.alpha_student),
-                f"{law.c:.4g} {_text(law.c_interval)}",
-                _text(law.c_student),
-                f"{held.predicted:.4g} {_text(held.interval)}" if held else "–",
-                f"{held.observed:.4g}" if held else "–",
-            ]
-        )
-    return _table(head, rows)
+    """A row a quantity, a column an architecture: it is read downwards on a phone."""
+    columns = [_quantities(law) for law in analysis.laws.values()]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]
+    return _table(["", *analysis.laws], rows)
+
+
+def _quantities(law: ArchLaw) -> dict[str, str]:
+    found = {"runs fitted": str(len(law.selection.runs))}
+    if law.fit is None:
+        return found
+    found |= {
+        "noise of a run": f"{100 * law.fit.noise:.2g} %",
+        "α": f"{law.alpha:.4g} {_text(law.alpha_interval)}",
+        "c": f"{law.c:.4g} {_text(law.c_interval)}",
+    }
+    if held := law.held_out:
+        found |= {
+            "largest, predicted": f"{held.predicted:.4g} {_text(held.interval)}",
+            "largest, observed": f"{held.observed:.4g} ({100 * held.relative_error:+.2g} %)",
+        }
+    if other := law.alternatives:
+        needless = "too few runs" if np.isinf(other.aicc_gain) else f"{other.aicc_gain:+.1f}"
+        found |= {
+            "α, by Student-t": _text(law.alpha_student),
+            "c, by Student-t": _text(law.c_student),
+            "α, by Huber": f"{other.alpha_huber:.4g}",
+            "c, by Huber": f"{other.c_huber:.4g}",
+            "α, without c": f"{other.alpha_no_floor:.4g}",
+            "AICc gained by c": needless,
+        }
+    return found
 
 
 def _left_out(analysis: Analysis) -> str:
@@ -130,11 +193,15 @@ def _number(value: float) -> str:
 
 def _text(interval: Interval) -> str:
     high = "∞" if np.isinf(interval.high) else f"{interval.high:.3g}"
-    return f"[{interval.low:.3g}, {high}]"
+    return f"[{interval.low:.3g},\N{NO-BREAK SPACE}{high}]"
 
 
 def _data(analysis: Analysis) -> dict[str, Any]:
-    return {"laws": [_law(law) for law in analysis.laws.values()]}
+    axis = analysis.axis
+    return {
+        "axis": {"column": axis.column, "symbol": axis.symbol, "label": axis.label},
+        "laws": [_law(law) for law in analysis.laws.values()],
+    }
 
 
 def _law(law: ArchLaw) -> dict[str, Any]:
@@ -146,7 +213,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
         "residuals": np.expm1(law.fit.residuals()).tolist() if law.fit else [],
         "held_out": held
         and {
-            "n_params": held.n,
+            "at": held.n,
             "observed": held.observed,
             "predicted": held.predicted,
             "interval": [held.interval.low, tables.json_number(held.interval.high)],
@@ -173,10 +240,8 @@ def _band(law: ArchLaw) -> dict[str, Any] | None:
 def _curves(runs: pd.DataFrame) -> list[dict[str, Any]]:
     curves: list[dict[str, Any]] = []
     for row in runs.to_dict("records"):
-        points = row["train_curve"] if isinstance(row["train_curve"], list) else []
-        points = [(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0]
-        if points:
-            label = f"{row['arch']} {row['size']}, seed {_number(row['seed'])}"
+        label = f"{row['arch']} {row['size']}, seed {_number(row['seed'])}"
+        for points in plots.training_curves([row["train_curve"]]):
             tokens, loss = zip(*points)
             curves.append({"label": label, "tokens": tokens, "loss": loss})
     return curves
@@ -184,11 +249,9 @@ def _curves(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _by_tokens(runs: pd.DataFrame) -> list[dict[str, Any]]:
     lines = []
-    for n, group in runs.groupby("n_params"):
-        mean = group.groupby("tokens")["val_loss"].mean()
-        if len(mean) > 1:
-            label = f"{group['arch'].iloc[0]}, N = {n:,.0f}"
-            lines.append({"label": label, "tokens": list(mean.index), "loss": mean.tolist()})
+    for n, mean in plots.budgets(runs):
+        label = f"{runs['arch'].iloc[0]}, N = {n:,.0f}"
+        lines.append({"label": label, "tokens": list(mean.index), "loss": mean.tolist()})
     return lines
 
 
@@ -203,6 +266,7 @@ def _isoflop(law: ArchLaw) -> list[dict[str, Any]]:
                 "loss": curve.loss.tolist(),
                 "line_n": n.tolist(),
                 "line_loss": curve.predict(n).tolist(),
+                "best": [curve.n_opt, float(curve.predict(curve.n_opt))],
             }
         )
     return parabolas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def curve_figure(analysis: Analysis) -> Figure:
     figure, axes = _figure("tokens seen", "training loss, nats per token")
     for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
         label = arch
-        for points in training_curves(law.selection.runs):
+        for points in training_curves(law.selection.runs["train_curve"]):
             tokens, loss = zip(*points)
             axes.plot(tokens, loss, color=colour, lw=0.8, alpha=0.6, label=label)
             label = "_"
@@ -112,9 +113,9 @@ def isoflop_figure(analysis: Analysis) -> Figure:
     return _finished(figure, axes)
 
 
-def training_curves(runs: pd.DataFrame) -> list[list[tuple[float, float]]]:
+def training_curves(recorded: Iterable[object]) -> list[list[tuple[float, float]]]:
     """The curves that were recorded, without what a logarithmic axis cannot show."""
-    lists = [points for points in runs["train_curve"] if isinstance(points, list)]
+    lists = [points for points in recorded if isinstance(points, list)]
     clean = [[(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0] for points in lists]
     return [points for points in clean if points]
 

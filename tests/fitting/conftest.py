@@ -10,6 +10,8 @@ import pytest
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from fitting.surface import effective_tokens
+
 TRUE_LAWS = {"transformer": (6.0, 0.30, 1.20), "lstm": (4.0, 0.24, 1.15)}
 
 
@@ -42,6 +44,32 @@ def make_records(seeds: int = 3, noise: float = 0.003, sizes: int = 8) -> pd.Dat
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def make_isoflop_records(unique: float = 2e8, seed: int = 3) -> pd.DataFrame:
+    """One architecture, nine sizes at each of five computes; L(N, D') with R* of 5."""
+    rng = np.random.default_rng(seed)
+    n, flops = (
+        v.ravel() for v in np.meshgrid(np.geomspace(0.2, 5, 9), np.geomspace(1e16, 1e18, 5))
+    )
+    n = (n * 1e7 * (flops / 1e17) ** 0.5).round()
+    tokens = flops / 6 / n
+    worth = effective_tokens(tokens, np.full_like(tokens, unique), 5.0)
+    loss = 1.5 + (n / 1e5) ** -0.35 + (worth / 1e6) ** -0.35
+    return pd.DataFrame(
+        {
+            "cell_key": [f"cell-{i}" for i in range(len(n))],
+            "arch": "transformer",
+            "size": [f"{v / 1e6:.1f}M" for v in n],
+            "seed": 0.0,
+            "lr": 0.01,
+            "n_params": n,
+            "tokens": tokens,
+            "unique_tokens": np.minimum(tokens, unique),
+            "flops": flops,
+            "val_loss": loss * np.exp(0.001 * rng.standard_normal(len(n))),
+        }
+    )
 
 
 def log_experiment(records: pd.DataFrame, uri: str, name: str, curve_points: int = 12) -> None:
