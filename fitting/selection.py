@@ -139,6 +139,9 @@ def _along(runs: pd.DataFrame, axis: Axis) -> tuple[pd.Series, str]:
     if axis.column == "flops":
         known = runs["flops"] > 0
         return known & _frontier(runs), "another run of that compute or less did better"
+    if _chooses_size(runs) and runs.groupby("n_params")["tokens"].nunique().max() < 2:
+        # Every size at tokens of its own: only the best of each compute lie on one curve.
+        return _frontier(runs), "another run of that compute or less did better"
     return _common_budget(runs), "another token budget (used by L(N, D))"
 
 
@@ -159,6 +162,12 @@ def _common_size(runs: pd.DataFrame) -> pd.Series:
     return runs["n_params"] == budgets[budgets == budgets.max()].index.max()
 
 
+def _chooses_size(runs: pd.DataFrame) -> bool:
+    """Whether runs of one compute differ in size, as in an isoFLOP design."""
+    compute = np.round(np.log(runs["flops"]) / SAME_COMPUTE)
+    return bool((runs["n_params"].groupby(compute).nunique() > 1).any())
+
+
 def _frontier(runs: pd.DataFrame) -> pd.Series:
     """Mask of the sizes and budgets that none of the same compute, or of less, beats.
 
@@ -166,7 +175,7 @@ def _frontier(runs: pd.DataFrame) -> pd.Series:
     size for its bad luck would be to choose by the noise.
     """
     sizes = runs.groupby("n_params")["tokens"].nunique()
-    if runs.empty or sizes.max() < 2:
+    if runs.empty or (sizes.max() < 2 and not _chooses_size(runs)):
         return pd.Series(True, index=runs.index)
     points = runs.groupby(["n_params", "tokens"])[["flops", "val_loss"]].mean()
     cheap = points["flops"].to_numpy()[None, :] <= (
