@@ -8,13 +8,23 @@ behind it, and no model looks back further than it was trained to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
+
+
+class Model(Protocol):
+    """What `trainers/models` offer."""
+
+    def step(self, token: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def eval(self) -> Any: ...
 
 
 class Grammar(Protocol):
@@ -93,7 +103,7 @@ def probabilities(logits: np.ndarray, draw: Draw, allowed: np.ndarray | None = N
 
 @torch.no_grad()
 def sample(
-    model: nn.Module,
+    model: Model,
     prompts: Sequence[np.ndarray],
     seeds: Sequence[int],
     eos_id: int,
@@ -116,7 +126,8 @@ def sample(
         _Row(list(map(int, prompt)), np.random.default_rng(seed), grammar() if grammar else None)
         for prompt, seed in zip(prompts, seeds)
     ]
-    read, state, logits = 0, None, None
+    read, state = 0, None
+    logits = torch.empty(0)
     while any(row.open for row in rows):
         # The newest token of each row, or the next of its prompt, after `read` tokens.
         if read and read % context == 0:
@@ -141,8 +152,9 @@ class _Row:
         self.open = True
         self.could_end = 0
         """Tokens after which the end was allowed."""
-        for token in tokens if grammar else ():
-            grammar.push(token)
+        if grammar:
+            for token in tokens:
+                grammar.push(token)
 
     def take(self, token: int, log_probability: float, eos_id: int) -> None:
         if self.grammar and self.grammar.allowed[eos_id] and token != eos_id:

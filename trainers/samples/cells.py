@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from pyarrow import fs
-from torch import nn
 
 from data.storage import Location
 from trainers import checkpoint
 from trainers.cell import Cell
+from trainers.sampling import Model
 
 
 class CellError(ValueError):
@@ -26,7 +26,7 @@ class Trained:
     n_params: int
     val_loss: float
 
-    def model(self) -> nn.Module:
+    def model(self) -> Model:
         """The model with the weights of its newest checkpoint. Raises CellError."""
         found = [child for child in self.folder.children() if child.name.startswith("checkpoint_2")]
         if not found:
@@ -34,7 +34,7 @@ class Trained:
         return load(self.cell, found[-1])
 
 
-def load(cell: Cell, folder: Location) -> nn.Module:
+def load(cell: Cell, folder: Location) -> Model:
     """The model of a checkpoint's folder. Raises CellError."""
     with tempfile.TemporaryDirectory() as copy:
         fs.copy_files(folder.path, copy, source_filesystem=folder.filesystem)

@@ -73,7 +73,7 @@ def mei(score: Score) -> str:
             meter, key = now_meter, now_key
         staves = []
         for index, track in enumerate(tracks, start=1):
-            voices = []
+            voices: list[str] = []
             for layer in layers[track]:
                 inside = _inside(layer, start, end)
                 if any(sound.pitches for sound in inside) or not voices:

@@ -1,0 +1,82 @@
+"""samples.html: complete in itself, and every piece on it sounds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import wave
+from pathlib import Path
+
+import pytest
+
+from data.abc_tokenizer import AbcTokenizer
+from trainers.samples import page
+from trainers.samples.study import Study
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+LISTEN = """async () => {
+  const began = audio.currentTime, wave = new Float32Array(audio.meter.fftSize);
+  let peak = 0;
+  for (let i = 0; i < 300 && peak < .001; i++) {
+    await new Promise(done => setTimeout(done, 20));
+    audio.meter.getFloatTimeDomainData(wave);
+    peak = wave.reduce((a, b) => Math.max(a, Math.abs(b)), peak);
+  }
+  return [audio.currentTime - began, peak];
+}"""
+
+
+@pytest.fixture(scope="module")
+def html(study: Study, tokenizer: AbcTokenizer) -> str:
+    return page.html(study, tokenizer, shown=2, real=4, how="Drawn so.")
+
+
+def test_every_cell_and_real_pieces_are_on_it(html: str) -> None:
+    assert html.count("<article") == 4 * 2 + 4
+    for text in ("lstm", "transformer", "4k", "20k", "Drawn so."):
+        assert text in html
+
+
+def test_it_asks_nothing_of_the_network(html: str) -> None:
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", html)
+    assert "@import" not in html
+
+
+def test_its_data_is_json_and_it_stays_small(html: str) -> None:
+    data = json.loads(re.search(r"const pieces = (.*);</script>", html)[1])
+    assert {piece["real"] for piece in data} == {True, False}
+    assert len(html) < 60_000 + 30_000 * len(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_play_button_sounds(html: str, tmp_path: Path, width: int) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("needs chromium")
+    (tmp_path / "samples.html").write_text(html)
+    wrong, asked = [], []
+    with playwright.sync_playwright() as runner:
+        browser = runner.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": width, "height": 800})
+        tab.on("console", lambda message: wrong.append(message.text))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(f"file://{tmp_path}/samples.html")
+        cards = tab.locator("#open article")
+        for number in range(cards.count()):
+            cards.nth(number).locator(".play").click()
+            clock, peak = tab.evaluate(LISTEN)
+            assert clock > 0
+            assert peak > 0.001
+        with tab.expect_download() as saved:
+            cards.nth(0).locator("[data-save=wav]").click()
+        with wave.open(str(saved.value.path())) as sound:
+            assert sound.getnframes() > sound.getframerate()
+        tab.locator("#blind").click()
+        assert tab.locator("#quiz article").count() == 4 + 6
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        browser.close()
+    assert not wrong
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
