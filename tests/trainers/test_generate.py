@@ -1,0 +1,165 @@
+"""The command that lets trained cells compose: from a cell's folder to files and a page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import symusic
+import torch
+
+from data.abc_grammar import AbcGrammar
+from data.abc_tokenizer import AbcTokenizer
+from data.packed import read_manifest, write_split
+from data.score import to_midi
+from data.storage import Location
+from tests.data.conftest import melody, same_music
+from trainers import checkpoint
+from trainers.cell import Cell
+from trainers.generate import main
+from trainers.ladder import rung
+from trainers.sampling import Draw, sample
+
+ABC2MIDI = Path(symusic.__file__).parent / "bin" / "abc2midi"
+TOKENIZER = AbcTokenizer()
+
+
+@pytest.fixture(scope="module")
+def out(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a sweep of one small, hardly trained cell leaves behind."""
+    folder = tmp_path_factory.mktemp("runs")
+    data = folder / "data" / "tunes-abc"
+    generator = np.random.default_rng(0)
+    for name in ("train", "val", "test"):
+        pieces = [
+            TOKENIZER.encode(melody((60 + generator.integers(0, 12, size=32)).tolist()))
+            for _ in range(8)
+        ]
+        lengths = np.array([len(piece) for piece in pieces])
+        notes, seconds = np.full(8, 32), np.full(8, 8.0)
+        write_split(Location.of(data), name, np.concatenate(pieces), lengths, notes, seconds)
+    manifest = replace(
+        read_manifest(packed),
+        fingerprint="tunes",
+        vocab_size=TOKENIZER.vocab_size,
+        bos_id=TOKENIZER.bos_id,
+    )
+    (data / "manifest.json").write_text(json.dumps(asdict(manifest)))
+    (data / "tokenizer.json").write_text(TOKENIZER.to_json())
+    cell = Cell(
+        arch="lstm",
+        size="9k",
+        seed=0,
+        lr=0.01,
+        tokens=1024,
+        batch_tokens=1024,
+        context=256,
+        weight_decay=0.1,
+        clip=1.0,
+        tokenizer="abc",
+        vocab_size=TOKENIZER.vocab_size,
+        data="tunes",
+    )
+    place = folder / "sweep" / "cells" / cell.key
+    torch.manual_seed(0)
+    model = cell.rung.build()
+    checkpoint.save(
+        place / "checkpoint_2026-01-01", {"cell_key": cell.key, "model": model.state_dict()}
+    )
+    record = {
+        "cell_key": cell.key,
+        "status": "finished",
+        "params": cell.params(),
+        "measured": {"n_params": cell.rung.counts.n_params, "val_loss": 4.9},
+    }
+    (place / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+def generate(out: Path, *more: str) -> int:
+    return main(["--sweep", "sweep", "--out", str(out), "--count", "3", *more])
+
+
+def test_it_writes_files_and_a_page(out: Path, tmp_path: Path) -> None:
+    more = ("--bars", "3", "--shown", "2", "--to", str(tmp_path))
+    assert generate(out, *more) == 0
+    page = (tmp_path / "samples.html").read_text()
+    assert page.count("<article") == 2 + 8
+    for kind in ("abc", "mid", "wav", "roll.svg"):
+        assert len(list(tmp_path.glob(f"lstm-9k-seed0-?.{kind}"))) == 2
+    rows = json.loads((tmp_path / "samples.json").read_text())
+    assert len(rows) == 3
+    for row in rows:
+        score = TOKENIZER.decode(np.array(row["tokens"]))
+        assert len(score.bars) <= 4
+        assert row["log_probability"] < 0
+
+
+def test_the_same_seed_composes_the_same(out: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert generate(out, "--bars", "2", "--to", str(tmp_path / name)) == 0
+    a, b = ((tmp_path / name / "samples.json").read_text() for name in ("a", "b"))
+    assert a == b
+
+
+@pytest.mark.parametrize("kind", ["abc", "mid"])
+def test_it_goes_on_from_a_prompt(out: Path, tmp_path: Path, kind: str) -> None:
+    opening = melody([60, 64, 67, 72] * 2)
+    ids = TOKENIZER.encode(opening)
+    (tmp_path / "tune.abc").write_text(TOKENIZER.to_text(ids))
+    (tmp_path / "tune.mid").write_bytes(to_midi(opening))
+    more = ("--prompt", str(tmp_path / f"tune.{kind}"), "--bars", "3", "--to", str(tmp_path / "to"))
+    assert generate(out, *more) == 0
+    for row in json.loads((tmp_path / "to" / "samples.json").read_text()):
+        assert row["tokens"][: len(ids) - 1] == ids.tolist()[:-1]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        (["--top-p", "0"], 2, "top-p"),
+        (["--cell", "gru"], 1, "lstm-9k-seed0"),
+        (["--sweep", "nothing"], 1, "no finished cells"),
+        (["--prompt", "nowhere.mid"], 1, "no such file"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    out: Path, capsys: pytest.CaptureFixture[str], more: list[str], code: int, told: str
+) -> None:
+    assert generate(out, *more) == code
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_thousand_of_a_thousand_are_valid(tmp_path: Path) -> None:
+    """An untrained model knows nothing of music, so what is valid is so by the grammar alone."""
+    torch.manual_seed(1)
+    model = rung("lstm", "4k", TOKENIZER.vocab_size).build()
+    drawn = []
+    for first in range(0, 1000, 250):
+        drawn += sample(
+            model,
+            [np.array([TOKENIZER.bos_id])] * 250,
+            range(first, first + 250),
+            TOKENIZER.eos_id,
+            context=64,
+            max_tokens=100,
+            draw=Draw(),
+            grammar=lambda: AbcGrammar(TOKENIZER, 2),
+        )
+    assert len(drawn) == 1000
+    for one in drawn:
+        assert one.complete
+        score = TOKENIZER.decode(one.tokens)
+        assert same_music(TOKENIZER.decode(TOKENIZER.encode(score)), score)
+        (tmp_path / "piece.abc").write_text(TOKENIZER.to_text(one.tokens))
+        run = [str(ABC2MIDI), "piece.abc", "-o", "piece.mid"]
+        told = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert "Error" not in told.stdout + told.stderr
+        assert symusic.Score.from_midi((tmp_path / "piece.mid").read_bytes()).note_num() > 0
