@@ -90,7 +90,7 @@ def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
         rejected.append({"path": path, "reason": reason, "detail": detail})
 
     with part.writing() as file, Rows(file, STAGED) as rows:
-        for batch in _batches(_parsed(shard, fatal, reject)):
+        for batch in batches(parsed(shard, fatal, reject)):
             rows.write(_pieces(batch, wish, reject))
         # The part comes last: where it stands, its rejected files are known, too.
         write_rows(rejected_path(part), rejected, REJECTED)
@@ -102,7 +102,7 @@ Reject = Callable[[str, str, str], None]
 Parsed = tuple[str, symusic.Score]
 
 
-def _parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Parsed]:
+def parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Parsed]:
     for path, content in shard.read():
         if isinstance(content, Refused):
             reject(path, content.reason, content.detail)
@@ -115,7 +115,7 @@ def _parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Par
                 reject(path, "unreadable", str(error))
 
 
-def _batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
+def batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
     batch: list[Parsed] = []
     notes = 0
     for file in files:

@@ -87,7 +87,7 @@ def prepare(
 
     staging = out / "staging"
     staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
-    _each(
+    each(
         lambda shard, part: stage(shard, part, wish, run),
         [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
     )
@@ -98,7 +98,7 @@ def prepare(
     shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
     parts = [out / "parts" / part.name for part in staged]
     shared = ray.put(placed)
-    _each(
+    each(
         lambda before, part: finish(before, part, ray.get(shared), shorten),
         [(before, part) for before, part in zip(staged, parts) if not part.exists()],
     )
@@ -179,7 +179,7 @@ def mended(staged: list[Location]) -> dict[str, int]:
 # --- edges: Ray, files, words --------------------------------------------------------------------
 
 
-def _each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
+def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
     """Call `work` with each tuple of arguments, one Ray Data task each."""
     if not tasks:
         return

@@ -8,10 +8,10 @@ tenth; EXPERIMENTS.md has what each threshold tears and merges.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterator
 
 import numpy as np
-from datasketch import MinHash, MinHashLSH
+from datasketch import MinHash
 
 from data.score import Score
 
@@ -19,6 +19,8 @@ GRAM = 8
 PERMUTATIONS = 256
 BANDS, ROWS = 128, 2
 """Pieces that agree in a band are compared: 95 in 100 of those at the threshold, 5 at .02."""
+COMPARED = 2**14
+"""Pairs that are compared at once."""
 SIMILAR = 0.15
 """Jaccard similarity from which two pieces are versions of one work."""
 
@@ -70,36 +72,52 @@ def group(piece_ids: list[str], signatures: np.ndarray, works: list[str]) -> lis
     signatures: (pieces, PERMUTATIONS). works: the work of each piece, where it is known, else "";
     its pieces are linked, whatever they share. Links are transitive: a medley joins what it quotes.
     """
-    index = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, ROWS))
-    known: dict[str, int] = {}
-    links: list[tuple[int, int]] = []
-    for number, (values, work) in enumerate(zip(signatures, works)):
-        sketch = MinHash(seed=1, hashvalues=values, permutations=_PERMUTATIONS, scheme=_SCHEME)
-        near = np.array(index.query(sketch), dtype=np.int64)
-        alike = (signatures[near] == values).mean(axis=1) >= SIMILAR
-        links += [(number, other) for other in near[alike].tolist()]
+    parent = list(range(len(piece_ids)))
+    first: dict[str, int] = {}
+    for number, work in enumerate(works):
         if work:
-            links.append((number, known.setdefault(work, number)))
-        index.insert(number, sketch, check_duplication=False)
-    roots = union(range(len(piece_ids)), links)
-    least: dict[Hashable, str] = {}
+            _join(parent, number, first.setdefault(work, number))
+    for left, right in _alike(signatures, parent):
+        _join(parent, left, right)
+    roots = [_root(parent, number) for number in range(len(parent))]
+    least: dict[int, str] = {}
     for number, piece_id in enumerate(piece_ids):
         least[roots[number]] = min(piece_id, least.get(roots[number], piece_id))
     return [least[roots[number]] for number in range(len(piece_ids))]
 
 
-def union(
-    items: Iterable[Hashable], links: Iterable[tuple[Hashable, Hashable]]
-) -> dict[Hashable, Hashable]:
-    """Each item's representative, the same for all that are linked."""
-    parent = {item: item for item in items}
+def _alike(signatures: np.ndarray, parent: list[int]) -> Iterator[tuple[int, int]]:
+    """Pairs that agree in a band and are similar, but for those that are joined already.
 
-    def root(item: Hashable) -> Hashable:
-        while parent[item] != item:
-            parent[item] = parent[parent[item]]
-            item = parent[item]
-        return item
+    Locality-sensitive hashing with sorted columns in place of tables: what a band holds together
+    stands side by side, and nothing is kept from one band to the next.
+    """
+    for band in range(BANDS):
+        rows = np.ascontiguousarray(signatures[:, band * ROWS : (band + 1) * ROWS])
+        key = rows.view(f"u{rows.itemsize * ROWS}").ravel()
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        root = np.array([_root(parent, number) for number in range(len(parent))])[order]
+        left = np.arange(len(key))
+        distance = 0
+        while len(left):
+            distance += 1
+            left = left[left + distance < len(key)]
+            left = left[key[left] == key[left + distance]]
+            apart = left[root[left] != root[left + distance]]
+            for start in range(0, len(apart), COMPARED):
+                near = order[apart[start : start + COMPARED]]
+                far = order[apart[start : start + COMPARED] + distance]
+                same = (signatures[near] == signatures[far]).mean(axis=1) >= SIMILAR
+                yield from zip(near[same].tolist(), far[same].tolist())
 
-    for left, right in links:
-        parent[root(left)] = root(right)
-    return {item: root(item) for item in parent}
+
+def _root(parent: list[int], item: int) -> int:
+    while parent[item] != item:
+        parent[item] = parent[parent[item]]
+        item = parent[item]
+    return item
+
+
+def _join(parent: list[int], left: int, right: int) -> None:
+    parent[_root(parent, left)] = _root(parent, right)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from datasketch import MinHash, MinHashLSH
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import abc, versions
@@ -62,8 +63,29 @@ def test_a_tune_shorter_than_a_gram_has_a_signature() -> None:
     assert versions.signature(short).shape == (versions.PERMUTATIONS,)
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))))
-def test_linked_items_share_a_root(links: list[tuple[int, int]]) -> None:
-    roots = versions.union(range(10), links)
-    assert all(roots[left] == roots[right] for left, right in links)
-    assert set(roots) == set(range(10))
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 40), min_size=12, max_size=12), min_size=2, max_size=12))
+def test_the_groups_are_those_of_locality_sensitive_hashing_pair_by_pair(
+    contents: list[list[int]],
+) -> None:
+    """datasketch's own index, asked for every piece, and links followed one by one."""
+    permutations = MinHash(versions.PERMUTATIONS, seed=1, scheme="affine32").permutations
+    sketches = [
+        MinHash(versions.PERMUTATIONS, seed=1, permutations=permutations, scheme="affine32")
+        for _ in contents
+    ]
+    for sketch, content in zip(sketches, contents):
+        sketch.update_batch([bytes([value]) for value in content])
+    signatures = np.stack([sketch.hashvalues for sketch in sketches]).astype(np.uint32)
+    index = MinHashLSH(num_perm=versions.PERMUTATIONS, params=(versions.BANDS, versions.ROWS))
+    label = list(range(len(contents)))
+    for number, sketch in enumerate(sketches):
+        for other in index.query(sketch):
+            if (signatures[number] == signatures[other]).mean() >= versions.SIMILAR:
+                old, new = label[number], label[other]
+                label = [new if value == old else value for value in label]
+        index.insert(number, sketch)
+    names = [f"{number:02d}" for number in range(len(contents))]
+    found = versions.group(names, signatures, [""] * len(names))
+    expected = [names[label.index(value)] for value in label]
+    assert found == expected
