@@ -1,0 +1,77 @@
+"""Our recipe beside the classic one, on the same tokens: 1M and 5M of each architecture.
+
+    python benchmarks/training_recipe.py --data DIR --out runs/recipe
+
+Classic: a constant rate of 3e-4 for every size and parameter, no warm-up, decay .01, batches of 50
+thousand tokens. Every cell is `python -m trainers.train`, so the same command goes on where it was
+interrupted, and skips what has ended. `--table` prints what there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from trainers.ladder import archs
+
+CONTEXT = 512
+RECIPES = {
+    "ours": f"--batch-tokens 4096 --context {CONTEXT}",
+    "classic": f"--batch-tokens 50176 --context {CONTEXT} --lr 3e-4 --schedule constant "
+    "--rates flat --weight-decay 0.01",
+}
+
+
+def main() -> int:
+    args = parse_args()
+    cells = [(a, s, r) for s in args.sizes for a in archs() for r in RECIPES]
+    for arch, size, recipe in [] if args.table else cells:
+        folder = args.out / f"{arch}-{size}-{recipe}"
+        if ended(folder) is None:
+            words = f"--arch {arch} --size {size} --tokens {args.tokens} {RECIPES[recipe]}".split()
+            command = [sys.executable, "-m", "trainers.train", *words]
+            command += ["--data", str(args.data), "--out", str(folder)]
+            done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
+            if done.returncode == 1 and "the loss" in reason:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "measured.json").write_text(json.dumps({"diverged": reason}))
+            elif done.returncode:
+                print(f"training_recipe: {arch} {size} {recipe}: {reason}", file=sys.stderr)
+                return 1
+    print("| arch | size | recipe | parameters | val loss | s.e. | seconds |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for arch, size, recipe in cells:
+        found = ended(args.out / f"{arch}-{size}-{recipe}")
+        if found and "val_loss" in found:
+            numbers = f"{found['n_params']:,.0f} | {found['val_loss']:.4f}"
+            numbers += f" | {found['val_loss_se']:.4f} | {found['seconds']:.0f}"
+        else:
+            numbers = f"– | {found['diverged'] if found else 'to train'} | – | –"
+        print(f"| {arch} | {size} | {recipe} | {numbers} |")
+    return 0
+
+
+def ended(folder: Path) -> dict | None:
+    """What the cell measured, or why it diverged."""
+    path = folder / "measured.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="made by data.prepare")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for cells and results")
+    parser.add_argument("--sizes", nargs="+", default=["1M", "5M"], help="of the models [1M 5M]")
+    parser.add_argument("--tokens", default="3M", help="to train each on [3M]")
+    parser.add_argument("--table", action="store_true", help="only print the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
