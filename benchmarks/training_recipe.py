@@ -34,7 +34,7 @@ def main() -> int:
             words = f"--arch {arch} --size {size} --tokens {args.tokens} {RECIPES[recipe]}".split()
             command = [sys.executable, "-m", "trainers.train", *words]
             command += ["--data", str(args.data), "--out", str(folder)]
-            done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
             if done.returncode == 1 and "the loss" in reason:
                 folder.mkdir(parents=True, exist_ok=True)
