@@ -20,6 +20,8 @@ from fitting.records import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 
+DEFAULT_URI = "sqlite:///mlflow.db"
+
 
 def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
     """Write every file of the report into `out_dir`, made if absent: name to path."""

@@ -100,10 +100,11 @@ class _Reader:
                 given["ticks_per_quarter"], "ticks_per_quarter"
             )
         if "filters" in given:
-            thresholds = self.mapping(given["filters"], "filters", _names(Filters))
-            values["filters"] = Filters(
-                **{name: self.number(threshold, name) for name, threshold in thresholds.items()}
-            )
+            nodes = self.mapping(given["filters"], "filters", _names(Filters))
+            thresholds: dict[str, Any] = {
+                name: self.number(threshold, name) for name, threshold in nodes.items()
+            }
+            values["filters"] = Filters(**thresholds)
         if "max_tokens" in given:
             values["max_tokens"] = self.whole(given["max_tokens"], "max_tokens")
         if "works" in given:
