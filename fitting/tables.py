@@ -11,13 +11,13 @@ from fitting.comparison import Comparison
 from fitting.intervals import Interval
 
 SCHEMA = 2
-"""Raised when a name in fit.json changes; fit.schema.json describes it."""
+"""Raised when a name in fit.json changes."""
 
 
 def fit_json(analysis: Analysis) -> dict[str, Any]:
     """Everything concluded, as JSON values; open interval ends and absent numbers are null.
 
-    Losses are in nats per token, intervals [low, high] at 95 %. Described by fit.schema.json.
+    Losses are in nats per token, intervals [low, high] at 95 %.
     """
     axis = analysis.axis
     return {
