@@ -148,15 +148,14 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
 
 
 def connect(verbose: bool) -> bool:
-    """Join the Ray cluster that there is, which may grow; else start one, and say so."""
+    """Join the cluster that `ray start` made here or RAY_ADDRESS names; else start one, and say so.
+
+    Not `address="auto"`, which joins whatever Ray process it finds on this machine.
+    """
     import ray
 
-    try:
-        ray.init(address="auto", log_to_driver=verbose)
-    except ConnectionError:
-        ray.init(log_to_driver=verbose)
-        return True
-    return False
+    ray.init(log_to_driver=verbose)
+    return ray._private.worker._global_node.is_head()
 
 
 def own_tracker() -> str | None:
