@@ -110,7 +110,8 @@ def test_long_pieces_are_cut_and_stay_in_their_group(
 ) -> None:
     out = Location.of(tmp_path)
     manifest = prepare(str(works), "abc-bpe200", out, filters=Filters(too_long=10.5), max_tokens=64)
-    assert manifest.rejected == {"duplicate": 1, "unreadable": 1}
+    # Both parts of the copy.
+    assert manifest.rejected == {"duplicate": 2, "unreadable": 1}
     assert manifest.mended["cut"] > 0
     rows = pieces(tmp_path)
     groups: dict[str, set[str]] = {}
