@@ -20,7 +20,7 @@ from data.storage import Location
 from tests.data.conftest import melody, same_music
 from trainers import checkpoint
 from trainers.cell import Cell
-from trainers.generate import main
+from trainers.generate import main, make_page
 from trainers.ladder import rung
 from trainers.sampling import Draw, sample
 
@@ -163,3 +163,10 @@ def test_a_thousand_of_a_thousand_are_valid(tmp_path: Path) -> None:
         told = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert "Error" not in told.stdout + told.stderr
         assert symusic.Score.from_midi((tmp_path / "piece.mid").read_bytes()).note_num() > 0
+
+
+def test_a_sweep_makes_its_page_of_the_cells_of_one_data_set(out: Path, tmp_path: Path) -> None:
+    target = tmp_path / "samples.html"
+    cells = Location.of(out / "sweep" / "cells")
+    make_page(cells, Location.of(out / "data" / "tunes-abc"), target, count=2, shown=1)
+    assert target.read_text(encoding="utf-8").count("<article") == 1 + 8
