@@ -37,8 +37,10 @@ placement:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of MIDI files: a few hundred of the folk tunes."""
     folder = tmp_path_factory.mktemp("midi")
-    for index, (_, tune) in enumerate(folk.tunes()[2000:2300]):
-        (folder / f"{index:03d}.mid").write_bytes(folk.to_midi(tune))
+    tunes = [tune for _, tune in folk.tunes()[2000:2300]]
+    for index, made in enumerate(folk.to_midi(tunes)):
+        assert isinstance(made, bytes)
+        (folder / f"{index:03d}.mid").write_bytes(made)
     return folder
 
 
