@@ -209,15 +209,21 @@ def _notes(
     return found
 
 
+_LENGTHS = [
+    (2.0**power * factor, power, dots)
+    for power in range(3, -6, -1)
+    for dots, factor in ((2, 1.75), (1, 1.5), (0, 1.0))
+]
+"""Quarters, power of two and dots of every written note, long ones first."""
+
+
 def _values(quarters: float) -> list[tuple[str, int]]:
-    """The fewest plain, dotted and double-dotted notes that last so long, long ones first."""
+    """Plain, dotted and double-dotted notes that last so long together, long ones first."""
     found = []
-    for power in range(3, -6, -1):
-        for dots, factor in ((2, 1.75), (1, 1.5), (0, 1.0)):
-            if quarters >= 2.0**power * factor - 1e-9:
-                found.append((_name(power), dots))
-                quarters -= 2.0**power * factor
-                break
+    for length, power, dots in _LENGTHS:
+        while quarters >= length - 1e-9:
+            found.append((_name(power), dots))
+            quarters -= length
     return found
 
 
