@@ -7,17 +7,13 @@ from typing import Literal
 
 from trainers.cell import Cell, Placement
 from trainers.ladder import parse_size
+from trainers.memory import peak_bytes
 
 MARGIN = 1.15
 """The formula is within 15 % of what was measured."""
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Of a GPU, that `auto` gives to a cell."""
-
-
-def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> float:
-    counts = cell.rung.counts
-    return 16 * (counts.n_params + counts.embedding) + 200 * micro_tokens * cell.rung.shape.width
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from data.filters import Filters
 from data.packed import Manifest
 from sweeps.grid import axes_that_vary
 from sweeps.grid_yaml import SHIPPED, load_grid
+from sweeps.needs import Needs, memory_bytes
 from sweeps.sweep import GridError
+from trainers.cell import Placement
 from trainers.ladder import load_arch
 
 MANIFEST = Manifest("print", "folk", "abc", 24, 139, 0, {}, {}, {}, {})
@@ -159,3 +161,25 @@ def test_a_share_of_a_gpu_goes_with_one_worker(tmp_path: Path) -> None:
 def test_more_than_one_gpu_is_a_whole_number(tmp_path: Path) -> None:
     with pytest.raises(GridError, match=r"mine.yaml:11: 1.5 GPUs; above one"):
         load_grid(write(tmp_path, GOOD + "placement: {gpus: 1.5}\n"))
+
+
+def test_auto_gives_the_smallest_share_of_a_gpu_that_is_large_enough(tmp_path: Path) -> None:
+    cells = load_grid(write(tmp_path, GOOD)).resolve([MANIFEST])
+    largest = max(cells, key=lambda cell: memory_bytes(cell, Placement(gpus=1)))
+    needed = memory_bytes(largest, Placement(gpus=1)) / 1e9
+    assert Needs(gpus="auto", gpu_gb=20 * needed).placement(largest).gpus == 0.125
+    assert Needs(gpus="auto", gpu_gb=1.5 * needed).placement(largest).gpus == 1
+    # Too large for any: the whole GPU, and smaller micro-batches.
+    tight = Needs(gpus="auto", gpu_gb=0.8 * needed).placement(largest)
+    assert tight.gpus == 1
+    assert tight.micro_tokens < Placement.micro_tokens
+
+
+def test_each_correction_of_the_published_study_is_an_option() -> None:
+    plain = load_grid("published").resolve([MANIFEST])
+    assert {(cell.rates, cell.lr, cell.steps) for cell in plain} == {("flat", 3e-4, 22)}
+    options = ["tokens", "seeds", "batches", "rates", "decay"]
+    corrected = load_grid("published", options).resolve([MANIFEST])
+    assert len(corrected) == 3 * len(plain)
+    assert {cell.rates for cell in corrected} == {"transferred"}
+    assert all(abs(cell.tokens / cell.rung.counts.n_params - 20) < 1 for cell in corrected)
