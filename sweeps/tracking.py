@@ -75,7 +75,12 @@ class Server:
         with log.open("ab") as file:
             # A session of its own: Ctrl-C ends the sweep first, and the server after it.
             pid = subprocess.Popen(
-                command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                stdout=file,
+                stderr=file,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             ).pid
         owned = json.dumps({"uri": uri, "pid": pid, "owner": os.getpid()})
         aside = address.with_suffix(".tmp")
