@@ -25,7 +25,7 @@ from data.storage import Location
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.gradients import World
-from trainers.loop import DivergedError, Point, prepare, train
+from trainers.loop import DivergedError, Point, StoppedError, prepare, train
 
 NOTICE_SECONDS = 2
 """How often a worker asks whether its machine is about to be taken away."""
@@ -68,8 +68,23 @@ def fit(
     resume); it is pickled, so it can hold actor handles but no connections.
     Raises ray.train.TrainingFailedError when every retry failed.
     """
-    _mend_snapshot(storage, cell.key)
-    trainer = TorchTrainer(
+    while True:
+        _mend_snapshot(storage, cell.key)
+        outcome = _trainer(cell, data, storage, placement, report).fit().return_value
+        if outcome is not None:
+            return outcome
+        # A machine is about to be taken away: the cell has saved, and goes on elsewhere. It has
+        # returned and not raised, because Ray would count that among its failures.
+
+
+def _trainer(
+    cell: Cell,
+    data: Location,
+    storage: Location,
+    placement: Placement,
+    report: Callable[[list[Point]], None],
+) -> TorchTrainer:
+    return TorchTrainer(
         _work,
         train_loop_config={
             "cell": cell,
@@ -94,11 +109,10 @@ def fit(
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
-    return trainer.fit().return_value
 
 
-def _work(config: dict[str, Any]) -> Outcome:
-    """What every worker runs."""
+def _work(config: dict[str, Any]) -> Outcome | None:
+    """What every worker runs. None: it has saved, and is to be started on another machine."""
     cell: Cell = config["cell"]
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
@@ -150,6 +164,8 @@ def _work(config: dict[str, Any]) -> Outcome:
             micro_tokens=config["micro_tokens"],
             checkpoint_seconds=config["checkpoint_seconds"],
         )
+    except StoppedError:
+        return None
     except DivergedError as error:
         # Not raised: trying again would diverge again.
         return Outcome("diverged", str(error), {}, curve)
