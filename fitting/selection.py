@@ -165,6 +165,9 @@ def _common_size(runs: pd.DataFrame) -> pd.Series:
 def _chooses_size(runs: pd.DataFrame) -> bool:
     """Whether runs of one compute differ in size, as in an isoFLOP design."""
     compute = np.round(np.log(runs["flops"]) / SAME_COMPUTE)
+    if runs["tokens"].nunique() < 2:
+        # Neighbours of one budget, however near.
+        return False
     return bool((runs["n_params"].groupby(compute).nunique() > 1).any())
 
 
