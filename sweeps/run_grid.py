@@ -246,11 +246,12 @@ def samples(sweep: Sweep, folder: Path) -> dict[str, Path]:
     from trainers.generate import make_page
     from trainers.samples.cells import CellError
 
+    say("Samples  let every model compose")
     pages, several = {}, len(sweep.grid.data.tokenizer) > 1
     for tokenizer in sweep.grid.data.tokenizer:
         name = f"samples-{tokenizer}.html" if several else "samples.html"
         try:
-            make_page(sweep.cells, sweep.data(tokenizer), folder / name, count=16, shown=2)
+            make_page(sweep.cells, sweep.data(tokenizer), folder / name, count=8, shown=2)
         except CellError as error:
             say(f"No samples: {error}")
         else:

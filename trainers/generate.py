@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from data.abc import AbcError, split
 from data.abc_tokenizer import AbcTokenizer
@@ -78,6 +79,8 @@ def make_page(cells: Location, data: Location, target: Path, count: int, shown: 
         raise CellError(f"{cells}: no finished cell was trained on {data}")
     copy = with_tokenizer(data)
     request = Request(count=count)
+    # Steps of one token are too short to share: threads that wait for each other are slower than one.
+    torch.set_num_threads(1)
     made = study(chosen, copy, request, lambda name: None)
     tokenizer = load_tokenizer(copy / "tokenizer.json")
     target.write_text(write_page(made, tokenizer, request, shown), encoding="utf-8")
