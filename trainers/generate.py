@@ -79,7 +79,7 @@ def make_page(cells: Location, data: Location, target: Path, count: int, shown: 
         raise CellError(f"{cells}: no finished cell was trained on {data}")
     copy = with_tokenizer(data)
     request = Request(count=count)
-    # Steps of one token are too short to share: threads that wait for each other are slower than one.
+    # Steps of one token are too short to share: threads that wait for each other are slower.
     torch.set_num_threads(1)
     made = study(chosen, copy, request, lambda name: None)
     tokenizer = load_tokenizer(copy / "tokenizer.json")
