@@ -1,0 +1,14 @@
+#!/bin/sh
+# Run a command in the background for as long as Ray runs on this machine; what it prints goes to
+# ~/NAME.log. A second one of that name waits until the first has ended: after a restart of Ray
+# there is one again, and never two.
+#
+#   sh sweeps/beside_ray.sh NAME COMMAND...
+name=$1
+shift
+setsid flock "$HOME/$name.lock" sh -c '
+  "$@" &
+  tail --pid="$(pgrep -x raylet)" -f /dev/null
+  trap "" TERM
+  kill 0  # The whole session: the command may have children.
+' "$name" "$@" > "$HOME/$name.log" 2>&1 < /dev/null &
