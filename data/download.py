@@ -2,8 +2,8 @@
 
 A download that breaks off goes on where it stopped, in the same run or a later one. What does not
 have the known SHA-256 is deleted. The sums of Lakh full and matched are those of MusPy's table
-(muspy/datasets/lmd.py; the site itself publishes none), that of MAESTRO is its site's. None is
-known to us for Lakh clean: what was found is recorded in the manifest.
+(muspy/datasets/lmd.py; the site itself publishes none), that of MAESTRO is the one that many public
+repositories quote. None is known to us for Lakh clean: what was found is recorded in the manifest.
 """
 
 from __future__ import annotations

@@ -97,10 +97,7 @@ class Zip:
     stop: int
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
-        with (
-            self.path.filesystem.open_input_file(self.path.path) as file,
-            zipfile.ZipFile(file) as z,
-        ):
+        with _seekable(self.path) as file, zipfile.ZipFile(file) as z:
             for entry in _zipped(z)[self.first : self.stop]:
                 if refused := _refused(entry.filename):
                     yield entry.filename, refused

@@ -8,6 +8,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainers.cell import Placement
 
 ROUNDING = 1e-6
 
@@ -23,6 +27,12 @@ class Demand:
     """Of all its workers: a share of one, or a whole number."""
     seconds: float = 0.0
     """Expected; only the order depends on it."""
+
+    @classmethod
+    def of(cls, key: str, placement: Placement, seconds: float) -> Demand:
+        """What a cell takes that is placed so."""
+        workers = placement.workers
+        return cls(key, workers * placement.cpus, workers * placement.gpus, seconds)
 
 
 @dataclass(frozen=True)

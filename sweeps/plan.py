@@ -19,7 +19,7 @@ from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
 
 START_SECONDS = 8
-"""Of a cell, before its first step and after its last; `benchmarks/sweep_overhead.py` has it."""
+"""Of a cell, before its first step and after its last; `benchmarks/sweep_time.py` measures it."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,8 @@ class Planned:
     """Why it cannot be trained, if it cannot."""
 
     @property
-    def gpus(self) -> float:
-        return self.placement.workers * self.placement.gpus
-
-    @property
     def demand(self) -> Demand:
-        cpus = self.placement.workers * self.placement.cpus
-        return Demand(self.cell.key, cpus, self.gpus, self.seconds)
+        return Demand.of(self.cell.key, self.placement, self.seconds)
 
 
 def plan(cells: list[Cell], needs: Needs, measured: Throughput) -> list[Planned]:
@@ -133,7 +128,7 @@ def show(
     to_user.print(f"\nTimes are for {measured.device}.")
     if not prepared:
         to_user.print("The data are not prepared: preparing them is not in the plan.")
-    hours = sum(p.gpus * p.seconds for p in planned) / 3600
+    hours = sum(p.demand.gpus * p.seconds for p in planned) / 3600
     if hours:
         cost = f", {hours * gpu_price:,.2f} at {gpu_price:g} a GPU-hour" if gpu_price else ""
         to_user.print(f"GPU-hours {hours:,.1f}{cost}")
@@ -143,9 +138,10 @@ def show(
 
     refused = [f"{_called(p.cell)} {p.refused}" for p in planned if p.refused]
     for each in planned:
-        if stated and not each.refused and not stated.holds(each.demand):
+        demand = each.demand
+        if stated and not each.refused and not stated.holds(demand):
             refused.append(
-                f"{_called(each.cell)} takes {each.gpus:g} GPUs and {each.demand.cpus:g} CPUs; "
+                f"{_called(each.cell)} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
                 f"{cluster} has {stated.gpus} and {stated.cpus:g}"
             )
     for line in refused:
@@ -165,9 +161,9 @@ def _table(planned: list[Planned]) -> Table:
             f"{cell.tokens:,}",
             f"{cell.flops:.2e}",
             f"{each.memory / 1e9:.2f}",
-            f"{each.gpus:g}",
+            f"{each.demand.gpus:g}",
             duration(each.seconds),
-            f"{each.gpus * each.seconds / 3600:.2f}",
+            f"{each.demand.gpus * each.seconds / 3600:.2f}",
         )
     return rows
 

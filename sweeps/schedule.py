@@ -41,9 +41,7 @@ class Job:
 
     @property
     def demand(self) -> Demand:
-        workers = self.placement.workers
-        cpus, gpus = workers * self.placement.cpus, workers * self.placement.gpus
-        return Demand(self.cell.key, cpus, gpus, self.seconds)
+        return Demand.of(self.cell.key, self.placement, self.seconds)
 
 
 def present() -> Capacity:

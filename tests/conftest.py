@@ -37,22 +37,26 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+CELL = Cell(
+    arch="transformer",
+    size="4k",
+    seed=0,
+    lr=0.008,
+    tokens=40 * 256,
+    batch_tokens=256,
+    context=32,
+    weight_decay=0.1,
+    clip=1.0,
+    tokenizer="abc",
+    vocab_size=VOCAB,
+    data="fake",
+)
+"""Small and quick, on the data of `packed`."""
+
+
 @pytest.fixture
 def cell() -> Cell:
-    return Cell(
-        arch="transformer",
-        size="4k",
-        seed=0,
-        lr=0.008,
-        tokens=40 * 256,
-        batch_tokens=256,
-        context=32,
-        weight_decay=0.1,
-        clip=1.0,
-        tokenizer="abc",
-        vocab_size=VOCAB,
-        data="fake",
-    )
+    return CELL
 
 
 @pytest.fixture(scope="session")

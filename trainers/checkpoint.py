@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from data.storage import Location
+
 _STATE = "state.pt"
 _CHECKSUM = "state.sha256"
 
@@ -19,6 +21,15 @@ class CheckpointError(RuntimeError):
 
 class DamagedError(CheckpointError):
     """A checkpoint that is incomplete or not what was written. An older one may be sound."""
+
+
+def newest_first(folder: Location) -> list[Location]:
+    """The checkpoints that Ray Train left in a cell's folder, which it names by date and time.
+
+    All of them, and not the one on Ray's list alone, so that a damaged one costs one interval and
+    not the cell.
+    """
+    return [found for found in reversed(folder.children()) if found.name.startswith("checkpoint_2")]
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:

@@ -30,6 +30,9 @@ class World:
 
     def agree(self, flag: bool) -> bool:
         """The first worker's opinion, on all workers."""
+        if self.size == 1:
+            # Without asking the device, which would have to finish its step to answer.
+            return flag
         mine = torch.tensor(float(flag and self.rank == 0), device=self.device)
         return bool(self.sum(mine).item())
 
@@ -80,7 +83,7 @@ def _accumulate(
     """
     total = torch.zeros((), device=device)
     for inputs, targets in share:
-        with precision(device):
+        with _precision(device):
             logits = model(torch.from_numpy(inputs).to(device))
             nats = F.cross_entropy(
                 logits.flatten(0, 1).float(),
@@ -109,7 +112,7 @@ def _exchange(model: nn.Module, world: World, fits: bool) -> bool:
     return not flat[-1].item()
 
 
-def precision(device: torch.device) -> contextlib.AbstractContextManager:
+def _precision(device: torch.device) -> contextlib.AbstractContextManager:
     """bf16 where there are tensor cores; a CPU computes it a hundred times slower than fp32."""
     if device.type == "cuda":
         return torch.autocast("cuda", dtype=torch.bfloat16)

@@ -10,7 +10,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,8 @@ def _work(config: dict[str, Any]) -> Outcome | None:
             config["report"](points)
 
     def restore() -> dict[str, Any] | None:
-        for stored in _checkpoints(config["storage"] / cell.key):
+        for found in checkpoint.newest_first(config["storage"] / cell.key):
+            stored = ray.train.Checkpoint(found.path, found.filesystem)
             with stored.as_directory() as folder, contextlib.suppress(checkpoint.DamagedError):
                 return checkpoint.load(Path(folder), cell.key)
         return None
@@ -170,17 +171,6 @@ def _work(config: dict[str, Any]) -> Outcome | None:
         # Not raised: trying again would diverge again.
         return Outcome("diverged", str(error), {}, curve)
     return Outcome("finished", "", measured, curve)
-
-
-def _checkpoints(folder: Location) -> Iterator[ray.train.Checkpoint]:
-    """What lies in a cell's folder, newest first: Ray names checkpoints by the date and time.
-
-    All of it, and not Ray's newest alone, so that a damaged one costs one interval and not the
-    cell.
-    """
-    for found in reversed(folder.children()):
-        if found.name.startswith("checkpoint_2"):
-            yield ray.train.Checkpoint(found.path, found.filesystem)
 
 
 def _mend_snapshot(storage: Location, key: str) -> None:

@@ -17,9 +17,9 @@ from data.abc_tokenizer import AbcTokenizer
 from data.packed import read_manifest, write_split
 from data.score import to_midi
 from data.storage import Location
+from tests.conftest import CELL
 from tests.data.conftest import melody, same_music
 from trainers import checkpoint
-from trainers.cell import Cell
 from trainers.generate import main, make_page
 from trainers.ladder import rung
 from trainers.sampling import Draw, sample
@@ -50,17 +50,13 @@ def out(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (data / "manifest.json").write_text(json.dumps(asdict(manifest)))
     (data / "tokenizer.json").write_text(TOKENIZER.to_json())
-    cell = Cell(
+    cell = replace(
+        CELL,
         arch="lstm",
         size="9k",
-        seed=0,
-        lr=0.01,
         tokens=1024,
         batch_tokens=1024,
         context=256,
-        weight_decay=0.1,
-        clip=1.0,
-        tokenizer="abc",
         vocab_size=TOKENIZER.vocab_size,
         data="tunes",
     )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainers.counts import Counts
-from trainers.models.transformer import n_heads, widths
+from trainers.models.transformer import bent
 from trainers.optim import BASE_DEPTH, BASE_WIDTH
 
 LR = 0.008
@@ -54,19 +54,11 @@ def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:
 
     d_ff starts from GPT-2's 4 d_model and is then bent to meet `n_params`.
     """
-    found: list[tuple[float, Shape]] = []
-    for d_model in widths():
-        n_layers = max(2, round(math.sqrt(d_model) / 3))
-        blank = Shape(d_model, n_layers, n_heads(d_model), 0, context)
-        fixed = count(blank, vocab_size).n_params
-        per_unit = (2 * d_model + 1) * n_layers
-        ff_step = 64 if d_model >= 256 else 8 if d_model >= 64 else 1
-        d_ff = round((n_params - fixed) / per_unit / ff_step) * ff_step
-        if d_ff < d_model:
-            break
-        shape = Shape(d_model, n_layers, n_heads(d_model), d_ff, context)
-        found.append((abs(math.log(d_ff / (4 * d_model))), shape))
-    yield from (shape for _, shape in sorted(found, key=lambda pair: pair[0]))
+
+    def make(d_model: int, n_layers: int, n_heads: int, d_ff: int) -> Shape:
+        return Shape(d_model, n_layers, n_heads, d_ff, context)
+
+    return bent(n_params, make, lambda shape: count(shape, vocab_size).n_params, d_ff_usual=4)
 
 
 def count(shape: Shape, vocab_size: int) -> Counts:

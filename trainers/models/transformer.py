@@ -6,8 +6,9 @@ Attention is `scaled_dot_product_attention`, so CPU and GPU take their fused ker
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -49,28 +50,46 @@ def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:
     heads (Olsson et al. 2022) and so is another kind of model. d_ff starts from 8/3 d_model
     (Shazeer 2020) and is then bent to meet `n_params`; shapes that bend it least come first.
     """
-    found: list[tuple[float, Shape]] = []
-    for d_model in widths():
+    return bent(n_params, Shape, lambda shape: count(shape, vocab_size).n_params, d_ff_usual=8 / 3)
+
+
+Bent = TypeVar("Bent")
+
+
+def bent(
+    n_params: int,
+    make: Callable[[int, int, int, int], Bent],
+    size: Callable[[Bent], int],
+    d_ff_usual: float,
+) -> Iterator[Bent]:
+    """Shapes of every width whose d_ff is bent to meet `n_params`, the least bent first.
+
+    make: from d_model, n_layers, n_heads, d_ff. size: parameters, linear in d_ff. d_ff_usual: in
+    units of d_model.
+    """
+    found: list[tuple[float, Bent]] = []
+    for d_model in _widths():
         n_layers = max(2, round(math.sqrt(d_model) / 3))
-        fixed = count(Shape(d_model, n_layers, n_heads(d_model), 0), vocab_size).n_params
-        per_unit = 3 * d_model * n_layers
+        fixed, one_more = (
+            size(make(d_model, n_layers, _n_heads(d_model), d_ff)) for d_ff in (0, 1)
+        )
         ff_step = 64 if d_model >= 256 else 8 if d_model >= 64 else 1
-        d_ff = round((n_params - fixed) / per_unit / ff_step) * ff_step
+        d_ff = round((n_params - fixed) / (one_more - fixed) / ff_step) * ff_step
         if d_ff < d_model:
             break
-        bend = abs(math.log(d_ff / (8 / 3 * d_model)))
-        found.append((bend, Shape(d_model, n_layers, n_heads(d_model), d_ff)))
+        bend = abs(math.log(d_ff / (d_ff_usual * d_model)))
+        found.append((bend, make(d_model, n_layers, _n_heads(d_model), d_ff)))
     yield from (shape for _, shape in sorted(found, key=lambda pair: pair[0]))
 
 
-def widths() -> Iterator[int]:
+def _widths() -> Iterator[int]:
     """Multiples that the hardware likes: of a vector register when tiny, of a tensor tile later."""
     yield from (8, 12, 16, 24, 32, 40)
     yield from range(48, 256, 16)
     yield from range(256, 16_384 + 1, 64)
 
 
-def n_heads(d_model: int) -> int:
+def _n_heads(d_model: int) -> int:
     """Several heads even in the tiniest model: with one it learns bars or pitches, not both."""
     head_dim = 6 if d_model == 12 else 8 if d_model < 48 else 16 if d_model < 192 else 32
     return d_model // (64 if d_model >= 512 else head_dim)

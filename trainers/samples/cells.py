@@ -28,10 +28,10 @@ class Trained:
 
     def model(self) -> Model:
         """The model with the weights of its newest checkpoint. Raises CellError."""
-        found = [child for child in self.folder.children() if child.name.startswith("checkpoint_2")]
+        found = checkpoint.newest_first(self.folder)
         if not found:
             raise CellError(f"{self.folder}: no checkpoint; the cell has to be trained again")
-        return load(self.cell, found[-1])
+        return load(self.cell, found[0])
 
 
 def load(cell: Cell, folder: Location) -> Model:

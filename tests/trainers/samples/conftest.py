@@ -9,8 +9,8 @@ import pytest
 
 from data.abc_tokenizer import AbcTokenizer
 from data.storage import Location
+from tests.conftest import CELL
 from tests.data.conftest import melody
-from trainers.cell import Cell
 from trainers.samples.cells import Trained
 from trainers.samples.measures import share
 from trainers.samples.novelty import Index
@@ -30,20 +30,7 @@ def study(tokenizer: AbcTokenizer) -> Study:
         score = melody((60 + np.cumsum(generator.integers(-3, 4, size=24))).tolist())
         return piece(name, score, tokenizer.encode(score), log_probability, index)
 
-    base = Cell(
-        arch="lstm",
-        size="4k",
-        seed=0,
-        lr=0.01,
-        tokens=1024,
-        batch_tokens=1024,
-        context=256,
-        weight_decay=0.1,
-        clip=1.0,
-        tokenizer="abc",
-        vocab_size=140,
-        data="none",
-    )
+    base = replace(CELL, arch="lstm", tokens=1024, batch_tokens=1024, context=256, vocab_size=140)
     composed = [
         Composed(
             Trained(replace(base, arch=arch, size=size), Location("/nowhere"), n, 1.5),
