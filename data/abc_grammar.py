@@ -12,10 +12,7 @@ meter inside it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence, Set
-from dataclasses import dataclass, field
-from functools import lru_cache
-from math import gcd
+from collections.abc import Generator, Set
 
 import numpy as np
 
@@ -24,16 +21,25 @@ from data.abc import (
     END,
     HEADER,
     KEYS,
-    MARKS,
-    NATURAL,
-    PITCHES,
     SINGLE,
     TRIPLET,
-    key_alteration,
-    spelling,
+)
+from data.abc_chords import NO_LIMIT, Sounding, Voice
+from data.abc_options import (
+    KEY_TOKENS,
+    NUMERATORS,
+    PROGRAMS,
+    TEMPOS,
+    Lengths,
+    key_token,
+    lengths_within,
+    mask_of,
+    next_digits,
+    shortest_length,
+    silence_counts,
 )
 from data.abc_tokenizer import AbcTokenizer
-from data.score import DEFAULT_BPM, DEFAULT_METER
+from data.score import DEFAULT_BPM
 
 PROGRAM, DRUMS, METER, TEMPO, VOICE, MERGE = (
     "[I:MIDI program ",
@@ -43,42 +49,13 @@ PROGRAM, DRUMS, METER, TEMPO, VOICE, MERGE = (
     "[V:",
     " merge",
 )
-MAX_NUMERATOR = 255
-"""Of a meter: a byte in a MIDI file."""
 MAX_VOICES = 15
 """abc2midi gives each voice a channel, and MIDI has that many besides the drums'."""
 MAX_SILENCE = 999
 """Bars that one `Z` counts."""
-NO_LIMIT = 1 << 30
 
 Walk = Generator[Set[str], str, str]
 """Yields what may come, is sent what came, and returns the token that comes after it."""
-
-
-@dataclass
-class _Voice:
-    number: int
-    track: int
-    merged: bool
-    instrument: tuple[str, ...] = ()
-    """The tokens that named it."""
-    time: int = 0
-    """Ticks; where it speaks next."""
-    meter: tuple[int, int] = DEFAULT_METER
-    key: tuple[int, bool] | None = None
-    told: int = -1
-    """The last tick at which it has told a change of meter or key."""
-    altered: set[int] = field(default_factory=set)
-    """Letters that have been altered in this bar."""
-    tied: tuple[int, ...] = ()
-    """The chord that goes on with its next element."""
-    notes: int = 0
-    sounds: bool = False
-    """Whether a note sounds in its last bar, after the last change of tempo there."""
-    ends_well: bool = False
-    """Whether its last bar holds a note or a change of tempo, so that it may stop after it."""
-    spoken: bool = True
-    """Whether it has said anything since it was named or called."""
 
 
 class AbcGrammar:
@@ -96,14 +73,13 @@ class AbcGrammar:
         """Where bars begin; the last one is where no voice has been yet."""
         self._changes: dict[int, tuple[str, ...]] = {}
         """What each voice that comes to a bar line has to tell there."""
-        self._declaring: _Voice | None = None
-        self._voices = [_Voice(1, 0, False)]
+        self._declaring: Voice | None = None
+        self._voices = [Voice(1, 0, False)]
         self._marked = False
         self._naming = True
         self._tempo, self._tempo_tick = DEFAULT_BPM, -1
         self._end = 0
-        self._sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        """(track, pitch) -> onsets and ends."""
+        self._sounding = Sounding(self._voices)
         self._walk = self._piece()
         self._options = next(self._walk)
 
@@ -119,7 +95,7 @@ class AbcGrammar:
             # A tie within a bar is right only before a new tempo. `push` takes it, but a model
             # that ties amiss would be led into a change of tempo each time.
             options -= {"-"}
-        return _mask(self._tokenizer, options)
+        return mask_of(self._tokenizer, options)
 
     def push(self, token: int) -> None:
         """Raises ValueError if it is not allowed. After the end nothing is."""
@@ -141,7 +117,8 @@ class AbcGrammar:
         yield {HEADER}
         token = yield {VOICE} | self._opening(voice, 0)
         if token == VOICE:
-            self._marked, self._voices = True, []
+            self._marked = True
+            self._voices.clear()
         while token != END:
             if token == VOICE:
                 voice, token = yield from self._mark()
@@ -151,7 +128,7 @@ class AbcGrammar:
 
     # A voice's name.
 
-    def _mark(self) -> Generator[Set[str], str, tuple[_Voice, str]]:
+    def _mark(self) -> Generator[Set[str], str, tuple[Voice, str]]:
         """After `[V:`. The voice that speaks from now on, and the token after its name."""
         self._declaring = None
         callable_ = {str(voice.number): voice for voice in self._callable()}
@@ -160,7 +137,9 @@ class AbcGrammar:
         text, follow = "", frozenset({"]"})
         while True:
             merge = {MERGE} if text == new and self._voices else set()
-            token = yield _digits(names, text) | (follow | merge if text in names else frozenset())
+            token = yield next_digits(names, text) | (
+                follow | merge if text in names else frozenset()
+            )
             if not token.isdigit():
                 break
             text += token
@@ -172,11 +151,11 @@ class AbcGrammar:
         if merged:
             yield follow
         track = self._voices[-1].track + (not merged) if self._voices else 0
-        voice = _Voice(len(self._voices) + 1, track, merged)
+        voice = Voice(len(self._voices) + 1, track, merged)
         self._voices.append(voice)
         return voice, (yield self._opening(voice, 0))
 
-    def _callable(self) -> list[_Voice]:
+    def _callable(self) -> list[Voice]:
         if len(self._voices) < 2:
             return []
         return [voice for voice in self._voices if self._index(voice) < self._limit]
@@ -186,10 +165,10 @@ class AbcGrammar:
 
     # A bar.
 
-    def _index(self, voice: _Voice) -> int:
+    def _index(self, voice: Voice) -> int:
         return int(np.searchsorted(self._lines, voice.time))
 
-    def _opening(self, voice: _Voice, stage: int) -> Set[str]:
+    def _opening(self, voice: Voice, stage: int) -> Set[str]:
         """What may come at a bar line where `stage` of instrument, meter, key, tempo are told."""
         at, allowed = voice.time, set()
         if stage < 1 and at == 0 and voice.told < 0 and not voice.instrument:
@@ -205,7 +184,7 @@ class AbcGrammar:
             if at not in self._changes and stage < 2:
                 allowed.add(METER)
             if stage < 3 and (at not in self._changes or self._declaring is voice):
-                allowed |= KEY_TOKENS - {_key_token(voice.key)}
+                allowed |= KEY_TOKENS - {key_token(voice.key)}
         if inside and stage < 4 and self._may_change_tempo(voice):
             allowed.add(TEMPO)
         if inside:
@@ -228,14 +207,14 @@ class AbcGrammar:
             voice.ends_well and voice.notes and not voice.tied for voice in self._voices
         )
 
-    def _bar_end(self, voice: _Voice) -> int:
+    def _bar_end(self, voice: Voice) -> int:
         index = self._index(voice)
         if index + 1 < len(self._lines):
             return self._lines[index + 1]
         numerator, denominator = voice.meter
         return voice.time + numerator * 4 * self._quarter // denominator
 
-    def _bar(self, voice: _Voice, token: str) -> Walk:
+    def _bar(self, voice: Voice, token: str) -> Walk:
         """From a bar line to the next, or to where the voice stops in between."""
         voice.spoken = True
         while True:
@@ -272,18 +251,18 @@ class AbcGrammar:
         voice.altered.clear()
         return (yield self._opening(voice, 0))
 
-    def _instrument(self, voice: _Voice, token: str) -> Walk:
+    def _instrument(self, voice: Voice, token: str) -> Walk:
         told = [token]
         if voice.merged:
             for forced in self._voices[voice.number - 2].instrument[1:]:
                 told.append((yield {forced}))
         elif token == PROGRAM:
-            text, token = yield from self._number(_PROGRAMS, frozenset({"]"}))
+            text, token = yield from self._number(PROGRAMS, frozenset({"]"}))
             told += [*text, token]
         voice.instrument = tuple(told)
         return (yield self._opening(voice, 1))
 
-    def _change(self, voice: _Voice, token: str) -> Walk:
+    def _change(self, voice: Voice, token: str) -> Walk:
         """Meter and key: the first voice that gets to a bar line declares, the others tell."""
         told = self._changes.get(voice.time, ())
         if voice.told < voice.time and told:
@@ -303,14 +282,14 @@ class AbcGrammar:
         voice.key = KEYS.get(told[-1], voice.key)
         return (yield self._opening(voice, stage))
 
-    def _meter(self, voice: _Voice) -> Generator[Set[str], str, tuple[str, ...]]:
+    def _meter(self, voice: Voice) -> Generator[Set[str], str, tuple[str, ...]]:
         units = {f"/{unit}" for unit in DENOMINATORS if 4 * self._quarter % unit == 0}
         text, token = "", "0"
         while token.isdigit():
             text = text + token if text or token != "0" else text
             same = {f"/{voice.meter[1]}"} if text == str(voice.meter[0]) else set()
             ends = units - same if text else set()
-            token = yield _digits(_NUMERATORS, text) | ends
+            token = yield next_digits(NUMERATORS, text) | ends
         yield {"]"}
         return (*text, token, "]")
 
@@ -320,23 +299,23 @@ class AbcGrammar:
         """One of `values`, and the token after it."""
         text = ""
         while True:
-            token = yield _digits(values, text) | (follow if text in values else frozenset())
+            token = yield next_digits(values, text) | (follow if text in values else frozenset())
             if not token.isdigit():
                 return text, token
             text += token
 
-    def _may_change_tempo(self, voice: _Voice) -> bool:
+    def _may_change_tempo(self, voice: Voice) -> bool:
         return voice.number == 1 and self._tempo_tick < voice.time
 
-    def _silence(self, voice: _Voice) -> int:
+    def _silence(self, voice: Voice) -> int:
         """How many bars may be counted as silent; the last of a piece never."""
         at, index = voice.time, self._index(voice)
         most = min(MAX_SILENCE, self._limit - 1 - index)
         ahead = [tick for tick in self._changes if tick > at]
         return min([most, *(self._lines.index(tick) - index for tick in ahead)])
 
-    def _silent_bars(self, voice: _Voice) -> Walk:
-        counts = _counts(self._silence(voice))
+    def _silent_bars(self, voice: Voice) -> Walk:
+        counts = silence_counts(self._silence(voice))
         text, _ = yield from self._number(counts, frozenset({"|"}))
         for _ in range(int(text or 1)):
             voice.time = self._bar_end(voice)
@@ -346,91 +325,55 @@ class AbcGrammar:
         voice.ends_well = voice.sounds = False
         return (yield self._opening(voice, 0))
 
-    def _tempo_change(self, voice: _Voice) -> Generator[Set[str], str, None]:
-        values = _TEMPOS - {str(self._tempo)}
+    def _tempo_change(self, voice: Voice) -> Generator[Set[str], str, None]:
+        values = TEMPOS - {str(self._tempo)}
         text, _ = yield from self._number(values, frozenset({"]"}))
         self._tempo, self._tempo_tick = int(text), voice.time
         voice.sounds, voice.ends_well = False, True
 
     # Notes and rests.
 
-    def _starts(self, voice: _Voice, rest: int, thirds: int) -> Set[str]:
+    def _starts(self, voice: Voice, rest: int, thirds: int) -> Set[str]:
         """What may come where an element begins, `rest` ticks before the bar line."""
         if not rest:
             return {"|"}
         eighth = self._quarter // 2
-        room = min([rest, *(self._room(voice, pitch, voice.time) for pitch in voice.tied)])
+        room = min([rest, *(self._sounding.room(voice, pitch, voice.time) for pitch in voice.tied)])
         allowed: set[str] = set()
         if not thirds and eighth % 3 == 0:
             allowed |= {SINGLE} | ({TRIPLET} if rest >= 3 else set())
-        if thirds or room >= _shortest(eighth):
-            notes = self._chord_starts(voice, 1 if thirds else _shortest(eighth))
+        if thirds or room >= shortest_length(eighth):
+            notes = self._sounding.starts(voice, 1 if thirds else shortest_length(eighth))
             allowed |= notes
             if not voice.tied and self._rests(voice, rest, thirds, False):
                 allowed.add("z")
         return allowed
 
-    def _room(self, voice: _Voice, pitch: int, at: int) -> int:
-        """Ticks until another voice of the track sounds the pitch; 0 if it does at `at`."""
-        room, others = NO_LIMIT, self._others(voice)
-        if not others:
-            return room
-        held = [(other.time, other.time + 1) for other in others if pitch in other.tied]
-        for onset, end in (*self._sounding.get((voice.track, pitch), ()), *held):
-            if at < end:
-                room = min(room, max(onset - at, 0))
-        return room
-
-    def _pitches(self, voice: _Voice, shortest: int) -> list[int]:
-        """What may sound for `shortest` ticks, ascending."""
-        if voice.tied:
-            return list(voice.tied)
-        if not self._others(voice):
-            return _ALL_PITCHES
-        return [pitch for pitch in _ALL_PITCHES if self._room(voice, pitch, voice.time) >= shortest]
-
-    def _others(self, voice: _Voice) -> list[_Voice]:
-        """The other voices of its track."""
-        return [v for v in self._voices if v.track == voice.track and v is not voice]
-
-    def _names(self, voice: _Voice, pitches: Sequence[int], mark: str = "") -> Set[str]:
-        """What notes on `pitches` go on with: a mark if it is due and has not come, or a name."""
-        sharps, minor = voice.key or (0, False)
-        altered = frozenset(voice.altered)
-        return _note_tokens(tuple(pitches), sharps, minor, altered, mark)
-
-    def _chord_starts(self, voice: _Voice, shortest: int) -> Set[str]:
-        pitches = self._pitches(voice, shortest)
-        if voice.tied and len(pitches) > 1:
-            return {"["}
-        return self._names(voice, pitches) | ({"["} if len(pitches) > 1 else set())
-
-    def _rests(self, voice: _Voice, rest: int, thirds: int, final: bool) -> Lengths:
+    def _rests(self, voice: Voice, rest: int, thirds: int, final: bool) -> Lengths:
         """How long a rest may be: in the last bar some note must sound."""
         final = final or self._index_of_end(voice) == self._limit
         whole = final and not voice.sounds
-        return _lengths(
+        return lengths_within(
             rest - max(thirds - 1, 0) - (whole and thirds <= 1), self._quarter // 2, thirds > 0
         )
 
-    def _index_of_end(self, voice: _Voice) -> int:
+    def _index_of_end(self, voice: Voice) -> int:
         """The number of the bar line that ends the bar in which the voice stands."""
         return int(np.searchsorted(self._lines, voice.time, side="right"))
 
     def _element(
-        self, voice: _Voice, token: str, end: int, thirds: int, final: bool
+        self, voice: Voice, token: str, end: int, thirds: int, final: bool
     ) -> Generator[Set[str], str, tuple[int, str]]:
         """A note, chord or rest. How many of its tuplet are to come, and the token after it."""
-        rest, shortest = end - voice.time, 1 if thirds else _shortest(self._quarter // 2)
+        rest, shortest = end - voice.time, 1 if thirds else shortest_length(self._quarter // 2)
         chord: tuple[int, ...] = ()
         if token == "z":
             lengths = self._rests(voice, rest, thirds, final)
         else:
-            chord = yield from self._chord(voice, token, shortest)
-            room = min(
-                [rest - max(thirds - 1, 0), *(self._room(voice, p, voice.time) for p in chord)]
-            )
-            lengths = _lengths(room, self._quarter // 2, thirds > 0)
+            chord = yield from self._sounding.chord(voice, token, shortest)
+            rooms = (self._sounding.room(voice, pitch, voice.time) for pitch in chord)
+            room = min([rest - max(thirds - 1, 0), *rooms])
+            lengths = lengths_within(room, self._quarter // 2, thirds > 0)
         left = max(thirds - 1, 0)
         text, ticks = "", 0
         while True:
@@ -454,48 +397,8 @@ class AbcGrammar:
             token = yield {"|"} if voice.time == end else {TEMPO}
         return left, token
 
-    def _chord(
-        self, voice: _Voice, token: str, shortest: int
-    ) -> Generator[Set[str], str, tuple[int, ...]]:
-        pitches, several = self._pitches(voice, shortest), token == "["
-        chord: list[int] = []
-        if several:
-            # One must be left for a second note.
-            first = pitches[:1] if voice.tied else pitches[:-1]
-            token = yield self._names(voice, first)
-        while token != "]":
-            mark = token if token in MARKS.values() else ""
-            if mark:
-                token = yield self._names(voice, self._remaining(voice, pitches, chord), mark)
-            chord.append(self._take_note(voice, mark, token))
-            if not several:
-                break
-            above = self._remaining(voice, pitches, chord)
-            done = len(chord) == len(pitches) if voice.tied else len(chord) > 1
-            token = yield (self._names(voice, above) if above else set()) | (
-                {"]"} if done else set()
-            )
-        return tuple(chord)
-
-    def _remaining(self, voice: _Voice, pitches: list[int], chord: list[int]) -> list[int]:
-        if voice.tied:
-            return pitches[len(chord) : len(chord) + 1]
-        return [pitch for pitch in pitches if not chord or pitch > chord[-1]]
-
-    def _take_note(self, voice: _Voice, mark: str, name: str) -> int:
-        sharps, _ = voice.key or (0, False)
-        letter, octave = PITCHES.index(name) % 7, PITCHES.index(name) // 7
-        own = key_alteration(letter, sharps)
-        alteration = _ALTERATION[mark] if mark else own
-        if alteration != own:
-            voice.altered.add(letter)
-        return 12 * octave + NATURAL[letter] + alteration
-
-    def _sound(self, voice: _Voice, chord: tuple[int, ...], ticks: int) -> None:
-        for pitch in chord:
-            self._sounding.setdefault((voice.track, pitch), []).append(
-                (voice.time, voice.time + ticks)
-            )
+    def _sound(self, voice: Voice, chord: tuple[int, ...], ticks: int) -> None:
+        self._sounding.add(voice, chord, ticks)
         voice.time += ticks
         if chord:
             voice.notes += 1
@@ -504,7 +407,7 @@ class AbcGrammar:
         voice.tied = ()
 
     def _after(
-        self, voice: _Voice, chord: tuple[int, ...], ticks: int, end: int, left: int, final: bool
+        self, voice: Voice, chord: tuple[int, ...], ticks: int, end: int, left: int, final: bool
     ) -> set[str]:
         """What may follow an element of so many ticks."""
         now, tied, sounds = voice.time, voice.tied, voice.sounds
@@ -516,82 +419,8 @@ class AbcGrammar:
         allowed = set(self._starts(voice, rest, left))
         if change:
             allowed.add(TEMPO)
-        free = all(self._room(voice, pitch, voice.time) > 0 for pitch in chord)
+        free = all(self._sounding.room(voice, pitch, voice.time) > 0 for pitch in chord)
         if chord and free and (change or (not rest and not final)):
             allowed.add("-")
         voice.time, voice.tied, voice.sounds = now, tied, sounds
         return allowed
-
-
-Lengths = dict[str, dict[str, int]]
-"""Digits so far -> what may come: a digit; a denominator or nothing more, with the ticks."""
-
-
-def _shortest(eighth: int) -> int:
-    """Ticks of the shortest element outside of tuplets."""
-    return 3 if eighth % 3 == 0 else 1
-
-
-@lru_cache(maxsize=4096)
-def _lengths(most: int, eighth: int, thirds: bool) -> Lengths:
-    """All ways to write a length of at most `most` ticks, as the writer writes them."""
-    found: Lengths = {}
-    for ticks in range(1, most + 1):
-        if eighth % 3 == 0 and thirds != (ticks % 3 != 0):
-            continue
-        numerator, denominator = (3 * ticks, 2 * eighth) if thirds else (ticks, eighth)
-        divisor = gcd(numerator, denominator)
-        text = str(numerator // divisor) if numerator > divisor else ""
-        unit = f"/{denominator // divisor}" if denominator > divisor else ""
-        for place, digit in enumerate(text):
-            found.setdefault(text[:place], {})[digit] = 0
-        found.setdefault(text, {})[unit] = ticks
-    return found
-
-
-@lru_cache(maxsize=65536)
-def _note_tokens(
-    pitches: tuple[int, ...], sharps: int, minor: bool, altered: frozenset[int], mark: str
-) -> frozenset[str]:
-    tokens = set()
-    for pitch in pitches:
-        letter, alteration, octave = spelling(pitch, sharps, minor)
-        due = letter in altered or alteration != key_alteration(letter, sharps)
-        if not mark:
-            tokens.add(MARKS[alteration] if due else PITCHES[7 * octave + letter])
-        elif due and MARKS[alteration] == mark:
-            tokens.add(PITCHES[7 * octave + letter])
-    return frozenset(tokens)
-
-
-@lru_cache(maxsize=65536)
-def _digits(values: frozenset[str], text: str) -> frozenset[str]:
-    """The digits that lead from `text` towards one of `values`."""
-    place = len(text)
-    return frozenset(v[place] for v in values if len(v) > place and v.startswith(text))
-
-
-@lru_cache
-def _counts(most: int) -> frozenset[str]:
-    return frozenset(["", *map(str, range(2, most + 1))])
-
-
-@lru_cache(maxsize=65536)
-def _mask(tokenizer: AbcTokenizer, options: frozenset[str]) -> np.ndarray:
-    mask = np.zeros(tokenizer.vocab_size, bool)
-    mask[[tokenizer.ids[option] for option in options]] = True
-    return mask
-
-
-def _key_token(key: tuple[int, bool] | None) -> str:
-    return _TOKEN_OF_KEY[key] if key else ""
-
-
-KEY_TOKENS = frozenset(KEYS)
-_TOKEN_OF_KEY = {key: token for token, key in KEYS.items()}
-_ALTERATION = {mark: alteration for alteration, mark in MARKS.items()}
-_ALL_PITCHES = list(range(1, 128))
-"""Without 0, which abc2midi reads as -1 in flat minor keys."""
-_PROGRAMS = frozenset(map(str, range(1, 128)))
-_NUMERATORS = frozenset(map(str, range(1, MAX_NUMERATOR + 1)))
-_TEMPOS = frozenset(map(str, range(4, 1000)))
