@@ -22,8 +22,9 @@ from data.tokenizers import load_tokenizer
 from tests.data.conftest import WORKS
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ray_here() -> Iterator[None]:
+    """For one test alone: the commands that others run would join it."""
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
@@ -153,9 +154,9 @@ def test_killed_at_any_moment_and_run_again_it_ends_the_same(
 @pytest.mark.slow
 def test_two_nodes_make_what_one_makes(made: Path, works: Path, tmp_path: Path) -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
     try:
+        cluster.add_node(num_cpus=1)
+        ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
         assert len(ray.nodes()) == 2
         manifest = prepare(str(works), "abc", Location.of(tmp_path))
     finally:
