@@ -1,9 +1,10 @@
 """What a carried state saves: tokens a second by `step`, against recomputing the prefix each time.
 
-    python benchmarks/sampling_speed.py [--size 5M] [--tokens 512]
+    python benchmarks/sampling_speed.py [--size 5M] [--tokens 512] [--rows 8]
 
-Both draw with the same model, one row, one thread, turn about; the table shows medians. Linear
-means that the second half of the tokens takes as long as the first.
+Both draw with the same model, on one thread, turn about; the table shows medians. Linear means that
+the second half of the tokens takes as long as the first. One row alone is bound by the reading of
+the weights; a sweep draws eight together.
 """
 
 from __future__ import annotations
@@ -26,16 +27,18 @@ def main() -> None:
     )
     parser.add_argument("--size", default="5M", help="parameters [5M]")
     parser.add_argument("--tokens", type=int, default=512, help="to generate [512]")
+    parser.add_argument("--rows", type=int, default=8, help="drawn together [8]")
     parser.add_argument("--rounds", type=int, default=3, help="of each, turn about [3]")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
-    print(f"{args.size}, {args.tokens} tokens, medians of {args.rounds}")
+    print(f"{args.size}, {args.rows} rows of {args.tokens} tokens, medians of {args.rounds}")
     print("arch          stepping s   prefix s   faster   2nd half / 1st half")
     for arch in archs():
         model = rung(arch, args.size, VOCAB).build().eval()
         rows = [
-            (stepping(model, args.tokens), prefix(model, args.tokens)) for _ in range(args.rounds)
+            tuple(each(model, args.rows, args.tokens) for each in (stepping, prefix))
+            for _ in range(args.rounds)
         ]
         stepped = statistics.median(sum(halves) for halves, _ in rows)
         whole = statistics.median(sum(halves) for _, halves in rows)
@@ -44,8 +47,8 @@ def main() -> None:
         print(f"{arch:12} {stepped:11.2f} {whole:10.1f} {faster:>8} {ratio:21.2f}", flush=True)
 
 
-def stepping(model: torch.nn.Module, tokens: int) -> tuple[float, float]:
-    state, token = None, torch.zeros(1, dtype=torch.int64)
+def stepping(model: torch.nn.Module, rows: int, tokens: int) -> tuple[float, float]:
+    state, token = None, torch.zeros(rows, dtype=torch.int64)
 
     def one(_: int) -> None:
         nonlocal state, token
@@ -55,12 +58,12 @@ def stepping(model: torch.nn.Module, tokens: int) -> tuple[float, float]:
     return halves(one, tokens)
 
 
-def prefix(model: torch.nn.Module, tokens: int) -> tuple[float, float]:
-    read = torch.zeros(1, tokens + 1, dtype=torch.int64)
+def prefix(model: torch.nn.Module, rows: int, tokens: int) -> tuple[float, float]:
+    read = torch.zeros(rows, tokens + 1, dtype=torch.int64)
 
     def one(position: int) -> None:
         logits = model(read[:, : position + 1])
-        read[0, position + 1] = logits[0, -1].argmax()
+        read[:, position + 1] = logits[:, -1].argmax(dim=1)
 
     return halves(one, tokens)
 

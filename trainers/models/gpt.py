@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainers.cache import Cache
 from trainers.counts import Counts
 from trainers.models.transformer import bent
 from trainers.optim import BASE_DEPTH, BASE_WIDTH
@@ -27,8 +28,8 @@ EMBEDDING_SCALE = 10.0
 """On the way in it is enlarged, as Vaswani et al. (2017, section 3.4) do with a tied embedding,
 here by what a sweep found and not by the width."""
 
-State = list[tuple[Tensor, Tensor]]
-"""Keys and values of each layer, (batch, heads, time, head_dim)."""
+State = list[Cache]
+"""One for each layer."""
 
 
 @dataclass(frozen=True)
@@ -100,20 +101,18 @@ class Block(nn.Module):
         self.up = nn.Linear(d, shape.d_ff)
         self.down = nn.Linear(shape.d_ff, d)
 
-    def forward(
-        self, x: Tensor, past: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: (batch, time, d_model). With `past`, x is what follows the keys and values in it."""
+    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
+        """x: (batch, time, d_model). With `cache`, x is one token, after those that are in it."""
         batch, time, d = x.shape
         qkv = self.qkv(self.attention_norm(x))
         q, k, v = qkv.view(batch, time, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
-        if past is not None:
-            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=past is None)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
         mixed = self.out(mixed.transpose(1, 2).reshape(batch, time, d))
         x = torch.add(x, mixed, alpha=self.damping)
         hidden = F.gelu(self.up(self.mlp_norm(x)), approximate="tanh")
-        return torch.add(x, self.down(hidden), alpha=self.damping), (k, v)
+        return torch.add(x, self.down(hidden), alpha=self.damping)
 
 
 class Model(nn.Module):
@@ -144,18 +143,17 @@ class Model(nn.Module):
         """tokens: (batch, time) int64, at most n_positions -> logits (batch, time, vocab)."""
         x = self._embed(tokens, 0)
         for block in self.blocks:
-            x, _ = block(x)
+            x = block(x)
         return self._logits(x)
 
     def step(self, token: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """token: (batch,) int64, the next one after `state` -> logits (batch, vocab), new state."""
-        past: list = state or [None] * len(self.blocks)
-        x = self._embed(token[:, None], state[0][0].shape[2] if state else 0)
-        kept: State = []
-        for block, block_past in zip(self.blocks, past):
-            x, block_kept = block(x, block_past)
-            kept.append(block_kept)
-        return self._logits(x)[:, 0], kept
+        """token: (batch,) int64, the next one after `state` -> logits (batch, vocab), and the
+        state, which now holds this token too."""
+        state = state or [Cache() for _ in self.blocks]
+        x = self._embed(token[:, None], state[0].length)
+        for block, cache in zip(self.blocks, state):
+            x = block(x, cache)
+        return self._logits(x)[:, 0], state
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
         """tokens: (batch, time), the first of them at position `first`."""

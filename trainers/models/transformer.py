@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainers.cache import Cache
 from trainers.counts import Counts
 from trainers.optim import BASE_DEPTH
 
@@ -22,8 +23,8 @@ LR = 0.008
 
 ROPE_BASE = 10_000.0
 
-State = list[tuple[Tensor, Tensor]]
-"""Keys and values of each layer, (batch, heads, time, head_dim)."""
+State = list[Cache]
+"""One for each layer."""
 
 
 @dataclass(frozen=True)
@@ -128,19 +129,17 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(shape.d_model, 3 * shape.d_model, bias=False)
         self.out = nn.Linear(shape.d_model, shape.d_model, bias=False)
 
-    def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: (batch, time, d_model). With `past`, x is what follows the keys and values in it."""
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None = None) -> Tensor:
+        """x: (batch, time, d_model). With `cache`, x is one token, after those that are in it."""
         batch, time, d = x.shape
         q, k, v = (
             self.qkv(x).view(batch, time, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
         )
         q, k = rotate(q, rope), rotate(k, rope)
-        if past is not None:
-            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=past is None)
-        return self.out(mixed.transpose(1, 2).reshape(batch, time, d)), (k, v)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
+        return self.out(mixed.transpose(1, 2).reshape(batch, time, d))
 
 
 def rotate(x: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
@@ -168,13 +167,11 @@ class Block(nn.Module):
         self.gate_up = nn.Linear(shape.d_model, 2 * shape.d_ff, bias=False)
         self.down = nn.Linear(shape.d_ff, shape.d_model, bias=False)
 
-    def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        mixed, kept = self.attention(self.attention_norm(x), rope, past)
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None = None) -> Tensor:
+        mixed = self.attention(self.attention_norm(x), rope, cache)
         x = torch.add(x, mixed, alpha=self.damping)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return torch.add(x, self.down(F.silu(gate) * up), alpha=self.damping), kept
+        return torch.add(x, self.down(F.silu(gate) * up), alpha=self.damping)
 
 
 class Model(nn.Module):
@@ -202,17 +199,16 @@ class Model(nn.Module):
         rope = rope_table(self.head_dim, 0, tokens.shape[1], tokens.device)
         x = self.embedding(tokens)
         for block in self.blocks:
-            x, _ = block(x, rope)
+            x = block(x, rope)
         return self.head(self.norm(x))
 
     def step(self, token: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """token: (batch,) int64, the next one after `state` -> logits (batch, vocab), new state."""
-        past: list = state or [None] * len(self.blocks)
-        position = state[0][0].shape[2] if state else 0
+        """token: (batch,) int64, the next one after `state` -> logits (batch, vocab), and the
+        state, which now holds this token too."""
+        state = state or [Cache() for _ in self.blocks]
+        position = state[0].length
         rope = rope_table(self.head_dim, position, position + 1, token.device)
         x = self.embedding(token)[:, None]
-        kept: State = []
-        for block, block_past in zip(self.blocks, past):
-            x, block_kept = block(x, rope, block_past)
-            kept.append(block_kept)
-        return self.head(self.norm(x))[:, 0], kept
+        for block, cache in zip(self.blocks, state):
+            x = block(x, rope, cache)
+        return self.head(self.norm(x))[:, 0], state

@@ -10,7 +10,7 @@ import pytest
 
 from data.score import Score, ScoreError, from_midi, quantise
 from tests.data.conftest import corpus_members, make_midi, melody
-from trainers.samples.measures import difference, mean, measure, share
+from trainers.samples.measures import Estimate, difference, mean, measure, share
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 
@@ -52,8 +52,18 @@ def shuffled(score: Score, generator: np.random.Generator) -> Score:
     return replace(score, onset=onset[order], pitch=pitch[order])
 
 
-def test_calibration() -> None:
-    """Half a corpus against the other half, and against its own notes shuffled."""
+def thinned(score: Score) -> Score:
+    """Every fourth note."""
+    fields = ("onset", "duration", "pitch", "velocity", "program", "is_drum", "track")
+    return replace(score, **{name: getattr(score, name)[::4] for name in fields})
+
+
+Halves = dict[str, list[dict[str, float]]]
+
+
+@pytest.fixture(scope="module")
+def halves() -> Halves:
+    """Measures of each half of a corpus, and of one of them shuffled and thinned."""
     scores = []
     for _, midi in corpus_members("nottingham", limit=160):
         try:
@@ -62,15 +72,49 @@ def test_calibration() -> None:
             continue
     generator = np.random.default_rng(0)
     generator.shuffle(scores)
-    real = [measure(score) for score in scores]
-    noise = [measure(shuffled(score, generator)) for score in scores[::2]]
-    for name in ("scale_consistency", "groove_consistency", "self_similarity"):
-        values = np.array([each[name] for each in real])
-        same = difference(values[::2], values[1::2])
-        apart = difference(np.array([each[name] for each in noise]), values[1::2])
-        assert abs(same.value) < 0.5
-        assert abs(apart.value) > 1.5
-        assert apart.low * apart.high > 0
+    return {
+        "one": [measure(score) for score in scores[::2]],
+        "other": [measure(score) for score in scores[1::2]],
+        "shuffled": [measure(shuffled(score, generator)) for score in scores[::2]],
+        "thinned": [measure(thinned(score)) for score in scores[::2]],
+    }
+
+
+def gap(halves: Halves, which: str, name: str) -> Estimate:
+    values, reference = (
+        np.array([piece[name] for piece in halves[each]]) for each in (which, "other")
+    )
+    return difference(values, reference)
+
+
+ORDER = ("pitch_class_entropy", "scale_consistency", "groove_consistency", "self_similarity")
+AMOUNT = ("polyphony", "empty_beats", "note_density")
+"""How much sounds. A shuffle keeps it, but that it fills rests."""
+
+
+@pytest.mark.parametrize("name", ORDER + AMOUNT)
+def test_half_a_corpus_does_not_differ_from_the_other(halves: Halves, name: str) -> None:
+    same = gap(halves, "one", name)
+    assert same.low < 0 < same.high
+    assert abs(same.value) < 0.35
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_shuffled_notes_differ_far_in_measures_of_order(halves: Halves, name: str) -> None:
+    apart = gap(halves, "shuffled", name)
+    assert abs(apart.value) > 5
+    assert apart.low * apart.high > 0
+
+
+@pytest.mark.parametrize("name", AMOUNT)
+def test_missing_notes_differ_far_in_measures_of_amount(halves: Halves, name: str) -> None:
+    apart = gap(halves, "thinned", name)
+    assert abs(apart.value) > 1
+    assert apart.low * apart.high > 0
+
+
+def test_all_measures_are_calibrated(halves: Halves) -> None:
+    assert set(halves["one"][0]) == {*ORDER, *AMOUNT}
 
 
 def test_the_interval_of_no_difference_holds_zero_as_often_as_it_says() -> None:
