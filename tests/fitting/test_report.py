@@ -64,6 +64,8 @@ def test_a_clean_grid_is_supported() -> None:
         ("arch,n_params,val_loss\nx,1e6,2\nx,2e6,nan\n", "row 3, column val_loss: found 'nan'"),
         ("arch,n_params,val_loss\nx,1e6,-2\n", "row 2, column val_loss: found '-2'"),
         ("arch,n_params,val_loss\nx,,2\n", "row 2, column n_params: empty"),
+        ("arch,n_params,val_loss\nx,1e6,2\n,2e6,2\n", "row 3, column arch: empty"),
+        ("arch,n_params,val_loss,tokens\nx,1e6,2,lots\n", "row 2, column tokens: found 'lots'"),
         ("arch,n_params,val_loss\n", "no rows"),
         (
             "arch,n_params,val_loss,status\nx,1e6,,failed\n",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +14,6 @@ from data.abc_tokenizer import AbcTokenizer
 from trainers.samples import page
 from trainers.samples.study import Study
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LISTEN = """async () => {
   const began = audio.currentTime, wave = new Float32Array(audio.meter.fftSize);
   let peak = 0;
@@ -51,32 +50,26 @@ def test_its_data_is_json_and_it_stays_small(html: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_play_button_sounds(html: str, tmp_path: Path, width: int) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("needs chromium")
+def test_every_play_button_sounds(html: str, browser: Any, tmp_path: Path, width: int) -> None:
     (tmp_path / "samples.html").write_text(html)
     wrong, asked = [], []
-    with playwright.sync_playwright() as runner:
-        browser = runner.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": width, "height": 800})
-        tab.on("console", lambda message: wrong.append(message.text))
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto(f"file://{tmp_path}/samples.html")
-        cards = tab.locator("#open article")
-        for number in range(cards.count()):
-            cards.nth(number).locator(".play").click()
-            clock, peak = tab.evaluate(LISTEN)
-            assert clock > 0
-            assert peak > 0.001
-        with tab.expect_download() as saved:
-            cards.nth(0).locator("[data-save=wav]").click()
-        with wave.open(str(saved.value.path())) as sound:
-            assert sound.getnframes() > sound.getframerate()
-        tab.locator("#blind").click()
-        assert tab.locator("#quiz article").count() == 4 + 6
-        assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        browser.close()
+    tab = browser.new_page(viewport={"width": width, "height": 800})
+    tab.on("console", lambda message: wrong.append(message.text))
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(f"file://{tmp_path}/samples.html")
+    cards = tab.locator("#open article")
+    for number in range(cards.count()):
+        cards.nth(number).locator(".play").click()
+        clock, peak = tab.evaluate(LISTEN)
+        assert clock > 0
+        assert peak > 0.001
+    with tab.expect_download() as saved:
+        cards.nth(0).locator("[data-save=wav]").click()
+    with wave.open(str(saved.value.path())) as sound:
+        assert sound.getnframes() > sound.getframerate()
+    tab.locator("#blind").click()
+    assert tab.locator("#quiz article").count() == 4 + 6
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert not wrong
     assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
