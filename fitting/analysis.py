@@ -109,7 +109,7 @@ def analyse(records: pd.DataFrame, against: str = N_PARAMS.column) -> Analysis:
     if not (records["status"] == "finished")[records[against] > 0].any():
         raise RecordError(f"no finished cell has a value in the column {against}")
     records, notes = kept_apart(records)
-    laws = {arch: _law(records, arch, axis) for arch in dict.fromkeys(records["arch"])}
+    laws = {arch: _law(records, arch, axis) for arch in sorted(set(records["arch"]))}
     return Analysis(records, laws, tuple(_comparisons(laws, axis)), axis, notes)
 
 

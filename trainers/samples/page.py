@@ -35,7 +35,7 @@ def html(study: Study, tokenizer: Tokenizer, shown: int, real: int, how: str) ->
     shown: samples of each cell on the page. real: test pieces on it. how: one sentence on sampling.
     """
     cards = _Cards(tokenizer)
-    archs = list(dict.fromkeys(one.trained.cell.arch for one in study.composed))
+    archs = sorted({one.trained.cell.arch for one in study.composed})
     grid = _grid(study.composed, archs, shown, cards)
     # Spread over the split, which is in no order that means anything.
     chosen = np.linspace(0, len(study.reference) - 1, min(real, len(study.reference))).astype(int)
