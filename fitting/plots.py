@@ -43,6 +43,7 @@ def loss_figure(analysis: Analysis) -> Figure:
     """Runs, law and 95 % band of every architecture, and the largest as predicted held out."""
     figure, axes = _figure(analysis.axis.label, LOSS)
     column, losses = analysis.axis.column, []
+    aside = 1.06
     for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
         runs = law.selection.runs
         if runs.empty:
@@ -61,7 +62,8 @@ def loss_figure(analysis: Analysis) -> Figure:
             held = law.held_out
             ends = [[max(held.predicted - held.interval.low, 0)], [held.interval.high]]
             ends[1][0] = min(max(held.interval.high - held.predicted, 0), 9 * held.predicted)
-            axes.errorbar(held.n * 1.06, held.predicted, ends, fmt="_", color=colour, ls="none")
+            axes.errorbar(held.n * aside, held.predicted, ends, fmt="_", color=colour, ls="none")
+            aside *= 1.06  # One architecture's bar beside the other's.
     if losses:
         axes.set_ylim(min(losses) * 0.95, max(losses) * 1.05)
     return _finished(figure, axes, log_y=True)
