@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 
 from trainers.batches import IGNORED, Batches
+
+AFTER_PROBE = 3
+"""Numbers a parameter that come to stay at the first step: AdamW's moments, and the buckets in
+which gradients are exchanged."""
 
 
 @dataclass(frozen=True)
@@ -37,79 +41,82 @@ class World:
         return bool(self.sum(mine).item())
 
 
+def fitting(model: nn.Module, world: World, windows: int, context: int, micro_tokens: int) -> int:
+    """The largest of `micro_tokens` and its halves that fits in the memory of every worker.
+
+    model: bare. windows: that a worker has of each batch, `context` tokens each. Tried before the
+    first step, with room for what comes later set aside: once workers exchange gradients during
+    the backward pass, one that ran out would leave the others waiting for ever.
+    Raises MemoryError if a single window does not fit.
+    """
+    later = AFTER_PROBE * sum(parameter.numel() for parameter in model.parameters())
+    micro_tokens = min(micro_tokens, windows * context)
+    while True:
+        fits = False
+        # Only noted here: the exception holds on to the memory that the next try needs.
+        with contextlib.suppress(torch.OutOfMemoryError):
+            aside = torch.empty(later, device=world.device)
+            tokens = np.zeros((max(1, micro_tokens // context), context), np.int64)
+            _summed_nats(model, tokens, tokens, world.device).backward()
+            del aside
+            fits = True
+        model.zero_grad(set_to_none=True)
+        if world.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(world.device)
+        if not world.sum(torch.tensor(float(not fits), device=world.device)).item():
+            return micro_tokens
+        if micro_tokens <= context:
+            raise MemoryError(
+                f"one window of {context} tokens does not fit in memory; take a shorter "
+                "context, a smaller model or a larger device"
+            )
+        micro_tokens = max(context, micro_tokens // 2)
+
+
+def replicated(model: nn.Module, world: World) -> nn.Module:
+    """`model`, which exchanges its gradients with the other workers' while they are computed."""
+    if world.size == 1:
+        return model
+    return DistributedDataParallel(model, broadcast_buffers=False)
+
+
 def gradient(
     model: nn.Module,
     batches: Batches,
     batch: tuple[np.ndarray, np.ndarray],
     world: World,
     micro_tokens: int,
-) -> tuple[Tensor, int]:
+) -> Tensor:
     """Leave in `model` the gradient of the mean loss over all scored tokens of the global batch.
 
-    Where a micro-batch does not fit in any worker's memory, all of them halve theirs and begin the
-    batch again: the global batch stays what it is. Returns the summed nats of this worker's share,
-    and the micro-batch that fits. Raises MemoryError if a single window does not.
+    model: `replicated`. Returns the summed nats of this worker's share, detached.
     """
-    scored = int((batch[1] != IGNORED).sum())
-    micro_tokens = min(micro_tokens, batches.windows_per_batch * batches.context)
-    while True:
-        nats = None
-        # Only noted here: the exception holds on to the memory that the next try needs.
-        with contextlib.suppress(torch.OutOfMemoryError):
-            share = batches.share(batch, world.rank, world.size, micro_tokens)
-            nats = _accumulate(model, share, world.device, 1 / scored)
-        if _exchange(model, world, fits=nats is not None) and nats is not None:
-            return nats, micro_tokens
-        model.zero_grad(set_to_none=True)
-        if world.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if micro_tokens <= batches.context:
-            raise MemoryError(
-                f"one window of {batches.context} tokens does not fit in memory; take a shorter "
-                "context, a smaller model or a larger device"
-            )
-        micro_tokens = max(batches.context, micro_tokens // 2)
-
-
-def _accumulate(
-    model: nn.Module,
-    share: Iterator[tuple[np.ndarray, np.ndarray]],
-    device: torch.device,
-    scale: float,
-) -> Tensor:
-    """Add up the gradient of scale * (summed nats). Returns the summed nats, detached.
-
-    share: micro-batches of inputs and targets, each (rows, time).
-    """
-    total = torch.zeros((), device=device)
-    for inputs, targets in share:
-        with _precision(device):
-            logits = model(torch.from_numpy(inputs).to(device))
-            nats = F.cross_entropy(
-                logits.flatten(0, 1).float(),
-                torch.from_numpy(targets).to(device).flatten(),
-                reduction="sum",
-            )
-        (nats * scale).backward()
+    # DistributedDataParallel takes the mean over workers of what is a sum.
+    scale = world.size / int((batch[1] != IGNORED).sum())
+    share = list(batches.share(batch, world.rank, world.size, micro_tokens))
+    total = torch.zeros((), device=world.device)
+    for number, (inputs, targets) in enumerate(share, start=1):
+        # Exchanged once, with the last micro-batch.
+        alone = world.size > 1 and number < len(share)
+        with model.no_sync() if alone else contextlib.nullcontext():  # type: ignore[operator]
+            nats = _summed_nats(model, inputs, targets, world.device)
+            (nats * scale).backward()
         total += nats.detach()
     return total
 
 
-def _exchange(model: nn.Module, world: World, fits: bool) -> bool:
-    """Sum the gradients over all workers. Returns whether every worker had memory for its share.
-
-    After the backward pass and in one piece, not during it as DistributedDataParallel does: a
-    worker that runs out of memory would otherwise leave the others waiting for ever.
-    """
-    if world.size == 1:
-        return fits
-    parameters = list(model.parameters())
-    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    failed = torch.tensor([float(not fits)], device=world.device)
-    flat = world.sum(torch.cat([*(part.flatten() for part in parts), failed]))
-    for parameter, summed in zip(parameters, flat[:-1].split([p.numel() for p in parameters])):
-        parameter.grad = summed.view_as(parameter)
-    return not flat[-1].item()
+def _summed_nats(
+    model: nn.Module, inputs: np.ndarray, targets: np.ndarray, device: torch.device
+) -> Tensor:
+    """inputs, targets: (rows, time) int64."""
+    with _precision(device):
+        logits = model(torch.from_numpy(inputs).to(device))
+        return F.cross_entropy(
+            logits.flatten(0, 1).float(),
+            torch.from_numpy(targets).to(device).flatten(),
+            reduction="sum",
+        )
 
 
 def _precision(device: torch.device) -> contextlib.AbstractContextManager:

@@ -22,7 +22,7 @@ from trainers import optim
 from trainers.batches import IGNORED, Batches
 from trainers.cell import Cell
 from trainers.evaluate import evaluate
-from trainers.gradients import World, gradient
+from trainers.gradients import World, fitting, gradient, replicated
 
 POINTS = 100
 """How many points a training curve has."""
@@ -59,7 +59,7 @@ def train(
 ) -> dict[str, float]:
     """Train `cell` to its end and evaluate it on the whole validation and test splits.
 
-    prepare: moves a model to its device and makes it fast there.
+    prepare: makes a model fast on its device.
     restore: the state that `save` was last given, or None.
     report: is given new points of the curve; after a resume, all of those before it, too.
     stop: asked after every step (with several workers, at every point) whether to save and leave.
@@ -84,8 +84,10 @@ def train(
         cell.boundaries == "restart",
     )
     torch.manual_seed(cell.seed)
-    bare = cell.rung.build()
-    model = prepare(bare)
+    bare = cell.rung.build().to(world.device)
+    windows = -(-batches.windows_per_batch // world.size)
+    micro_tokens = fitting(bare, world, windows, cell.context, micro_tokens)
+    model = prepare(replicated(bare, world))
     optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay)
     warmup = optim.warmup_tokens(cell.rung.counts.n_params, cell.tokens)
     schedule = optim.SCHEDULES[cell.schedule]
@@ -106,8 +108,7 @@ def train(
     for step in range(first_step, cell.steps):
         batch = batches.batch(step)
         optim.set_rate(optimizer, schedule((step + 0.5) * cell.batch_tokens, cell.tokens, warmup))
-        step_nats, micro_tokens = gradient(model, batches, batch, world, micro_tokens)
-        nats += step_nats
+        nats += gradient(model, batches, batch, world, micro_tokens)
         scored_tokens += int((batch[1] != IGNORED).sum())
         nn.utils.clip_grad_norm_(bare.parameters(), cell.clip)
         optimizer.step()
@@ -161,8 +162,7 @@ def train(
 
 
 def prepare(model: nn.Module, device: torch.device) -> nn.Module:
-    """On its device; on a GPU compiled. The parameters stay those of `model`."""
-    model.to(device)
+    """On a GPU compiled. The parameters stay those of `model`."""
     return torch.compile(model) if device.type == "cuda" else model  # type: ignore[return-value]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import distributed, multiprocessing, nn
 
 from trainers.batches import Batches
-from trainers.gradients import World, gradient
+from trainers.gradients import World, fitting, gradient, replicated
 from trainers.ladder import rung
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -44,20 +44,31 @@ def flat(model: nn.Module) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def test_out_of_memory_halves_the_micro_batch_and_keeps_the_gradient() -> None:
+def fit(model: nn.Module, world: World = ALONE) -> int:
+    return fitting(model, world, windows=8 // world.size, context=32, micro_tokens=16_384)
+
+
+def test_the_micro_batch_is_halved_until_it_fits_and_the_gradient_stays() -> None:
     roomy, cramped, batch = Cramped(10**6), Cramped(100), batches().batch(0)
-    nats, fitting = gradient(roomy, batches(), batch, ALONE, micro_tokens=16_384)
-    assert fitting == 256
-    same, fitting = gradient(cramped, batches(), batch, ALONE, micro_tokens=16_384)
-    assert fitting == 64
+    assert fit(roomy) == 256
+    assert fit(cramped) == 64
+    cramped.seen.clear()
+    nats = gradient(roomy, batches(), batch, ALONE, 256)
+    same = gradient(cramped, batches(), batch, ALONE, 64)
     assert cramped.seen == [64] * 4
     assert same.item() == pytest.approx(nats.item(), rel=1e-6)
     torch.testing.assert_close(flat(cramped), flat(roomy), atol=1e-6, rtol=1e-5)
 
 
+def test_trying_leaves_no_gradient() -> None:
+    model = Cramped(100)
+    fit(model)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_a_window_that_does_not_fit_ends_with_a_reason() -> None:
     with pytest.raises(MemoryError, match="one window of 32 tokens does not fit in memory"):
-        gradient(Cramped(31), batches(), batches().batch(0), ALONE, micro_tokens=16_384)
+        fit(Cramped(31))
 
 
 def work(rank: int, rendezvous: str, most: list[int], sender: Connection) -> None:
@@ -65,17 +76,21 @@ def work(rank: int, rendezvous: str, most: list[int], sender: Connection) -> Non
     distributed.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=len(most))
     model = Cramped(most[rank])
     world = World(rank, len(most), torch.device("cpu"))
-    _, fitting = gradient(model, batches(), batches().batch(0), world, micro_tokens=16_384)
-    sender.send((fitting, flat(model).numpy()))
+    micro_tokens = fit(model, world)
+    one_of_two = replicated(model, world)
+    for step in (1, 0):
+        model.zero_grad()
+        gradient(one_of_two, batches(), batches().batch(step), world, micro_tokens)
+    sender.send((micro_tokens, flat(model).numpy()))
     distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("most", [[10**6, 10**6], [10**6, 64]])
-def test_two_workers_agree_with_one_also_when_one_of_them_runs_out(
+def test_two_workers_agree_with_one_also_when_one_of_them_has_less_memory(
     tmp_path: Path, most: list[int]
 ) -> None:
     alone = Cramped(10**6)
-    gradient(alone, batches(), batches().batch(0), ALONE, micro_tokens=16_384)
+    gradient(alone, batches(), batches().batch(0), ALONE, micro_tokens=256)
     spawn = multiprocessing.get_context("spawn")
     receivers, workers = [], []
     for rank in range(2):
@@ -88,6 +103,7 @@ def test_two_workers_agree_with_one_also_when_one_of_them_runs_out(
     found = [receiver.recv() for receiver in receivers]
     for worker in workers:
         worker.join()
-    assert [fitting for fitting, _ in found] == [min(256, *most)] * 2
+    assert [micro_tokens for micro_tokens, _ in found] == [min(128, *most)] * 2
+    np.testing.assert_array_equal(found[0][1], found[1][1])
     for _, summed in found:
         np.testing.assert_allclose(summed, flat(alone).numpy(), atol=1e-6, rtol=1e-5)
