@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,40 @@ def cell() -> Cell:
     return CELL
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A page in a browser, and what went on there."""
+
+    tab: Any
+    """Playwright's."""
+    wrong: list[str]
+    """Lines of the console and errors of scripts."""
+    asked: list[str]
+    """Addresses of requests."""
+
+
 @pytest.fixture
-def browser() -> Iterator[Any]:
-    """Headless Chromium, driven by Playwright; the test is skipped where it is not installed."""
+def open_page(tmp_path: Path) -> Iterator[Callable[[str, int], Opened]]:
+    """Opens HTML at a width in headless Chromium; the test is skipped where that is missing."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs chromium (on Debian: apt-get install chromium)")
     with playwright.sync_playwright() as runner:
-        yield runner.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = runner.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+
+        def opened(html: str, width: int) -> Opened:
+            path = tmp_path / "page.html"
+            path.write_text(html)
+            tab = browser.new_page(viewport={"width": width, "height": 800})
+            page = Opened(tab, [], [])
+            tab.on("console", lambda message: page.wrong.append(message.text))
+            tab.on("pageerror", lambda error: page.wrong.append(str(error)))
+            tab.on("request", lambda request: page.asked.append(request.url))
+            tab.goto(path.as_uri())
+            return page
+
+        yield opened
 
 
 @pytest.fixture(scope="session")

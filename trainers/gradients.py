@@ -41,7 +41,9 @@ class World:
         return bool(self.sum(mine).item())
 
 
-def fitting(model: nn.Module, world: World, windows: int, context: int, micro_tokens: int) -> int:
+def largest_micro_tokens(
+    model: nn.Module, world: World, windows: int, context: int, micro_tokens: int
+) -> int:
     """The largest of `micro_tokens` and its halves that fits in the memory of every worker.
 
     model: bare. windows: that a worker has of each batch, `context` tokens each. Tried before the
@@ -52,14 +54,8 @@ def fitting(model: nn.Module, world: World, windows: int, context: int, micro_to
     later = AFTER_PROBE * sum(parameter.numel() for parameter in model.parameters())
     micro_tokens = min(micro_tokens, windows * context)
     while True:
-        fits = False
-        # Only noted here: the exception holds on to the memory that the next try needs.
-        with contextlib.suppress(torch.OutOfMemoryError):
-            aside = torch.empty(later, device=world.device)
-            tokens = np.zeros((max(1, micro_tokens // context), context), np.int64)
-            _summed_nats(model, tokens, tokens, world.device).backward()
-            del aside
-            fits = True
+        tokens = np.zeros((max(1, micro_tokens // context), context), np.int64)
+        fits = _fits(model, tokens, later, world.device)
         model.zero_grad(set_to_none=True)
         if world.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -72,6 +68,20 @@ def fitting(model: nn.Module, world: World, windows: int, context: int, micro_to
                 "context, a smaller model or a larger device"
             )
         micro_tokens = max(context, micro_tokens // 2)
+
+
+def _fits(model: nn.Module, tokens: np.ndarray, later: int, device: torch.device) -> bool:
+    """Whether there is memory for a step on `tokens` beside `later` numbers.
+
+    A function of its own: what it holds is gone before the next try.
+    """
+    try:
+        aside = torch.empty(later, device=device)
+        _summed_nats(model, tokens, tokens, device).backward()
+        del aside
+    except torch.OutOfMemoryError:
+        return False
+    return True
 
 
 def replicated(model: nn.Module, world: World) -> nn.Module:

@@ -22,7 +22,7 @@ from trainers import optim
 from trainers.batches import IGNORED, Batches
 from trainers.cell import Cell
 from trainers.evaluate import evaluate
-from trainers.gradients import World, fitting, gradient, replicated
+from trainers.gradients import World, gradient, largest_micro_tokens, replicated
 
 POINTS = 100
 """How many points a training curve has."""
@@ -86,7 +86,7 @@ def train(
     torch.manual_seed(cell.seed)
     bare = cell.rung.build().to(world.device)
     windows = -(-batches.windows_per_batch // world.size)
-    micro_tokens = fitting(bare, world, windows, cell.context, micro_tokens)
+    micro_tokens = largest_micro_tokens(bare, world, windows, cell.context, micro_tokens)
     model = prepare(replicated(bare, world))
     optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay)
     warmup = optim.warmup_tokens(cell.rung.counts.n_params, cell.tokens)

@@ -11,7 +11,7 @@ import torch
 from torch import distributed, multiprocessing, nn
 
 from trainers.batches import Batches
-from trainers.gradients import World, fitting, gradient, replicated
+from trainers.gradients import World, gradient, largest_micro_tokens, replicated
 from trainers.ladder import rung
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -45,7 +45,9 @@ def flat(model: nn.Module) -> torch.Tensor:
 
 
 def fit(model: nn.Module, world: World = ALONE) -> int:
-    return fitting(model, world, windows=8 // world.size, context=32, micro_tokens=16_384)
+    return largest_micro_tokens(
+        model, world, windows=8 // world.size, context=32, micro_tokens=16_384
+    )
 
 
 def test_the_micro_batch_is_halved_until_it_fits_and_the_gradient_stays() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import wave
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from data.abc_tokenizer import AbcTokenizer
+from tests.conftest import Opened
 from trainers.samples import page
 from trainers.samples.study import Study
 
@@ -50,14 +50,11 @@ def test_its_data_is_json_and_it_stays_small(html: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_play_button_sounds(html: str, browser: Any, tmp_path: Path, width: int) -> None:
-    (tmp_path / "samples.html").write_text(html)
-    wrong, asked = [], []
-    tab = browser.new_page(viewport={"width": width, "height": 800})
-    tab.on("console", lambda message: wrong.append(message.text))
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(f"file://{tmp_path}/samples.html")
+def test_every_play_button_sounds(
+    html: str, open_page: Callable[[str, int], Opened], width: int
+) -> None:
+    opened = open_page(html, width)
+    tab = opened.tab
     cards = tab.locator("#open article")
     for number in range(cards.count()):
         cards.nth(number).locator(".play").click()
@@ -71,5 +68,5 @@ def test_every_play_button_sounds(html: str, browser: Any, tmp_path: Path, width
     tab.locator("#blind").click()
     assert tab.locator("#quiz article").count() == 4 + 6
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    assert not wrong
-    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    assert not opened.wrong
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in opened.asked)
