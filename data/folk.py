@@ -11,7 +11,7 @@ import importlib.util
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,9 +64,8 @@ class Tunes:
     tunes: tuple[tuple[str, str], ...]
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
-        played = to_midi([text for _, text in self.tunes])
-        for (name, _), content in zip(self.tunes, played):
-            yield f"{name}.mid", content
+        for name, text in self.tunes:
+            yield f"{name}.mid", to_midi(text)
 
 
 def shards() -> list[Shard]:
@@ -76,24 +75,15 @@ def shards() -> list[Shard]:
     return [Tunes(tuple(found[start : start + TUNES_PER_SHARD])) for start in starts]
 
 
-def to_midi(tunes: Sequence[str]) -> list[bytes | Refused]:
-    """Tunes as MIDI files whose bar lines are the tunes'; or why abc2midi makes none of them."""
-    texts, bodies = [], []
-    for tune in tunes:
-        head, key, body = _parts(tune)
-        body = _ORNAMENT.sub("", _ENDING.sub("|", _REPEAT.sub("|", body)))
-        texts.append(_RHYTHM.sub("", head) + _PLAYED + key + body)
-        bodies.append(body)
-    played: list[bytes | None] = []
-    while len(played) < len(texts):
-        # A tune that ends abc2midi takes those behind it along: they get another process.
-        found, _ = abc2midi(texts[len(played) :])
-        made = [index for index, content in enumerate(found) if content is not None]
-        played += found[: made[-1] + 1] if made else found[:1]
-    return [
-        _aligned(content, body) if content is not None else _why(text)
-        for content, body, text in zip(played, bodies, texts)
-    ]
+def to_midi(tune: str) -> bytes | Refused:
+    """A tune as a MIDI file whose bar lines are the tune's; or why abc2midi makes none of it."""
+    head, key, body = _parts(tune)
+    body = _ORNAMENT.sub("", _ENDING.sub("|", _REPEAT.sub("|", body)))
+    content, said = abc2midi(_RHYTHM.sub("", head) + _PLAYED + key + body)
+    if content is not None:
+        return _aligned(content, body)
+    errors = [line for line in said.splitlines() if line.startswith("Error")]
+    return Refused("unreadable", f"abc2midi: {errors[-1] if errors else 'it made no MIDI file'}")
 
 
 def _parts(tune: str) -> tuple[str, str, str]:
@@ -102,25 +92,18 @@ def _parts(tune: str) -> tuple[str, str, str]:
     return (parts[0], parts[1], parts[2]) if len(parts) == 3 else (tune, "", "")
 
 
-def abc2midi(tunes: Sequence[str]) -> tuple[list[bytes | None], str]:
-    """The MIDI files that one process of abc2midi makes of tunes, and what it says.
+def abc2midi(tune: str) -> tuple[bytes | None, str]:
+    """The MIDI file that abc2midi makes of a tune, if any, and what it says.
 
-    The program comes with symusic, whose own call of it starts a process a tune.
+    A process each: what one tune leaves in the memory of the program can change the next.
     """
     with tempfile.TemporaryDirectory() as folder:
-        numbered = (re.sub(r"\A\s*X:.*", f"X:{n}", tune) for n, tune in enumerate(tunes, 1))
-        (Path(folder) / "t.abc").write_text("\n\n".join(numbered) + "\n")
+        (Path(folder) / "t.abc").write_text(re.sub(r"\A\s*X:.*", "X:1", tune) + "\n")
         program = Path(symusic.__file__).parent / "bin" / "abc2midi"
         ran = subprocess.run([program, "t.abc"], cwd=folder, capture_output=True, check=False)
-        paths = [Path(folder) / f"t{n}.mid" for n in range(1, len(tunes) + 1)]
-        found = [path.read_bytes() if path.exists() else None for path in paths]
-    return found, ran.stdout.decode(errors="replace")
-
-
-def _why(text: str) -> Refused:
-    _, said = abc2midi([text])
-    errors = [line for line in said.splitlines() if line.startswith("Error")]
-    return Refused("unreadable", f"abc2midi: {errors[-1] if errors else 'it made no MIDI file'}")
+        made = Path(folder) / "t1.mid"
+        content = made.read_bytes() if made.exists() else None
+    return content, ran.stdout.decode(errors="replace")
 
 
 def _aligned(content: bytes, body: str) -> bytes | Refused:

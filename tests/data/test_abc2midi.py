@@ -36,10 +36,10 @@ def events(midi: symusic.Score) -> np.ndarray:
 
 
 def differences(written: list[Score]) -> list[str]:
-    """What abc2midi, called once for all, hears otherwise than it is written; one line a piece."""
-    heard, _ = abc2midi([text(score) for score in written])
+    """What abc2midi hears otherwise than it is written; one line a piece."""
     found = []
-    for number, (score, content) in enumerate(zip(written, heard)):
+    for number, score in enumerate(written):
+        content, _ = abc2midi(text(score))
         if content is None:
             found.append(f"{number}: no MIDI")
             continue
