@@ -60,17 +60,19 @@ def fit(
     storage: Location,
     placement: Placement,
     report: Callable[[list[Point]], None],
+    leave: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Train `cell`, or go on with it, and wait for its end.
 
     data, storage: folders that every node sees; the job writes below `storage`/key.
     report: called in the first worker with new points of the curve (all earlier ones after a
     resume); it is pickled, so it can hold actor handles but no connections.
+    leave: asked by the workers now and then, whether to save and end; pickled as `report` is.
     Raises ray.train.TrainingFailedError when every retry failed.
     """
     while True:
         _mend_snapshot(storage, cell.key)
-        outcome = _trainer(cell, data, storage, placement, report).fit().return_value
+        outcome = _trainer(cell, data, storage, placement, report, leave).fit().return_value
         if outcome is not None:
             return outcome
         # A machine is about to be taken away: the cell has saved, and goes on elsewhere. It has
@@ -83,6 +85,7 @@ def _trainer(
     storage: Location,
     placement: Placement,
     report: Callable[[list[Point]], None],
+    leave: Callable[[], bool],
 ) -> TorchTrainer:
     return TorchTrainer(
         _work,
@@ -91,6 +94,7 @@ def _trainer(
             "data": data,
             "storage": storage,
             "report": report,
+            "leave": leave,
             "micro_tokens": placement.micro_tokens,
             "checkpoint_seconds": placement.checkpoint_seconds,
         },
@@ -144,13 +148,13 @@ def _work(config: dict[str, Any]) -> Outcome | None:
     asked = time.monotonic()
 
     def stop() -> bool:
-        """Whether a worker's machine is about to be taken away. All workers must ask as often; one
-        alone, which is asked after every step, asks Ray now and then only."""
+        """Whether a worker's machine is about to be taken away, or the job is to end. All workers
+        must ask as often; one alone, which is asked after every step, asks Ray now and then."""
         nonlocal asked
         if world.size == 1 and time.monotonic() - asked < NOTICE_SECONDS:
             return False
         asked = time.monotonic()
-        return ray.train.get_preemption_info() is not None
+        return ray.train.get_preemption_info() is not None or config["leave"]()
 
     try:
         measured = train(
