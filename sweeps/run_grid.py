@@ -101,6 +101,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     # Imported here: together they take longer than finding out that there is nothing to do.
     import ray
 
+    from sweeps.leaving import Leaving
     from sweeps.live import LiveView
     from sweeps.schedule import DRIVER, refuse_what_never_fits, run_cells
     from sweeps.tracking import Server, Tracker
@@ -134,7 +135,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         if pending:
             say(f"Cells    {len(records)} have ended, {len(pending)} to train")
             ended = [record.status for record in records.values()]
-            with LiveView(pending, ended, tracker, sweep.alive):
+            with LiveView(pending, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
                 run_cells(jobs, sweep.cells, tracker, args.verbose)
         report(sweep, uri)
         ray.get(tracker.close.remote())

@@ -25,6 +25,13 @@ DRIVER = {"node:__internal_head__": 0.001}
 """What a trial's driver holds. It only waits, so no CPU: drivers would hold those that their own
 workers need, for ever. And it waits on the head, which is not preempted."""
 
+PATIENT = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(7 * 86_400)}
+"""Train would give up waiting for GPUs, and begin to wait anew, after a minute."""
+
+AHEAD = 1
+"""Cells that are started before there is room for them. Their workers wait for a placement, and
+meanwhile their controllers, which need seconds to start, stand ready."""
+
 POLL_SECONDS = 1.0
 """How often the cluster is asked what it has."""
 
@@ -73,7 +80,8 @@ class Admission(Searcher):
         self.capacity = capacity
         self.pool = Pool(capacity())
         self.waiting = in_order(demands, self.pool.capacity)
-        self.running: dict[str, str] = {}
+        self.started: dict[str, str] = {}
+        self.ahead: list[Demand] = []
         self.asked = time.monotonic()
 
     def suggest(self, trial_id: str) -> dict[str, str] | str | None:
@@ -81,12 +89,16 @@ class Admission(Searcher):
             return Searcher.FINISHED
         if time.monotonic() - self.asked > POLL_SECONDS:
             self.resize(self.capacity())
-        for demand in self.waiting:
-            if self.pool.take(demand):
-                self.waiting.remove(demand)
-                self.running[trial_id] = demand.key
-                return {"cell": demand.key}
-        return None
+        self.ahead = [demand for demand in self.ahead if not self.pool.take(demand)]
+        chosen = next(filter(self.pool.take, self.waiting), None)
+        if chosen is None and len(self.ahead) < AHEAD:
+            chosen = self.waiting[0]
+            self.ahead.append(chosen)
+        if chosen is None:
+            return None
+        self.waiting.remove(chosen)
+        self.started[trial_id] = chosen.key
+        return {"cell": chosen.key}
 
     def resize(self, capacity: Capacity) -> None:
         self.asked = time.monotonic()
@@ -97,7 +109,9 @@ class Admission(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self.pool.give_back(self.running.pop(trial_id))
+        key = self.started.pop(trial_id)
+        self.pool.give_back(key)
+        self.ahead = [demand for demand in self.ahead if demand.key != key]
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: records say what is done, and a new sweep makes a new order."""
@@ -149,7 +163,7 @@ def run_trials(
 
 def run_cell(job: Job, cells: Location, tracker: Any) -> None:
     """Train one cell, from wherever it stands, and write its record."""
-    os.environ.update({**QUIET_AND_QUICK, **os.environ})
+    os.environ.update({**PATIENT, **QUIET_AND_QUICK, **os.environ})
     cell = job.cell
     params, started = cell.params(), time.time()
     tracker.start.remote(cell.key, params)
@@ -157,8 +171,11 @@ def run_cell(job: Job, cells: Location, tracker: Any) -> None:
     def report(points: list) -> None:
         tracker.points.remote(cell.key, points)
 
+    def leave() -> bool:
+        return ray.get(tracker.is_leaving.remote())
+
     try:
-        outcome = fit(cell, job.data, cells, job.placement, report)
+        outcome = fit(cell, job.data, cells, job.placement, report, leave)
     except TrainingFailedError as error:
         outcome = Outcome("failed", _reason(error), {}, [])
     record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))

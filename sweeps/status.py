@@ -57,14 +57,12 @@ def _at(cell: Listed, tokens: float) -> str:
 
 
 def saved_tokens(cell: Location) -> int | None:
-    """What the newest checkpoint has seen, as Ray Train lists it; None if there is none."""
-    snapshot = cell / "checkpoint_manager_snapshot.json"
-    if not snapshot.exists():
-        return None
+    """What the newest checkpoint has seen, as Ray Train lists it; None if there is none, or if the
+    list is damaged (the cell finds its checkpoints all the same)."""
     try:
-        found = json.loads(snapshot.read_text())["latest_checkpoint_result"]
-        return int(found["metrics"]["tokens"]) if found else None
-    except (ValueError, KeyError):
+        snapshot = json.loads((cell / "checkpoint_manager_snapshot.json").read_text())
+        return int(snapshot["latest_checkpoint_result"]["metrics"]["tokens"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -137,6 +137,7 @@ class Tracker:
         self.uri, self.experiment, self.tags = uri, experiment, tags
         self.cells: dict[str, dict[str, Any]] = {}
         self.ended: dict[str, str] = {}
+        self.leaving = False
         self.runs: dict[str, Run] = {}
         self.known_steps: dict[str, set[int]] = {}
         self.todo: queue.Queue[Callable[[], None]] = queue.Queue()
@@ -163,6 +164,13 @@ class Tracker:
     def progress(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """By key: the last point of every running cell; the status of every one that ended."""
         return self.cells, self.ended
+
+    def leave(self) -> None:
+        """Let running cells save and end."""
+        self.leaving = True
+
+    def is_leaving(self) -> bool:
+        return self.leaving
 
     def close(self) -> None:
         self.todo.put(self._close)

@@ -24,6 +24,9 @@ class SilentTracker:
 
     def finish(self, record: object) -> None: ...
 
+    def is_leaving(self) -> bool:
+        return False
+
 
 @pytest.mark.slow
 def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
