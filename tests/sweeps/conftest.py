@@ -1,0 +1,19 @@
+"""A small source of music for the real command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data import folk
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of MIDI files: a few hundred of the folk tunes."""
+    folder = tmp_path_factory.mktemp("midi")
+    for index, midi in enumerate(folk.to_midi([tune for _, tune in folk.tunes()[2000:2300]])):
+        if isinstance(midi, bytes):
+            (folder / f"{index:03d}.mid").write_bytes(midi)
+    return folder

@@ -1,0 +1,148 @@
+"""The real command on a small data set, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).parents[2]
+GRID = """\
+data:
+  source: {source}
+cells:
+  arch: {archs}
+  size: {sizes}
+  tokens: {tokens}
+training:
+  batch_tokens: 512
+  context: 64
+placement:
+  checkpoint_seconds: {every}
+"""
+
+
+def write_grid(
+    folder: Path,
+    source: Path,
+    *,
+    name: str = "small",
+    archs: str = "[transformer, lstm]",
+    sizes: str = "[4k, 6k]",
+    tokens: str = "60k",
+    every: float = 0,
+) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(
+        GRID.format(source=source, archs=archs, sizes=sizes, tokens=tokens, every=every)
+    )
+    return path
+
+
+def command(grid: Path | str, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "sweeps/run_grid.py", "--grid", str(grid), "--out", str(out), *more]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return kept | more
+
+
+def run(grid: Path | str, out: Path, *more: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(grid, out, *more),
+        cwd=ROOT,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class Running:
+    """A sweep under way, in a process of its own."""
+
+    def __init__(self, grid: Path, out: Path, log: Path, **env: str) -> None:
+        self.cells, self.log = out / grid.stem / "cells", log
+        with log.open("a") as file:
+            self.process = subprocess.Popen(
+                command(grid, out), cwd=ROOT, env=environment(**env), stdout=file, stderr=file
+            )
+
+    def wait_for(self, what: Callable[[], Any], seconds: float = 400) -> Any:
+        """What it returns once that is something."""
+        until = time.monotonic() + seconds
+        while not (found := what()):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.05)
+        return found
+
+    def saved(self) -> set[str]:
+        """The cells that have a checkpoint and no record."""
+        found = {path.parents[1].name for path in self.cells.glob("*/checkpoint_*/state.sha256")}
+        return found - {path.parent.name for path in self.cells.glob("*/record.json")}
+
+    def processes(self, name: str) -> list[int]:
+        """The pids of those of its Ray processes whose title starts so."""
+        listed = subprocess.run(
+            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+        )
+        rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
+        family = {self.process.pid}
+        # Once more than the family is deep: a child may be listed before its parent.
+        for _ in range(4):
+            family |= {int(row[0]) for row in rows if int(row[1]) in family}
+        return [int(row[0]) for row in rows if int(row[0]) in family and row[2].startswith(name)]
+
+    def end(self, seconds: float = 400) -> int:
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def running(grid: Path, out: Path, log: Path, **env: str) -> Iterator[Running]:
+    sweep = Running(grid, out, log, **env)
+    try:
+        yield sweep
+    finally:
+        if sweep.process.poll() is None:
+            sweep.process.kill()
+            sweep.process.wait()
+
+
+def records(out: Path, grid: str = "*") -> dict[str, dict]:
+    paths = out.glob(f"{grid}/cells/*/record.json")
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+def losses(out: Path, grid: str = "*") -> dict[str, float]:
+    return {key: record["measured"]["val_loss"] for key, record in records(out, grid).items()}
+
+
+def cell_runs(out: Path, experiment: str) -> list:
+    client = MlflowClient(f"sqlite:///{out}/mlflow/mlflow.db")
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return client.search_runs([found.experiment_id], "tags.`crescendo.kind` = 'cell'")
+
+
+def assert_tracked_once(out: Path, experiment: str) -> None:
+    """MLflow has one run for each record, with every step of its curve and none twice."""
+    ended, runs = records(out, experiment), cell_runs(out, experiment)
+    assert Counter(run.data.tags["crescendo.cell_key"] for run in runs) == Counter(list(ended))
+    client = MlflowClient(f"sqlite:///{out}/mlflow/mlflow.db")
+    for each in runs:
+        record = ended[each.data.tags["crescendo.cell_key"]]
+        history = client.get_metric_history(each.info.run_id, "train_loss")
+        assert sorted(m.step for m in history) == [point["tokens"] for point in record["curve"]]
+        assert each.data.tags["crescendo.status"] == record["status"]
