@@ -32,6 +32,9 @@ AHEAD = 1
 """Cells that are started before there is room for them. Their workers wait for a placement, and
 meanwhile their controllers, which need seconds to start, stand ready."""
 
+STARTING = 16
+"""Trials whose processes come up at one time, at most."""
+
 POLL_SECONDS = 1.0
 """How often the cluster is asked what it has."""
 
@@ -145,6 +148,8 @@ def run_trials(
     """Call `trial` with {"cell": key} for each demand, in processes of their own. Blocks."""
     # Tune would answer Ctrl-C by ending as if all were well.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    # It would start one trial after the other; each takes seconds to come up.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(STARTING)
     with tempfile.TemporaryDirectory(prefix="crescendo-tune-") as folder:
         tune.Tuner(
             tune.with_resources(trial, tune.PlacementGroupFactory([DRIVER])),

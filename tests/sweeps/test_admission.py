@@ -36,13 +36,13 @@ def test_cells_of_a_quarter_to_four_gpus_neither_deadlock_nor_take_too_much(
 
 @pytest.mark.slow
 def test_gpus_that_come_are_used_and_those_that_go_are_given_up(cluster: Cluster) -> None:
-    demands = [Demand(f"cell{index}", 1, 1, 4) for index in range(24)]
+    demands = [Demand(f"cell{index}", 1, 1, 15) for index in range(18)]
     with ThreadPoolExecutor(1) as pool:
         # Nodes can be added by the main thread only.
         sweep = pool.submit(run_stand_ins, demands)
-        time.sleep(8)
+        time.sleep(5)
         node = cluster.add_node(num_cpus=32, num_gpus=4)
-        time.sleep(12)
+        time.sleep(25)
         cluster.remove_node(node)
         held = sweep.result()
     assert sorted(each.demand.key for each in held) == sorted(each.key for each in demands)
