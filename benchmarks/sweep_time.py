@@ -1,11 +1,13 @@
 """Where the time of a sweep's cells goes.
 
-python benchmarks/sweep_time.py runs/quickstart
+python benchmarks/sweep_time.py runs/quickstart 2     the 2: cells at a time
 """
 
 from __future__ import annotations
 
+import heapq
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -14,16 +16,32 @@ from sweeps.records import Record
 
 def parts(record: Record) -> tuple[float, float, float, float]:
     """Seconds from the driver's call to the first step, of training, of evaluation, to the end."""
-    measured, curve = record.measured, record.curve
-    evaluate = measured["seconds_evaluate"]
-    first_point = curve[0]["tokens"] / curve[0]["tokens_per_second"]
-    start = curve[0]["time"] - first_point - record.started
-    stop = record.ended - curve[-1]["time"] - evaluate
-    return start, measured["seconds"], evaluate, stop
+    evaluate = record.measured["seconds_evaluate"]
+    start = steps_began(record) - record.started
+    stop = record.ended - record.curve[-1]["time"] - evaluate
+    return start, record.measured["seconds"], evaluate, stop
+
+
+def steps_began(record: Record) -> float:
+    """When the first step began, seconds since the epoch."""
+    first = record.curve[0]
+    return first["time"] - first["tokens"] / first["tokens_per_second"]
+
+
+def gaps(records: list[Record], at_a_time: int) -> list[float]:
+    """Seconds from the end of one cell's work to the first step of the one that takes its place:
+    what a cell adds to the sweep beyond its training and evaluation."""
+    ends: list[float] = []
+    found = []
+    for record in sorted(records, key=steps_began):
+        if len(ends) == at_a_time:
+            found.append(steps_began(record) - heapq.heappop(ends))
+        heapq.heappush(ends, record.curve[-1]["time"] + record.measured["seconds_evaluate"])
+    return found
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         print((__doc__ or "").strip(), file=sys.stderr)
         return 2
     paths = Path(sys.argv[1]).glob("cells/*/record.json")
@@ -36,6 +54,12 @@ def main() -> int:
     print(f"| sum | {' | '.join(f'{sum(column):.0f}' for column in zip(*table))} |")
     wall = max(r.ended for r in records) - min(r.started for r in records)
     print(f"\nWall time from the first cell's start to the last one's end: {wall:.0f} s")
+    added = gaps(records, int(sys.argv[2]))
+    middle = statistics.median(added)
+    print(
+        f"From one cell's end to the next one's first step: median {middle:.1f} s, "
+        f"{min(added):.1f} to {max(added):.1f}"
+    )
     return 0
 
 
