@@ -29,7 +29,7 @@ def cells_table(records: list[Record]) -> Table:
             losses = [f"{m[name]:.4f}" for name in ("val_loss", "val_loss_se", "test_loss")]
             rows.add_row(*axes, f"{m['n_params']:,}", *losses, f"{m['seconds']:.0f}", "finished")
         else:
-            rows.add_row(*axes, *[""] * 5, f"{record.status}: {record.reason}")
+            rows.add_row(*axes, *[""] * 5, record.status)
     return rows
 
 
@@ -59,7 +59,9 @@ def show(
         to_user.print(line)
     for record in records:
         if record.status != "finished":
-            to_user.print(f"Left out of the laws: {record.cell_key} {record.status}")
+            to_user.print(
+                f"Left out of the laws: {record.cell_key} {record.status}: {record.reason}"
+            )
     for name in missing:
         to_user.print(f"Left out of the laws: {name} has not ended")
     to_user.print(f"\nReport   {report / 'report.html'}\nMLflow   {ui}")

@@ -256,13 +256,14 @@ class Tracker:
             self._start(record.cell_key, record.params)
         self._points(record.cell_key, record.curve)
         run_id = self.runs[record.cell_key].info.run_id
-        now, step = int(time.time() * 1000), int(record.measured.get("tokens", 0))
-        metrics = [Metric(name, value, now, step) for name, value in record.measured.items()]
+        # The record's own time: sent again by a later sweep, it is the same measurement.
+        ended, step = int(record.ended * 1000), int(record.measured.get("tokens", 0))
+        metrics = [Metric(name, value, ended, step) for name, value in record.measured.items()]
         self.client.log_batch(run_id, metrics)
         self.client.set_tag(run_id, STATUS, record.status)
         self.client.set_tag(run_id, REASON, record.reason)
-        ended = "FINISHED" if record.status == "finished" else "FAILED"
-        self.client.set_terminated(run_id, ended)
+        status = "FINISHED" if record.status == "finished" else "FAILED"
+        self.client.set_terminated(run_id, status, ended)
 
     def _close(self) -> None:
         self.client.set_terminated(self.parent.info.run_id)

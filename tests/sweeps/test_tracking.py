@@ -70,9 +70,16 @@ def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(server: Server) -
     second.points(CELL.key, CURVE[3:])
     second.finish(record)
     drain(second)
+    # And a third finds it ended.
+    third = Tracker(server.uri, "resumed", {})
+    third.finish(record)
+    drain(third)
     (run,) = cells(server, "resumed")
-    history = MlflowClient(server.uri).get_metric_history(run.info.run_id, "tokens_per_second")
+    client = MlflowClient(server.uri)
+    history = client.get_metric_history(run.info.run_id, "tokens_per_second")
     assert [metric.step for metric in history] == [256, 512, 768, 1024, 1280]
+    assert len(client.get_metric_history(run.info.run_id, "val_loss")) == 1
+    assert run.info.end_time == int(record.ended * 1000)
     assert run.info.status == "FINISHED"
     assert run.data.params["size"] == "4k"
 
