@@ -7,16 +7,23 @@ which Ray's checkpoints use as well. What it writes is whole or absent.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from pyarrow import fs
+
+PATIENCE_SECONDS = 120
+"""How long a write waits for room on a full disk, or for a bucket that is out of reach."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, order=True)
@@ -80,8 +87,11 @@ class Location:
         return self.read_bytes().decode()
 
     def write_bytes(self, data: bytes) -> None:
-        with self.writing() as file:
-            file.write_bytes(data)
+        def write() -> None:
+            with self.writing() as file:
+                file.write_bytes(data)
+
+        patiently(write)
 
     def write_text(self, text: str) -> None:
         self.write_bytes(text.encode())
@@ -124,6 +134,25 @@ class Location:
             self.filesystem.delete_dir(self.path)
         elif kind == fs.FileType.File:
             self.filesystem.delete_file(self.path)
+
+
+def patiently(write: Callable[[], Result], seconds: float = PATIENCE_SECONDS) -> Result:
+    """What `write` returns; it is tried again while the storage is full or does not answer.
+
+    seconds: to wait, in all, between tries.
+    Raises its OSError if that lasts, and at once any other, such as PermissionError.
+    """
+    waited, wait = 0.0, 0.5
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            # A bucket's errors have no number.
+            passing = error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ETIMEDOUT)
+            if not passing or waited + wait > seconds:
+                raise
+        time.sleep(wait)
+        waited, wait = waited + wait, min(5.0, 2 * wait)
 
 
 _S3 = "s3://"

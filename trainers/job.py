@@ -6,22 +6,27 @@ checkpoint, whoever starts it and wherever.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
-from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train import (
+    CheckpointConfig,
+    CheckpointUploadMode,
+    ControllerError,
+    FailureConfig,
+    LoggingConfig,
+    RunConfig,
+    ScalingConfig,
+)
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from data.packed import local_copy
-from data.storage import Location
+from data.storage import Location, patiently
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.gradients import World
@@ -68,11 +73,22 @@ def fit(
     report: called in the first worker with new points of the curve (all earlier ones after a
     resume); it is pickled, so it can hold actor handles but no connections.
     leave: asked by the workers now and then, whether to save and end; pickled as `report` is.
-    Raises ray.train.TrainingFailedError when every retry failed.
+    Raises ray.train.TrainingFailedError when every retry failed, OSError when the storage stays
+    full or out of reach.
     """
-    while True:
+
+    def until_it_returns() -> Outcome | None:
         _mend_snapshot(storage, cell.key)
-        outcome = _trainer(cell, data, storage, placement, report, leave).fit().return_value
+        try:
+            return _trainer(cell, data, storage, placement, report, leave).fit().return_value
+        except ControllerError as error:
+            if isinstance(error.controller_failure, OSError):
+                # Such as a full disk when Ray lists the checkpoints: no fault of the cell.
+                raise error.controller_failure from None
+            raise
+
+    while True:
+        outcome = patiently(until_it_returns)
         if outcome is not None:
             return outcome
         # A machine is about to be taken away: the cell has saved, and goes on elsewhere. It has
@@ -121,6 +137,7 @@ def _work(config: dict[str, Any]) -> Outcome | None:
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     torch.set_float32_matmul_precision("high")
+    storage: Location = config["storage"] / cell.key
     curve: list[Point] = []
 
     def report(points: list[Point]) -> None:
@@ -128,22 +145,19 @@ def _work(config: dict[str, Any]) -> Outcome | None:
         if world.rank == 0:
             config["report"](points)
 
-    def restore() -> dict[str, Any] | None:
-        for found in checkpoint.newest_first(config["storage"] / cell.key):
-            stored = ray.train.Checkpoint(found.path, found.filesystem)
-            with stored.as_directory() as folder, contextlib.suppress(checkpoint.DamagedError):
-                return checkpoint.load(Path(folder), cell.key)
-        return None
-
     def save(state: dict[str, Any]) -> None:
         # Every worker reports: it is a barrier. Only the first has something to store.
         metrics = {"tokens": state["step"] * cell.batch_tokens}
         if world.rank:
             ray.train.report(metrics)
             return
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoint.save(Path(folder), state)
-            ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        stored = patiently(lambda: checkpoint.save(storage, state))
+        ray.train.report(
+            metrics,
+            checkpoint=ray.train.Checkpoint(stored.path, stored.filesystem),
+            # Ray's own upload gives up at once, and the worker with it.
+            checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
+        )
 
     asked = time.monotonic()
 
@@ -162,7 +176,7 @@ def _work(config: dict[str, Any]) -> Outcome | None:
             local_copy(config["data"]),
             world,
             prepare=lambda model: prepare(model, world.device),
-            restore=restore,
+            restore=lambda: checkpoint.restore(storage, cell.key),
             save=save,
             report=report,
             stop=stop,

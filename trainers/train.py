@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -20,9 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.packed import DataError, read_manifest
+from data.storage import Location
 from trainers import checkpoint
 from trainers.cell import CHOICES, Cell, Placement
-from trainers.checkpoint import CheckpointError, DamagedError
+from trainers.checkpoint import CheckpointError
 from trainers.gradients import World
 from trainers.ladder import LadderError, archs, load_arch, parse_size
 from trainers.loop import DivergedError, Point, StoppedError, prepare, train
@@ -72,6 +72,7 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Train to the end, or until SIGINT or SIGTERM; checkpoints and the result lie in `folder`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(f"{cell.name}  {cell.rung.counts.n_params:,} parameters  {device}", file=sys.stderr)
+    place = Location.of(folder)
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: asked.append(number))
@@ -81,8 +82,8 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
             args.data,
             World(0, 1, device),
             prepare=lambda model: prepare(model, device),
-            restore=lambda: restore(folder, cell.key),
-            save=lambda state: save(folder, state),
+            restore=lambda: checkpoint.restore(place, cell.key),
+            save=lambda state: save(place, state),
             report=show,
             stop=lambda: bool(asked),
             micro_tokens=args.micro_tokens,
@@ -92,27 +93,12 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
     return measured
 
 
-def save(folder: Path, state: dict[str, Any]) -> None:
+def save(folder: Location, state: dict[str, Any]) -> None:
     """Beside the one before, which is removed after that: there are always one or two."""
-    before = saved(folder)
-    checkpoint.save(folder / f"checkpoint_{state['step']:09d}", state)
+    before = checkpoint.newest_first(folder)
+    checkpoint.save(folder, state)
     for older in before[1:]:
-        shutil.rmtree(older)
-
-
-def restore(folder: Path, cell_key: str) -> dict[str, Any] | None:
-    """The newest checkpoint that is sound. Raises CheckpointError if it is another cell's."""
-    for found in saved(folder):
-        try:
-            return checkpoint.load(found, cell_key)
-        except DamagedError as error:
-            print(f"train: {error}; going on from the one before", file=sys.stderr)
-    return None
-
-
-def saved(folder: Path) -> list[Path]:
-    """Newest first."""
-    return sorted(folder.glob("checkpoint_*"), reverse=True)
+        older.delete()
 
 
 @contextlib.contextmanager

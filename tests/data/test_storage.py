@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from data.packed import MANIFEST, local_copy, open_split, write_split
-from data.storage import Location
+from data.storage import Location, patiently
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -71,7 +72,7 @@ def test_a_folder_is_written_with_all_that_is_in_it(place: Location) -> None:
 
 def test_a_process_killed_while_it_writes_leaves_no_half_file(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys; from data.storage import Location\n"
+        "import os, signal, sys; from data.storage import Location, patiently\n"
         "with Location.of(sys.argv[1]).writing() as path:\n"
         "    path.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -103,3 +104,35 @@ def test_a_node_copies_a_data_set_from_a_bucket_once(
 
 def test_a_data_set_on_disk_is_not_copied(packed: Path) -> None:
     assert local_copy(Location.of(packed)) == packed
+
+
+def test_a_write_waits_for_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    full = [OSError(errno.ENOSPC, "No space left on device")] * 3
+
+    def write() -> str:
+        if full:
+            raise full.pop()
+        return "written"
+
+    assert patiently(write) == "written"
+
+
+def test_a_write_that_is_refused_does_not_wait() -> None:
+    tries = []
+
+    def write() -> None:
+        tries.append(1)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(PermissionError):
+        patiently(write)
+    assert len(tries) == 1
+
+
+def test_a_disk_that_stays_full_is_an_error() -> None:
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        patiently(write, seconds=0)

@@ -2,38 +2,82 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 import torch
 
+from data.storage import Location
 from trainers import checkpoint
 
 STATE = {"cell_key": "a-cell", "step": 3, "model": {"weight": torch.arange(6.0)}}
 
 
-def test_what_was_saved_comes_back(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, STATE)
-    state = checkpoint.load(tmp_path, "a-cell")
+@pytest.fixture
+def cell(tmp_path: Path) -> Location:
+    return Location.of(tmp_path / "cell")
+
+
+def save(cell: Location, step: int, key: str = "a-cell") -> Path:
+    place = checkpoint.save(cell, STATE | {"step": step, "cell_key": key}).local
+    assert place is not None
+    return place
+
+
+def test_what_was_saved_comes_back(cell: Location) -> None:
+    save(cell, step=3)
+    state = checkpoint.restore(cell, "a-cell")
+    assert state is not None
     assert state["step"] == 3
     assert torch.equal(state["model"]["weight"], STATE["model"]["weight"])
 
 
+def test_nothing_comes_back_where_nothing_was_saved(cell: Location) -> None:
+    assert checkpoint.restore(cell, "a-cell") is None
+
+
 @pytest.mark.parametrize("keep", [0, 10, -1])
-def test_a_truncated_checkpoint_is_refused(tmp_path: Path, keep: int) -> None:
-    checkpoint.save(tmp_path, STATE)
-    path = tmp_path / "state.pt"
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(checkpoint.CheckpointError, match="checksum"):
-        checkpoint.load(tmp_path, "a-cell")
+def test_a_truncated_checkpoint_costs_one_interval(cell: Location, keep: int) -> None:
+    save(cell, step=1)
+    torn = save(cell, step=2) / "state.pt"
+    torn.write_bytes(torn.read_bytes()[:keep])
+    with pytest.raises(checkpoint.DamagedError, match="checksum"):
+        checkpoint.load(Location.of(torn.parent), "a-cell")
+    state = checkpoint.restore(cell, "a-cell")
+    assert state is not None
+    assert state["step"] == 1
 
 
-def test_a_folder_without_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(checkpoint.CheckpointError, match="incomplete"):
-        checkpoint.load(tmp_path, "a-cell")
+def test_a_checkpoint_that_was_never_ended_is_passed_over(cell: Location) -> None:
+    save(cell, step=1)
+    (save(cell, step=2) / "state.pt").unlink()
+    state = checkpoint.restore(cell, "a-cell")
+    assert state is not None
+    assert state["step"] == 1
 
 
-def test_another_cells_checkpoint_is_refused(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, STATE)
-    with pytest.raises(checkpoint.CheckpointError, match="belongs to cell a-cell"):
-        checkpoint.load(tmp_path, "another")
+def test_the_newest_is_the_one_of_most_steps(cell: Location) -> None:
+    made = [save(cell, step) for step in (9, 100, 10, 100)]
+    steps = [place.name.split("_")[1] for place in checkpoint.newest_first(cell)]
+    assert steps == ["000000100", "000000100", "000000010", "000000009"]
+    assert len(set(made)) == 4
+
+
+def test_another_cells_checkpoint_is_refused_and_left_alone(cell: Location) -> None:
+    place = save(cell, step=1)
+    with pytest.raises(checkpoint.CheckpointError, match="belongs to cell a-cell, expected b"):
+        checkpoint.restore(cell, "b")
+    assert (place / "state.pt").exists()
+
+
+def test_a_full_disk_leaves_no_half(cell: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    save(cell, step=1)
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        save(cell, step=2)
+    assert len(cell.children()) == 1

@@ -63,9 +63,8 @@ def out(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = folder / "sweep" / "cells" / cell.key
     torch.manual_seed(0)
     model = cell.rung.build()
-    checkpoint.save(
-        place / "checkpoint_2026-01-01", {"cell_key": cell.key, "model": model.state_dict()}
-    )
+    state = {"cell_key": cell.key, "step": 1, "model": model.state_dict()}
+    checkpoint.save(Location.of(place), state)
     record = {
         "cell_key": cell.key,
         "status": "finished",

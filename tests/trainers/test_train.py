@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.storage import Location
 from trainers import checkpoint
-from trainers.train import main, restore, save, saved
+from trainers.train import main, save
 
 SMALL = "--arch lstm --size 4k --tokens 20k --batch-tokens 256 --context 32"
 
@@ -33,15 +34,16 @@ def test_a_cell_that_gets_sigterm_saves_and_goes_on_to_the_same_end(
 ) -> None:
     whole = call(packed, "--out", str(tmp_path / "whole"))
     assert whole.returncode == 0, whole.stderr
-    long = ("--tokens", "2M", "--out", str(tmp_path / "stopped"), "--checkpoint-seconds", "0")
+    stopped = tmp_path / "stopped"
+    long = ("--tokens", "2M", "--out", str(stopped), "--checkpoint-seconds", "0")
     with subprocess.Popen(command(packed, *long), stderr=subprocess.PIPE, text=True) as process:
-        while not saved(tmp_path / "stopped") and process.poll() is None:
+        while not list(stopped.glob("*/state.pt")) and process.poll() is None:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "saved, and the same command goes on" in said
-    newest = torch.load(saved(tmp_path / "stopped")[0] / "state.pt", weights_only=True)
+    newest = torch.load(max(stopped.glob("*/state.pt")), weights_only=True)
     assert 0 < newest["step"] < 7812
     again = call(packed, "--out", str(tmp_path / "whole"))
     assert _losses(again) == _losses(whole)
@@ -85,18 +87,9 @@ def test_bad_input_is_refused_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_last_sound_checkpoint_is_used(tmp_path: Path) -> None:
+def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    cell = Location.of(tmp_path)
     for step in (1, 2, 3):
-        save(tmp_path, {"cell_key": "a", "step": step})
-    assert len(saved(tmp_path)) == 2
-    (saved(tmp_path)[0] / "state.pt").write_bytes(b"torn")
-    found = restore(tmp_path, "a")
-    assert found is not None
-    assert found["step"] == 2
-
-
-def test_a_folder_of_another_cell_is_refused_and_left_alone(tmp_path: Path) -> None:
-    save(tmp_path, {"cell_key": "a", "step": 1})
-    with pytest.raises(checkpoint.CheckpointError, match="belongs to cell a, expected b"):
-        restore(tmp_path, "b")
-    assert len(saved(tmp_path)) == 1
+        save(cell, {"cell_key": "a", "step": step})
+    kept = [checkpoint.load(place, "a")["step"] for place in checkpoint.newest_first(cell)]
+    assert kept == [3, 2]

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, fields
-from pathlib import Path
-
-from pyarrow import fs
 
 from data.storage import Location
 from trainers import checkpoint
@@ -36,12 +32,10 @@ class Trained:
 
 def load(cell: Cell, folder: Location) -> Model:
     """The model of a checkpoint's folder. Raises CellError."""
-    with tempfile.TemporaryDirectory() as copy:
-        fs.copy_files(folder.path, copy, source_filesystem=folder.filesystem)
-        try:
-            state = checkpoint.load(Path(copy), cell.key)
-        except checkpoint.CheckpointError as error:
-            raise CellError(str(error).replace(copy, str(folder))) from None
+    try:
+        state = checkpoint.load(folder, cell.key)
+    except checkpoint.CheckpointError as error:
+        raise CellError(str(error)) from None
     model = cell.rung.build()
     model.load_state_dict(state["model"])
     return model.eval()
