@@ -13,7 +13,8 @@ from data import folk
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of MIDI files: a few hundred of the folk tunes."""
     folder = tmp_path_factory.mktemp("midi")
-    for index, midi in enumerate(folk.to_midi([tune for _, tune in folk.tunes()[2000:2300]])):
-        if isinstance(midi, bytes):
-            (folder / f"{index:03d}.mid").write_bytes(midi)
+    for index, (_, tune) in enumerate(folk.tunes()[2000:2300]):
+        made = folk.to_midi(tune)
+        assert isinstance(made, bytes)
+        (folder / f"{index:03d}.mid").write_bytes(made)
     return folder

@@ -15,6 +15,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 
+from tests.processes import descendants
+
 ROOT = Path(__file__).parents[2]
 GRID = """\
 data:
@@ -95,15 +97,7 @@ class Running:
 
     def processes(self, name: str) -> list[int]:
         """The pids of those of its Ray processes whose title starts so."""
-        listed = subprocess.run(
-            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-        )
-        rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
-        family = {self.process.pid}
-        # Once more than the family is deep: a child may be listed before its parent.
-        for _ in range(4):
-            family |= {int(row[0]) for row in rows if int(row[1]) in family}
-        return [int(row[0]) for row in rows if int(row[0]) in family and row[2].startswith(name)]
+        return descendants(self.process.pid, name)
 
     def end(self, seconds: float = 400) -> int:
         return self.process.wait(seconds)

@@ -6,17 +6,23 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ray.cluster_utils import Cluster
 
 from sweeps.tracking import Server, free_port
 from tests.sweeps.real_command import (
+    ROOT,
+    Running,
     assert_tracked_once,
     losses,
+    records,
     run,
     running,
     write_grid,
@@ -24,16 +30,20 @@ from tests.sweeps.real_command import (
 
 pytestmark = pytest.mark.slow
 
+SNAPSHOT = "checkpoint_manager_snapshot.json"
+FAULTY = Path(__file__).parent / "faulty"
+TOKENS = "1M"
+
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A sweep that nothing has happened to."""
+    """A sweep of four cells that nothing has happened to."""
 
     grid: Path
     out: Path
 
     def beside(self, folder: Path) -> Path:
-        """A folder for another sweep of the grid, over the same data."""
+        """A folder for another sweep, over the same data."""
         out = folder / "runs"
         shutil.copytree(self.out / "data", out / "data")
         return out
@@ -42,10 +52,24 @@ class Undisturbed:
 @pytest.fixture(scope="module")
 def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("reference")
-    grid = write_grid(folder, source, archs="lstm", sizes="[4k, 6k]", tokens="2M", every=0.5)
+    grid = write_grid(folder, source, tokens=TOKENS, every=0.5)
     done = run(grid, folder / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     return Undisturbed(grid, folder / "runs")
+
+
+@pytest.fixture
+def grid(source: Path, tmp_path: Path) -> Path:
+    """The LSTMs of the reference's four cells."""
+    return write_grid(tmp_path, source, archs="lstm", tokens=TOKENS, every=0.5)
+
+
+def assert_as_if_undisturbed(out: Path, reference: Undisturbed, cells: int) -> None:
+    expected = losses(reference.out)
+    found = losses(out)
+    assert len(found) == cells
+    assert found == {key: expected[key] for key in found}
+    assert_tracked_once(out, "small")
 
 
 @pytest.fixture
@@ -56,42 +80,150 @@ def mlflow(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def test_a_killed_worker_a_killed_driver_and_a_killed_mlflow(
-    reference: Undisturbed, tmp_path: Path, mlflow: Server
+def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute(
+    reference: Undisturbed, grid: Path, tmp_path: Path, mlflow: Server
 ) -> None:
     out = reference.beside(tmp_path)
-    env = {"MLFLOW_TRACKING_URI": mlflow.uri}
-    with running(reference.grid, out, tmp_path / "log", **env) as sweep:
+    with running(grid, out, tmp_path / "log", MLFLOW_TRACKING_URI=mlflow.uri) as sweep:
         sweep.wait_for(sweep.saved)
         assert mlflow.pid is not None
         os.killpg(mlflow.pid, signal.SIGKILL)
+        killed = time.monotonic()
         os.kill(sweep.wait_for(lambda: sweep.processes("ray::RayTrainWorker"))[0], signal.SIGKILL)
         os.kill(sweep.wait_for(lambda: sweep.processes("ray::ImplicitFunc"))[-1], signal.SIGKILL)
-        time.sleep(5)
+        time.sleep(max(0.0, killed + 60 - time.monotonic()))
         again = Server.start(mlflow.log.parent, int(mlflow.uri.rsplit(":", 1)[1]))
         assert again.uri == mlflow.uri
         try:
             assert sweep.end() == 0, sweep.log.read_text()
         finally:
             again.stop()
-    assert losses(out) == losses(reference.out)
-    assert_tracked_once(out, "small")
+    assert_as_if_undisturbed(out, reference, cells=2)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_sweep_that_is_told_to_end_saves_and_goes_on(
-    reference: Undisturbed, source: Path, tmp_path: Path
+    reference: Undisturbed, source: Path, tmp_path: Path, number: int
 ) -> None:
     out = reference.beside(tmp_path)
     # Checkpoints are far apart: what there is was saved because of the signal.
-    grid = write_grid(tmp_path, source, archs="lstm", sizes="[4k, 6k]", tokens="2M", every=3600)
+    grid = write_grid(tmp_path, source, archs="lstm", tokens=TOKENS, every=3600)
     with running(grid, out, tmp_path / "log") as sweep:
         sweep.wait_for(lambda: "% loss" in sweep.log.read_text())
-        sweep.process.send_signal(signal.SIGTERM)
+        sweep.process.send_signal(number)
         assert sweep.end() == 130, sweep.log.read_text()
         assert "the same command goes on" in sweep.log.read_text()
         assert sweep.saved()
     assert "resumable" in run(grid, out, "--status").stdout
     done = run(grid, out)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert losses(out) == losses(reference.out)
-    assert_tracked_once(out, "small")
+    assert_as_if_undisturbed(out, reference, cells=2)
+
+
+def test_a_killed_sweep_with_damaged_files_and_a_larger_grid(
+    reference: Undisturbed, grid: Path, tmp_path: Path
+) -> None:
+    out = reference.beside(tmp_path)
+    with running(grid, out, tmp_path / "log") as sweep:
+        cell = sweep.wait_for(lambda: twice_saved(sweep))
+        sweep.process.kill()
+    killed = time.time()
+    newest = max(cell.glob("checkpoint_*/state.pt"))
+    os.truncate(newest, newest.stat().st_size // 2)
+    os.truncate(cell / SNAPSHOT, 20)
+
+    # Two cells more: the reference's whole grid.
+    done = run(reference.grid, out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_as_if_undisturbed(out, reference, cells=4)
+    curve = records(out)[cell.name]["curve"]
+    # Trained again from the checkpoint before, not from the beginning.
+    assert curve[0]["time"] < killed < curve[-1]["time"]
+
+
+def twice_saved(sweep: Running) -> Path | None:
+    """The folder of a cell that has two checkpoints, if there is one."""
+    lists = sweep.cells.glob(f"*/{SNAPSHOT}")
+    found = (path.parent for path in lists if path.stat().st_size)
+    return next((cell for cell in found if len(list(cell.glob("checkpoint_*"))) > 1), None)
+
+
+def test_a_lost_node_and_then_a_cluster_of_another_size(
+    reference: Undisturbed, grid: Path, tmp_path: Path
+) -> None:
+    out = reference.beside(tmp_path)
+    with (
+        a_cluster(cpus=[0, 1, 1]) as (cluster, nodes),
+        running(grid, out, tmp_path / "log", RAY_ADDRESS=cluster.address) as sweep,
+    ):
+        sweep.wait_for(lambda: len(sweep.saved()) == 2 or records(out))
+        cluster.remove_node(nodes[1], allow_graceful=False)
+        before = checkpoints(sweep)
+        sweep.wait_for(lambda: checkpoints(sweep) - before)
+        sweep.process.kill()
+    with a_cluster(cpus=[2]) as (cluster, _):
+        done = run(grid, out, RAY_ADDRESS=cluster.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_as_if_undisturbed(out, reference, cells=2)
+
+
+def checkpoints(sweep: Running) -> set[Path]:
+    return set(sweep.cells.glob("*/checkpoint_*/state.pt")) | set(sweep.cells.glob("*/record.json"))
+
+
+@contextmanager
+def a_cluster(cpus: list[int]) -> Iterator[tuple[Cluster, list]]:
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0]})
+    try:
+        nodes = [made.add_node(num_cpus=n) for n in cpus[1:]]
+        yield made, nodes
+    finally:
+        made.shutdown()
+
+
+def test_a_cell_that_raises_once_and_one_that_always_does(
+    reference: Undisturbed, grid: Path, tmp_path: Path
+) -> None:
+    out, faults = reference.beside(tmp_path), tmp_path / "faults"
+    faults.mkdir()
+    (faults / "4k").write_text("once")
+    (faults / "6k").write_text("always")
+    env = {"CRESCENDO_TEST_FAILS": str(faults), "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}"}
+    done = run(grid, out, **env)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 failed" in run(grid, out, "--status").stdout
+    statuses = {each["params"]["size"]: each["status"] for each in records(out).values()}
+    assert statuses == {"4k": "finished", "6k": "failed"}
+    assert "failed: RuntimeError: the test lets 6k fail" in done.stdout
+
+    (faults / "6k").unlink()
+    done = run(grid, out, "--retry-failed", **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_as_if_undisturbed(out, reference, cells=2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_a_full_disk_costs_time(reference: Undisturbed, grid: Path, tmp_path: Path) -> None:
+    out = reference.beside(tmp_path)
+    disk = out / "small"
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", disk], check=True)
+    try:
+        with running(grid, out, tmp_path / "log") as sweep:
+            sweep.wait_for(sweep.saved)
+            fill(disk / "filler")
+            time.sleep(20)
+            (disk / "filler").unlink()
+            assert sweep.end() == 0, sweep.log.read_text()
+        assert_as_if_undisturbed(out, reference, cells=2)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"0" * 4096):
+                pass
+        except OSError:
+            return

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import ray
+import torch
 
 from data.storage import Location
+from tests.processes import descendants
+from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
 
@@ -41,6 +49,42 @@ def test_two_workers_train_the_model_that_one_does(
     assert shared.measured["val_loss"] == pytest.approx(alone.measured["val_loss"], abs=1e-4)
 
 
+def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(
+    cell: Cell, packed: Path, tmp_path: Path
+) -> None:
+    cell = replace(cell, tokens=3000 * cell.batch_tokens)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    undisturbed = train(cell, packed, whole, workers=2)
+    killed = threading.Thread(target=kill_one_worker, args=(broken / cell.key,))
+    killed.start()
+    resumed = train(cell, packed, broken, workers=2)
+    killed.join()
+    assert resumed.measured["val_loss"] == undisturbed.measured["val_loss"]
+    assert losses(resumed) == losses(undisturbed)
+    ends = [last_weights(storage / cell.key, cell) for storage in (whole, broken)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def kill_one_worker(folder: Path) -> None:
+    """At some step after the first checkpoint, whichever that is."""
+    while not list(folder.glob("checkpoint_*/state.pt")):
+        time.sleep(0.05)
+    time.sleep(random.random())
+    workers = descendants(os.getpid(), "ray::RayTrainWorker")
+    os.kill(random.choice(workers), signal.SIGKILL)
+
+
+def losses(outcome: Outcome) -> list[float]:
+    return [point["train_loss"] for point in outcome.curve]
+
+
+def last_weights(folder: Path, cell: Cell) -> dict[str, torch.Tensor]:
+    state = checkpoint.restore(Location.of(folder), cell.key)
+    assert state is not None
+    assert state["step"] == cell.steps
+    return state["model"]
+
+
 def test_a_truncated_list_of_checkpoints_does_not_stop_the_cell(
     cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
@@ -58,11 +102,9 @@ def test_a_damaged_checkpoint_costs_one_interval_and_not_the_cell(
 ) -> None:
     cell = replace(cell, arch="lstm")
     first = train(cell, packed, tmp_path)
-    newest = max((tmp_path / cell.key).glob("checkpoint_2*"))
+    newest = max((tmp_path / cell.key).glob("checkpoint_0*"))
     (newest / "state.pt").write_bytes(b"torn")
     again = train(cell, packed, tmp_path)
     assert again.status == "finished"
     assert again.measured["val_loss"] == first.measured["val_loss"]
-    assert [point["train_loss"] for point in again.curve] == [
-        point["train_loss"] for point in first.curve
-    ]
+    assert losses(again) == losses(first)
