@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 
 from trainers.ladder import archs, rung
+from trainers.sampling import lay_out_for_steps
 
 VOCAB = 140
 
@@ -35,9 +36,10 @@ def main() -> None:
     print(f"{args.size}, {args.rows} rows of {args.tokens} tokens, medians of {args.rounds}")
     print("arch          stepping s   prefix s   faster   2nd half / 1st half")
     for arch in archs():
-        model = rung(arch, args.size, VOCAB).build().eval()
+        model, stepper = (rung(arch, args.size, VOCAB).build().eval() for _ in range(2))
+        lay_out_for_steps(stepper)
         rows = [
-            tuple(each(model, args.rows, args.tokens) for each in (stepping, prefix))
+            (stepping(stepper, args.rows, args.tokens), prefix(model, args.rows, args.tokens))
             for _ in range(args.rounds)
         ]
         stepped = statistics.median(sum(halves) for halves, _ in rows)

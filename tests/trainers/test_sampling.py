@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainers.ladder import archs, rung
-from trainers.sampling import Draw, probabilities, sample
+from trainers.sampling import Draw, lay_out_for_steps, probabilities, sample
 
 VOCAB, EOS = 50, 1
 LOGITS = np.log([[0.5, 0.25, 0.15, 0.1]])
@@ -65,6 +65,16 @@ def test_log_probability_is_that_of_reading_at_once(arch: str) -> None:
         nats = torch.log_softmax(net(tokens[:, :-1]), dim=-1)
     expected = nats.gather(2, tokens[:, 1:, None]).sum().item()
     assert drawn.log_probability == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_the_layout_for_steps_changes_no_value(arch: str) -> None:
+    before, after = model(arch), model(arch)
+    lay_out_for_steps(after)
+    for name, parameter in after.state_dict().items():
+        assert torch.equal(parameter, before.state_dict()[name])
+    tokens = torch.arange(12).reshape(2, 6)
+    torch.testing.assert_close(after(tokens), before(tokens), atol=1e-5, rtol=0)
 
 
 def test_it_stops_at_the_limit() -> None:
