@@ -32,7 +32,8 @@ SPIKE_NATS = 0.5
 
 Point = dict[str, float]
 """One point of a training curve: tokens, train_loss, learning_rate, tokens_per_second, memory_mb,
-and time (seconds since the epoch)."""
+cpu_cores (processor time over wall time, of the first worker), gpu_percent where there is one, and
+time (seconds since the epoch)."""
 
 
 class DivergedError(RuntimeError):
@@ -100,6 +101,7 @@ def train(
         report(curve)
 
     started = saved = last_point = time.monotonic()
+    last_cpu = time.process_time()
     nats, scored_tokens, last_step = torch.zeros((), device=world.device), 0, first_step
     if state is not None:
         nats += state["nats"]
@@ -123,14 +125,15 @@ def train(
                 "tokens_per_second": (step + 1 - last_step)
                 * cell.batch_tokens
                 / (now - last_point),
-                "memory_mb": _peak_memory_mb(world.device),
+                "cpu_cores": (time.process_time() - last_cpu) / (now - last_point),
+                **_device_use(world.device),
                 "time": time.time(),
             }
             check(point, curve, cell, past_warmup=point["tokens"] > 2 * warmup)
             curve.append(point)
             report([point])
             nats, scored_tokens, last_step = torch.zeros_like(nats), 0, step + 1
-            last_point = time.monotonic()
+            last_point, last_cpu = time.monotonic(), time.process_time()
         stopping = (at_point or world.size == 1) and world.agree(stop())
         if stopping or last or (at_point and world.agree(now - saved > checkpoint_seconds)):
             save(
@@ -146,6 +149,7 @@ def train(
                 }
             )
             saved = last_point = time.monotonic()
+            last_cpu = time.process_time()
         if stopping and not last:
             raise StoppedError(f"stopped after {step + 1:,} of {cell.steps:,} steps")
 
@@ -182,7 +186,11 @@ def check(point: Point, curve: list[Point], cell: Cell, past_warmup: bool) -> No
         raise DivergedError(f"the loss rose from {lowest:.2f} to {loss:.2f} {at}{guess}")
 
 
-def _peak_memory_mb(device: torch.device) -> float:
+def _device_use(device: torch.device) -> dict[str, float]:
+    """The most memory that was held so far; on a GPU also how busy it is now."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        return {
+            "memory_mb": torch.cuda.max_memory_allocated(device) / 1e6,
+            "gpu_percent": float(torch.cuda.utilization(device)),
+        }
+    return {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}

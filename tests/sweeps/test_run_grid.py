@@ -31,9 +31,8 @@ def test_a_sweep_ends_with_laws_a_report_and_one_run_a_cell(source: Path, tmp_pa
     assert (rows["val_loss"] > 0).all()
     for finished in cell_runs(out, "small"):
         assert finished.info.status == "FINISHED"
-        assert {"train_loss", "learning_rate", "tokens_per_second", "memory_mb"} <= set(
-            finished.data.metrics
-        )
+        said = {"train_loss", "learning_rate", "tokens_per_second", "memory_mb", "cpu_cores"}
+        assert said <= set(finished.data.metrics)
 
     before = {path: path.stat().st_mtime for path in out.rglob("record.json")}
     started = time.monotonic()
