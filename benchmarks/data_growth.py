@@ -18,6 +18,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import ray
@@ -97,15 +98,16 @@ def main() -> int:
         for _, content in shard.read()
         if isinstance(content, bytes)
     ]
-    placing = []
+    placing: list[float] = []
 
-    def place(*arguments: object) -> object:
+    def place(*arguments: Any) -> Any:
         start = time.perf_counter()
         placed = original(*arguments)
         placing.append(time.perf_counter() - start)
         return placed
 
-    original, preparing.place = preparing.place, place
+    original = preparing.place
+    preparing.place = place  # type: ignore[assignment]
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     print("| files | pieces | seconds | of these, versions | ms a file | driver | worker |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

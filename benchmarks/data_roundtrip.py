@@ -38,6 +38,8 @@ def main() -> int:
         scores: list[Score] = []
         for shard in shards(Location.of(archive)):
             for _, content in shard.read():
+                if not isinstance(content, bytes):
+                    continue
                 try:
                     scores.append(from_midi(content, 24))
                 except ScoreError:

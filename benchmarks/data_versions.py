@@ -40,7 +40,8 @@ def main() -> int:
     parser.add_argument("sources", nargs="+", help="folk, archives or folders")
     parser.add_argument("--works", default="", help="regular expression for a path's work")
     args = parser.parse_args()
-    sources, works, signatures, names, sizes = [], [], [], [], []
+    sources, works, signatures, sizes = [], [], [], []
+    names: list[str] = []
     seen: set[bytes] = set()
     for source in args.sources:
         for path, score in read(source):

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 
 from trainers.ladder import archs, rung
-from trainers.sampling import lay_out_for_steps
+from trainers.sampling import Model, lay_out_for_steps
 
 VOCAB = 140
 
@@ -49,7 +49,7 @@ def main() -> None:
         print(f"{arch:12} {stepped:11.2f} {whole:10.1f} {faster:>8} {ratio:21.2f}", flush=True)
 
 
-def stepping(model: torch.nn.Module, rows: int, tokens: int) -> tuple[float, float]:
+def stepping(model: Model, rows: int, tokens: int) -> tuple[float, float]:
     state, token = None, torch.zeros(rows, dtype=torch.int64)
 
     def one(_: int) -> None:

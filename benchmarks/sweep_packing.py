@@ -35,7 +35,6 @@ class Held:
     released: float
 
 
-@ray.remote(num_cpus=0)
 class Log:
     def __init__(self) -> None:
         self.held: list[Held] = []
@@ -57,7 +56,7 @@ def mixed(cells: int, seconds: float) -> list[Demand]:
 
 def run_stand_ins(demands: list[Demand]) -> list[Held]:
     """Let them hold and sleep on the cluster that this process has joined."""
-    log = Log.remote()
+    log = ray.remote(num_cpus=0)(Log).remote()
     by_key = {demand.key: demand for demand in demands}
 
     def trial(config: dict[str, str]) -> None:

@@ -75,7 +75,7 @@ def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
             checkpoint_seconds=1e9,
         )
     alive = peak = 0
-    events = profiler.profiler.kineto_results.events()  # type: ignore[union-attr]
+    events = profiler.profiler.kineto_results.events()
     allocations = [event for event in events if event.name() == "[memory]"]
     for event in sorted(allocations, key=lambda event: event.start_ns()):
         alive += event.nbytes()

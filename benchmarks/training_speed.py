@@ -105,7 +105,9 @@ def hugging_face(cell: Cell) -> torch.nn.Module:
             n_head=shape.n_heads,
             n_positions=CONTEXT,
             use_cache=False,
-            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
         )
     )
 

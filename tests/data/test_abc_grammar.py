@@ -23,7 +23,7 @@ ABC2MIDI = Path(symusic.__file__).parent / "bin" / "abc2midi"
 def wander(tokenizer: AbcTokenizer, seed: int, bars: int) -> np.ndarray:
     """A piece of tokens drawn blindly from those allowed, rarely the end."""
     generator = np.random.default_rng(seed)
-    grammar, ids = AbcGrammar(tokenizer, bars), []
+    grammar, ids = AbcGrammar(tokenizer, bars), list[int]()
     while not ids or ids[-1] != tokenizer.eos_id:
         allowed = np.flatnonzero(grammar.allowed)
         going_on = allowed[allowed != tokenizer.eos_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 
@@ -38,7 +40,8 @@ def test_nothing_is_left_out_unless_asked(score: Score) -> None:
     ],
 )
 def test_each_filter_by_name(name: str, threshold: float, left_out: Score, kept: Score) -> None:
-    filters = Filters(**{name: threshold})
+    options: dict[str, Any] = {name: threshold}
+    filters = Filters(**options)
     met = filters.met(left_out)
     assert met is not None
     assert met[0] == name

@@ -66,7 +66,7 @@ def test_what_is_no_tune_is_refused_with_what_abc2midi_says_and_costs_no_other()
 def test_a_tune_sounds_the_same_whatever_was_played_before_it(name: str) -> None:
     """Of 12,978, these came out otherwise when one abc2midi played a whole shard."""
     text = dict(tunes())[name]
-    (shard,) = [shard for shard in shards() if (name, text) in shard.tunes]
+    (shard,) = [each for each in shards() if (name, text) in getattr(each, "tunes", ())]
     assert dict(shard.read())[f"{name}.mid"] == to_midi(text)
 
 

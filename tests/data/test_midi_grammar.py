@@ -24,7 +24,7 @@ def wander(tokenizer: MidiTokTokenizer, seed: int, bars: int | None) -> list[str
     generator = np.random.default_rng(seed)
     names = sorted(tokenizer.tokenizer.vocab, key=tokenizer.tokenizer.vocab.get)
     kinds = np.array([name.split("_")[0] for name in names])
-    grammar, drawn = MidiGrammar(tokenizer, bars), []
+    grammar, drawn = MidiGrammar(tokenizer, bars), list[str]()
     while not drawn or drawn[-1] != "EOS_None":
         allowed = np.flatnonzero(grammar.allowed)
         open_kinds = sorted(set(kinds[allowed]))

@@ -33,8 +33,12 @@ def test_a_law_without_noise_comes_back_in_any_unit(
 def test_the_fit_is_the_minimum_that_a_general_optimiser_polishes_to() -> None:
     law = fit(PILOT_N, PILOT_LOSS)
     start = [np.log(law.a) * 1.02, law.alpha * 0.95, law.c * 1.01]
+
+    def residuals(p: np.ndarray) -> np.ndarray:
+        return np.log(np.exp(p[0]) * PILOT_N ** -p[1] + p[2]) - np.log(PILOT_LOSS)
+
     other = least_squares(
-        lambda p: np.log(np.exp(p[0]) * PILOT_N ** -p[1] + p[2]) - np.log(PILOT_LOSS),
+        residuals,
         start,
         xtol=1e-15,
         ftol=1e-15,

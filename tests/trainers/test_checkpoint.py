@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from data.storage import Location
 from trainers import checkpoint
 
-STATE = {"cell_key": "a-cell", "step": 3, "model": {"weight": torch.arange(6.0)}}
+STATE: dict[str, Any] = {"cell_key": "a-cell", "step": 3, "model": {"weight": torch.arange(6.0)}}
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ VOCAB, EOS = 50, 1
 LOGITS = np.log([[0.5, 0.25, 0.15, 0.1]])
 
 
-def model(arch: str) -> torch.nn.Module:
+def model(arch: str) -> Any:
     torch.manual_seed(0)
     built = rung(arch, "20k", VOCAB).build()
     torch.nn.init.normal_(built.head.weight, std=0.05)
@@ -45,7 +47,7 @@ def test_the_grammar_comes_before_the_filters() -> None:
 @pytest.mark.parametrize("arch", archs())
 def test_a_row_does_not_depend_on_its_neighbours(arch: str) -> None:
     net, prompt = model(arch), np.array([0])
-    options = {"context": 16, "max_tokens": 60, "draw": Draw()}
+    options: dict[str, Any] = {"context": 16, "max_tokens": 60, "draw": Draw()}
     alone = sample(net, [prompt], [3], EOS, **options)[0]
     batch = sample(net, [prompt, np.array([0, 7, 9]), prompt], [2, 5, 3], EOS, **options)
     np.testing.assert_array_equal(batch[2].tokens, alone.tokens)

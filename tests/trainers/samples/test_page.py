@@ -43,7 +43,9 @@ def test_it_asks_nothing_of_the_network(html: str) -> None:
 
 
 def test_its_data_is_json_and_it_stays_small(html: str) -> None:
-    data = json.loads(re.search(r"const pieces = (.*);</script>", html)[1])
+    found = re.search(r"const pieces = (.*);</script>", html)
+    assert found
+    data = json.loads(found[1])
     assert {piece["real"] for piece in data} == {True, False}
     assert len(html) < 60_000 + 30_000 * len(data)
 

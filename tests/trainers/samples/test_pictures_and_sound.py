@@ -25,7 +25,8 @@ def test_the_roll_draws_each_note_once() -> None:
 
 def test_notes_come_at_the_seconds_of_their_tempo() -> None:
     score = melody([60, 62, 64, 65], duration=96, tempos=[(0, 60), (192, 120)])
-    np.testing.assert_allclose(note_list(score)[:, :2], [[0, 1], [1, 1], [2, 0.5], [2.5, 0.5]])
+    expected = np.array([[0, 1], [1, 1], [2, 0.5], [2.5, 0.5]])
+    np.testing.assert_allclose(note_list(score)[:, :2], expected)
 
 
 def test_a_sounds_at_440() -> None:
