@@ -132,10 +132,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None = None) -> Tensor:
         """x: (batch, time, d_model). With `cache`, x is one token, after those that are in it."""
         batch, time, d = x.shape
-        q, k, v = (
-            self.qkv(x).view(batch, time, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
-        )
-        q, k = rotate(q, rope), rotate(k, rope)
+        qkv = self.qkv(x).view(batch, time, 3, self.n_heads, d // self.n_heads)
+        qkv = qkv.permute(2, 0, 3, 1, 4)
+        (q, k), v = rotate(qkv[:2], rope), qkv[2]
         if cache is not None:
             k, v = cache.append(k, v)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
