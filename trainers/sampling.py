@@ -128,14 +128,15 @@ def sample(
         _Row(list(map(int, prompt)), np.random.default_rng(seed), grammar() if grammar else None)
         for prompt, seed in zip(prompts, seeds)
     ]
-    read, state = 0, None
+    begin, read, state = 0, 0, None
     logits = torch.empty(0)
     while any(row.open for row in rows):
-        # The newest token of each row, or the next of its prompt, after `read` tokens.
-        if read and read % context == 0:
-            state, start = None, read - context // 2
-        else:
-            start = read
+        # The newest token of each row, or the next of its prompt, after `read` tokens, of which the
+        # state holds those from `begin` on.
+        start = read
+        if read - begin == context:
+            state, begin = None, read - context // 2
+            start = begin
         for position in range(start, read + 1):
             column = torch.tensor([row.tokens[min(position, len(row.tokens) - 1)] for row in rows])
             logits, state = model.step(column.to(device), state)

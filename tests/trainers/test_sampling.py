@@ -79,6 +79,24 @@ def test_the_layout_for_steps_changes_no_value(arch: str) -> None:
     torch.testing.assert_close(after(tokens), before(tokens), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("arch", archs())
+def test_no_model_looks_back_further_than_its_context(arch: str) -> None:
+    net = rung(arch, "20k", VOCAB, context=16).build()
+    held: list[int] = []
+
+    class Watched:
+        def step(self, token: torch.Tensor, state: Any) -> Any:
+            held.append(1 if state is None else held[-1] + 1)
+            return net.step(token, state)
+
+        parameters, eval = net.parameters, net.eval
+
+    never = VOCAB
+    sample(Watched(), [np.array([0])], [0], never, context=16, max_tokens=80, draw=Draw())
+    assert len(held) >= 80
+    assert max(held) == 16
+
+
 def test_it_stops_at_the_limit() -> None:
     drawn = sample(
         model("lstm"), [np.array([0])], [0], EOS, context=8, max_tokens=20, draw=Draw(top_k=40)
