@@ -82,7 +82,9 @@ def _cell(loss: float | None, best: float) -> str:
 
 
 def plot(found: dict[str, dict[str, Losses]], path: Path) -> None:
-    figure, axes = plt.subplots(1, len(found), figsize=(3.6 * len(found), 3.2), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(found), figsize=(3.6 * len(found), 3.4), squeeze=False, layout="constrained"
+    )
     for axis, (arch, sizes) in zip(axes[0], found.items()):
         shades = plt.get_cmap("viridis")(np.linspace(0.85, 0.1, len(sizes)))
         for (size, losses), shade in zip(sizes.items(), shades):
@@ -93,9 +95,9 @@ def plot(found: dict[str, dict[str, Losses]], path: Path) -> None:
         axis.set_xticks(points_of(sizes), [f"{m:g}x" for m in points_of(sizes)])
         axis.set_title(f"{arch}, 1x = {load_arch(arch).LR}", fontsize=10)
         axis.set_xlabel("learning rate")
-        axis.legend(frameon=False, fontsize=8)
+    lines, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside upper center", ncols=len(lines), frameon=False)
     axes[0][0].set_ylabel("val_loss, nats per token")
-    figure.tight_layout()
     figure.savefig(path, dpi=140)
 
 
