@@ -185,7 +185,7 @@ def _numbers(study: Study) -> str:
 def _difference(gap: Estimate) -> str:
     if not isfinite(gap.value):
         return "–"
-    text = f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"
+    text = f"{gap.value:+.2f} ± {(gap.high - gap.low) / 2:.2f}"
     return f"<b>{text}</b>" if gap.low > 0 or gap.high < 0 else text
 
 
