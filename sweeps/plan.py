@@ -18,7 +18,7 @@ from sweeps.sweep import GridError, Listed, Sweep, only
 from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
 
-START_SECONDS = 8
+START_SECONDS = 15
 """Of a cell, before its first step and after its last; `benchmarks/sweep_time.py` measures it."""
 
 
