@@ -43,6 +43,8 @@ def main() -> int:
             status.show(sweep, only(sweep.listed(), args.only))
             return 0
         signal.signal(signal.SIGTERM, interrupt)
+        if args.check:
+            return check_nodes(sweep, args.verbose)
         if args.fresh and not erase(sweep, args.only):
             return 1
         cells = nothing_to_do(sweep, args)
@@ -56,6 +58,14 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. Nothing is lost: the same command goes on.", file=sys.stderr)
         return 130
+
+
+def check_nodes(sweep: Sweep, verbose: bool) -> int:
+    with tempfile.TemporaryDirectory() as folder, quiet(Path(folder) / "log", verbose):
+        from sweeps.check import check
+
+        connect(verbose)
+        return check(sweep, own_tracker())
 
 
 def interrupt(*_: object) -> NoReturn:
@@ -319,6 +329,7 @@ def parse_args() -> argparse.Namespace:
     add("--retry-failed", action="store_true", help="train cells again that ended as failed")
     add("--fresh", action="store_true", help="forget what was trained, after asking")
     add("--status", action="store_true", help="print where each cell stands; starts nothing")
+    add("--check", action="store_true", help="print whether every node can do it; trains nothing")
     add("--dry-run", action="store_true", help="print what it would take; starts nothing")
     add("--cluster", default="", metavar="8x1", help="plan for NODESxGPUS[xCPUS], too")
     add("--gpu-price", type=float, help="plan the cost, at this price of a GPU-hour")
