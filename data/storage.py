@@ -23,6 +23,9 @@ from pyarrow import fs
 PATIENCE_SECONDS = 120
 """How long a write waits for room on a full disk, or for a bucket that is out of reach."""
 
+BUCKET_TRIES = 11
+"""Of each request to a bucket. The waits between them double, from 25 ms: 51 s in all."""
+
 Result = TypeVar("Result")
 
 
@@ -166,7 +169,13 @@ def is_bucket(text: str) -> bool:
 @lru_cache
 def _filesystem(bucket: str) -> fs.FileSystem:
     # Made once a process: it asks for the bucket's region.
-    return fs.FileSystem.from_uri(f"{_S3}{bucket}")[0]
+    found = patiently(lambda: fs.FileSystem.from_uri(f"{_S3}{bucket}")[0])
+    return fs.S3FileSystem(
+        region=found.region,
+        # Which only `from_uri` reads.
+        endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL")),
+        retry_strategy=fs.AwsDefaultS3RetryStrategy(max_attempts=BUCKET_TRIES),
+    )
 
 
 def _upload(file: Path, target: Location) -> None:
