@@ -96,15 +96,17 @@ def use_storage(folder: Location, word: str) -> None:
         raise ValueError("what was written is not what is read")
 
 
-def read_data(sweep: Sweep, tokenizer: str) -> None:
+def read_data(sweep: Sweep) -> None:
     """Open the packed files, or the source if they are not made. Raises OSError, DataError."""
-    spec, data = sweep.grid.data, sweep.data(tokenizer)
-    if (data / MANIFEST).exists():
+    spec = sweep.grid.data
+    for name in spec.tokenizer:
+        data = sweep.data(name)
+        if not (data / MANIFEST).exists():
+            prepare.check(spec.source, name, spec.ticks_per_quarter, spec.max_tokens, spec.works)
+            continue
         for split in SPLITS:
             with (data / PACKED / f"{split}.tokens.npy").open() as file:
                 file.read(1)
-        return
-    prepare.check(spec.source, tokenizer, spec.ticks_per_quarter, spec.max_tokens, spec.works)
 
 
 def look(sweep: Sweep, folder: Location, word: str) -> Seen:
@@ -112,7 +114,7 @@ def look(sweep: Sweep, folder: Location, word: str) -> Seen:
     return Seen(
         versions(),
         error_of(lambda: use_storage(folder, word)),
-        error_of(lambda: [read_data(sweep, name) for name in sweep.grid.data.tokenizer]),
+        error_of(lambda: read_data(sweep)),
     )
 
 

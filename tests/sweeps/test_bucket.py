@@ -11,13 +11,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from data.storage import Location
 from sweeps.records import Record, read_record
 from sweeps.tracking import Server, free_port
-from tests.sweeps.real_command import Running, running, write_grid
+from tests.sweeps.real_command import running, write_grid
 
 CUT_SECONDS = 30
 
@@ -89,18 +90,20 @@ def test_a_killed_driver_and_a_network_that_is_away_cost_time_and_nothing_else(
     out, log = Location.of(f"s3://{bucket}/{uuid.uuid4().hex}"), tmp_path / "log"
     env = {"MLFLOW_TRACKING_URI": mlflow.uri, "AWS_ENDPOINT_URL": wire.url}
     cells = out / "small" / "cells"
+    # All that is done with it there is to print it and to go below it.
+    as_path = cast(Path, out)
 
-    with running(grid, out, log, **env) as sweep:
+    with running(grid, as_path, log, **env) as sweep:
         sweep.wait_for(lambda: checkpoints(cells))
         sweep.process.kill()
     killed, before = time.time(), checkpoints(cells)
 
-    with running(grid, out, log, **env) as sweep:
+    with running(grid, as_path, log, **env) as sweep:
         sweep.wait_for(lambda: checkpoints(cells) - before)
         wire.cut(CUT_SECONDS)
         assert sweep.end() == 0, log.read_text()
 
-    ended = records(sweep, cells)
+    ended = records(cells)
     assert [record.status for record in ended.values()] == ["finished"] * 2
     for key in {place.parent.name for place in before}:
         # It went on from its checkpoint of before the kill.
@@ -119,6 +122,6 @@ def checkpoints(cells: Location) -> set[Location]:
     return {place for place in found if (place / "state.sha256").exists()}
 
 
-def records(sweep: Running, cells: Location) -> dict[str, Record]:
+def records(cells: Location) -> dict[str, Record]:
     found = {cell.name: read_record(cells, cell.name) for cell in cells.children()}
     return {key: record for key, record in found.items() if record}
