@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -182,13 +183,15 @@ def run_cell(job: Job, cells: Location, tracker: Any) -> None:
     try:
         outcome = fit(cell, job.data, cells, job.placement, report, leave)
     except TrainingFailedError as error:
-        outcome = Outcome("failed", _reason(error), {}, [])
+        outcome = Outcome("failed", reason(error), {}, [])
     record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))
     write_record(cells, record)
     ray.get(tracker.finish.remote(record))
 
 
-def _reason(error: BaseException) -> str:
-    """The last line of what went wrong: the exception itself, below its traceback."""
+def reason(error: BaseException) -> str:
+    """What went wrong as one line: the exception itself, below its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    # Its message may go on below.
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    return (named or lines or [type(error).__name__])[-1]

@@ -154,7 +154,8 @@ def _work(config: dict[str, Any]) -> Outcome | None:
         stored = patiently(lambda: checkpoint.save(storage, state))
         ray.train.report(
             metrics,
-            checkpoint=ray.train.Checkpoint(stored.path, stored.filesystem),
+            # Ray takes no filesystem but its own for the storage that it manages.
+            checkpoint=ray.train.Checkpoint(stored.path, context.get_storage().storage_filesystem),
             # Ray's own upload gives up at once, and the worker with it.
             checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
         )

@@ -11,7 +11,7 @@ import ray
 
 from data.storage import Location
 from sweeps.records import read_record
-from sweeps.schedule import Job, run_cells
+from sweeps.schedule import Job, reason, run_cells
 from trainers.cell import Cell, Placement
 
 
@@ -63,3 +63,10 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
     assert ended["diverging"] is not None
     assert ended["diverging"].status == "diverged"
     assert "lr 10000" in ended["diverging"].reason
+
+
+def test_a_reason_is_the_line_that_names_the_exception() -> None:
+    trace = "Training failed:\nTraceback:\n  File x, line 1\nValueError: not here:\n - path: a/b\n"
+    assert reason(RuntimeError(trace)) == "ValueError: not here:"
+    assert reason(RuntimeError("several\nlines")) == "lines"
+    assert reason(RuntimeError()) == "RuntimeError"
