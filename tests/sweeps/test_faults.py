@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 SNAPSHOT = "checkpoint_manager_snapshot.json"
 FAULTY = Path(__file__).parent / "faulty"
-TOKENS = "1M"
+TOKENS = "2M"
 
 
 @dataclass(frozen=True)
@@ -103,21 +103,26 @@ def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_sweep_that_is_told_to_end_saves_and_goes_on(
-    reference: Undisturbed, source: Path, tmp_path: Path, number: int
+    reference: Undisturbed, grid: Path, tmp_path: Path, number: int
 ) -> None:
     out = reference.beside(tmp_path)
-    # Checkpoints are far apart: what there is was saved because of the signal.
-    grid = write_grid(tmp_path, source, archs="lstm", tokens=TOKENS, every=3600)
     with running(grid, out, tmp_path / "log") as sweep:
-        sweep.wait_for(lambda: "% loss" in sweep.log.read_text())
+        under_way = sweep.wait_for(sweep.saved)
+        told = time.time()
         sweep.process.send_signal(number)
         assert sweep.end() == 130, sweep.log.read_text()
         assert "the same command goes on" in sweep.log.read_text()
-        assert sweep.saved()
+        for key in under_way & sweep.saved():
+            assert max(map(made, (sweep.cells / key).glob("checkpoint_*/state.pt"))) > told
     assert "resumable" in run(grid, out, "--status").stdout
     done = run(grid, out)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_as_if_undisturbed(out, reference, cells=2)
+
+
+def made(checkpoint: Path) -> float:
+    """When it was written, seconds since the epoch."""
+    return checkpoint.stat().st_mtime
 
 
 def test_a_killed_sweep_with_damaged_files_and_a_larger_grid(
