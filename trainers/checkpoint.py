@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import sys
@@ -39,7 +40,10 @@ def save(cell: Location, state: dict[str, Any]) -> Location:
     try:
         with place.writing_folder() as folder:
             aside = folder / f"{_STATE}.tmp"
-            torch.save(state, aside)
+            # By way of memory: on a full disk torch.save would raise what is no OSError.
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            aside.write_bytes(buffer.getbuffer())
             (folder / _CHECKSUM).write_text(_digest(aside))
             os.replace(aside, folder / _STATE)
     except OSError:
