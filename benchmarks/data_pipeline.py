@@ -1,17 +1,17 @@
-"""The pipeline on two cores against twice a bare loop: files a second to staged Parquet.
+"""The pipeline on two cores against twice one process: files a second to staged Parquet.
 
     python benchmarks/data_pipeline.py pop909.tar.gz
 
-The bare loop reads, quantises and writes tokens and text in this process, and keeps nothing. The
-pipeline besides sketches versions, hashes, and writes Parquet; its workers have started before.
+`text` reads, quantises and writes tokens and text in this process, and keeps nothing. `all` is a
+task's whole work in this process: sketches of versions, hashes and Parquet besides. The pipeline
+does all of it on Ray Data, over some copies of the archive, and its workers have started before.
 """
-
-from __future__ import annotations
 
 import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import ray
@@ -25,7 +25,7 @@ from data.sources import Shard, shards
 from data.storage import Location
 
 
-def bare(found: list[Shard], tokenizer: AbcTokenizer) -> int:
+def text(found: list[Shard], tokenizer: AbcTokenizer) -> int:
     files = 0
     for shard in found:
         for batch in batches(parsed(shard, {}, lambda *_: None)):
@@ -36,35 +36,51 @@ def bare(found: list[Shard], tokenizer: AbcTokenizer) -> int:
     return files
 
 
+def in_turn(work: Callable[..., None], tasks: list[tuple[Shard, Location]]) -> None:
+    for task in tasks:
+        work(*task)
+
+
+def seconds_of(work: Callable[..., object], *arguments: object) -> float:
+    start = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - start
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("archive", type=Path)
+    parser.add_argument("archive", type=Path, help="a tar of MIDI files")
+    parser.add_argument("--copies", type=int, default=4, help="of it, for the pipeline [4]")
+    parser.add_argument("--passes", type=int, default=3, help="how often [3]")
     args = parser.parse_args()
     found, tokenizer = shards(Location.of(args.archive)), AbcTokenizer()
     wish = Wish(args.archive.name, tokenizer, Filters(), None)
+    files = text(found, tokenizer)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+
+    def work(shard: Shard, part: Location) -> None:
+        stage(shard, part, wish, "benchmark")
+
+    print("| files a second | text | all | pipeline | of twice text | of twice all |")
+    print("| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
 
-        def pipeline(name: str) -> float:
+        def parts(name: str, copies: int) -> list[tuple[Shard, Location]]:
             out = Location.of(Path(folder) / name)
-            start = time.perf_counter()
-            each(
-                lambda shard, part: stage(shard, part, wish, "benchmark"),
-                [(shard, out / f"part-{n:05d}.parquet") for n, shard in enumerate(found)],
-            )
-            return time.perf_counter() - start
+            return [
+                (shard, out / f"part-{n:05d}.parquet") for n, shard in enumerate(found * copies)
+            ]
 
-        pipeline("warm")
-        print("| | files a second |\n| --- | --- |")
-        for name in ("first", "second"):
-            start = time.perf_counter()
-            files = bare(found, tokenizer)
-            alone = files / (time.perf_counter() - start)
-            together = files / pipeline(name)
-            print(f"| bare loop, one process | {alone:.0f} |")
-            print(f"| pipeline, two cores | {together:.0f}, {together / alone / 2:.2f} of twice |")
+        each(work, parts("warm", 1))
+        for number in range(args.passes):
+            alone = files / seconds_of(text, found, tokenizer)
+            whole = files / seconds_of(in_turn, work, parts(f"whole-{number}", 1))
+            copies = parts(f"copies-{number}", args.copies)
+            both = files * args.copies / seconds_of(each, work, copies)
+            shares = f"{both / alone / 2:.2f} | {both / whole / 2:.2f}"
+            print(f"| | {alone:.0f} | {whole:.0f} | {both:.0f} | {shares} |")
     return 0
 
 

@@ -87,11 +87,13 @@ def _first_fit(onset: Ints, end: Ints) -> Ints:
     depth = 0
     while len(left):
         following = np.searchsorted(onset[left], end[left]).tolist()
-        chain, position, count = [], 0, len(following)
-        while position < count:
-            chain.append(position)
+        # Bytes, as they take a position in half the time of a list of positions.
+        fits, position = bytearray(len(left)), 0
+        while position < len(left):
+            fits[position] = True
             position = following[position]
-        layer[left[chain]] = depth
-        left = np.delete(left, chain)
+        fitting = np.frombuffer(fits, bool)
+        layer[left[fitting]] = depth
+        left = left[~fitting]
         depth += 1
     return layer

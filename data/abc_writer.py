@@ -88,7 +88,7 @@ def _sounds(ticks_per_quarter: int, page: Page) -> Block:
     ids[begins, 0] = tuplet[of]
     ids[begins[several], 1] = ID["["]
     ids[ends[several], 4] = ID["]"]
-    ids[ends, 5 : 5 + width] = lengths[ticks[of]]
+    ids[ends, 5 : 5 + width] = lengths.take(ticks[of], axis=0)
     ids[ends[stretches.tied[of]], 5 + width] = ID["-"]
     closes = stretches.end[of] == layout.bar[cells.bar[stretches.cell[of]] + 1]
     ids[ends[closes], 6 + width] = ID["|"]
@@ -258,6 +258,7 @@ def _text(blocks: list[Block], cells: Cells, layout: Layout) -> list[NDArray[np.
         ids[at:to, : rows.shape[1]] = rows
         place[at:to] = (cell * span + tick - layout.bar[cells.bar[cell]]) * (END + 1) + what
         at = to
-    flat = ids[np.argsort(place, kind="stable")].ravel()
-    flat = flat[flat != NONE].astype(np.uint16)
+    # `take` and `compress`: a third of the time of indexing by rows and by a mask.
+    flat = ids.take(np.argsort(place, kind="stable"), axis=0).ravel()
+    flat = flat.compress(flat != NONE).astype(np.uint16)
     return np.split(flat, np.flatnonzero(flat == ID[HEADER])[1:])

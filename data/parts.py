@@ -89,7 +89,8 @@ def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
     def reject(path: str, reason: str, detail: str) -> None:
         rejected.append({"path": path, "reason": reason, "detail": detail})
 
-    with part.writing() as file, Rows(file, STAGED) as rows:
+    # Read once and thrown away: LZ4 is quicker than zstd.
+    with part.writing() as file, Rows(file, STAGED, "lz4") as rows:
         for batch in batches(parsed(shard, fatal, reject)):
             rows.write(_pieces(batch, wish, reject))
         # The part comes last: where it stands, its rejected files are known, too.
@@ -277,11 +278,11 @@ def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, An
 class Rows:
     """Writes a Parquet file some rows at a time, in groups of `GROUP_ROWS`."""
 
-    def __init__(self, file: Path, schema: pa.Schema) -> None:
+    def __init__(self, file: Path, schema: pa.Schema, compression: str = "zstd") -> None:
         self.schema = schema
         self.waiting: list[dict[str, Any]] = []
         # No two pieces are alike: dictionaries cost time and save nothing.
-        self.writer = pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=False)
+        self.writer = pq.ParquetWriter(file, schema, compression=compression, use_dictionary=False)
 
     def __enter__(self) -> Rows:
         return self

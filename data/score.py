@@ -235,7 +235,7 @@ def disjoint(
     line = (piece * (int(track.max()) + 1) + track) * 128 + pitch
     # The longest of those that start together on one line comes last.
     order = np.lexsort((duration, line * span + onset))
-    columns, piece, line = columns[:, order], piece[order], line[order]
+    columns, piece, line = columns.take(order, axis=1), piece[order], line[order]
     same = line[1:] == line[:-1]
     room = np.where(same, columns[3, 1:] - columns[3, :-1], span + MAX_TICKS)
     room = np.append(room, span + MAX_TICKS)
@@ -249,7 +249,7 @@ def disjoint(
     left = np.flatnonzero(~doubled)
     place = (line[left] // 128 * span + columns[3, left]) * 128 + columns[4, left]
     order = left[np.argsort(place, kind="stable")]
-    return columns[:, order], piece[order]
+    return columns.take(order, axis=1), piece[order]
 
 
 def _tempos(midi: symusic.Score, ticks_per_quarter: int, end: int) -> tuple[tuple[int, int], ...]:
