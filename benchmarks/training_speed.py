@@ -3,9 +3,10 @@
     python benchmarks/training_speed.py                 1M and 5M, context 512 (needs transformers)
     python benchmarks/training_speed.py --peak          the share of the GEMM peak, 3k to 5M
 
-Contenders take turns, one step each, and a row gives medians over the turns, so that what else the
-machine does hits all alike. `ours` is the cell's loop with its batches, clipping, schedule and
-curve; `bare` is forward, backward, clipping and AdamW around the same model on a batch in memory.
+Contenders take turns, one step each, and a row gives medians over the turns, of ratios as of
+speeds, so that what else the machine does hits all alike. `ours` is the cell's loop with its
+batches, clipping, schedule and curve; `bare` is forward, backward, clipping and AdamW around the
+same model on a batch in memory.
 """
 
 from __future__ import annotations
@@ -112,16 +113,23 @@ def hugging_face(cell: Cell) -> torch.nn.Module:
     )
 
 
-def medians(contenders: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
-    """Seconds a step."""
+def seconds_of(contenders: dict[str, Callable[[], None]], turns: int) -> dict[str, list[float]]:
+    """Seconds of a step of each, turn by turn; each is as often the first of a turn."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    names = list(contenders)
     for turn in range(turns + 2):
-        for name, step in contenders.items():
+        names.append(names.pop(0))
+        for name in names:
             started = time.perf_counter()
-            step()
+            contenders[name]()
             if turn >= 2:
                 seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(found) for name, found in seconds.items()}
+    return seconds
+
+
+def ratio(slower: list[float], faster: list[float]) -> float:
+    """How much more `faster` does: the median over turns, in each of which both ran."""
+    return statistics.median(s / f for s, f in zip(slower, faster, strict=True))
 
 
 def gemm_peak() -> Iterator[float]:
@@ -163,13 +171,17 @@ def row(cell: Cell, data: Path, peak: float, args: argparse.Namespace) -> str:
     }
     if cell.arch != "lstm" and not args.peak:
         contenders["hf"] = bare(hugging_face(cell), lambda output: output.logits)
-    found = medians(contenders, args.turns)
-    speed = {name: BATCH / seconds for name, seconds in found.items()}
+    found = seconds_of(contenders, args.turns)
+    speed = {name: BATCH / statistics.median(seconds) for name, seconds in found.items()}
     share = speed["ours"] * cell.rung.flops_per_token(CONTEXT) / peak
-    hf = (f"{speed['hf']:,.0f}", f"{speed['ours'] / speed['hf']:.2f}") if "hf" in speed else "––"
+    hf = (
+        (f"{speed['hf']:,.0f}", f"{ratio(found['hf'], found['ours']):.2f}")
+        if "hf" in speed
+        else "––"
+    )
     return (
         f"| {cell.arch} | {cell.size} | {speed['ours']:,.0f} | {speed['bare']:,.0f} | {hf[0]} "
-        f"| {speed['ours'] / speed['bare']:.3f} | {hf[1]} | {share:.2f} |"
+        f"| {ratio(found['bare'], found['ours']):.3f} | {hf[1]} | {share:.2f} |"
     )
 
 
