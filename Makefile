@@ -5,13 +5,17 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: sweep test lint ui clean
+.PHONY: sweep test test-cluster lint ui clean
 
 sweep: .venv/installed
 	$(BIN)/python sweeps/run_grid.py
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest
+
+# `ray up` over ssh, between machines made of namespaces: takes root, sshd and rsync.
+test-cluster: .venv/installed-dev
+	$(BIN)/python -m pytest -m cluster
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
