@@ -20,13 +20,14 @@ from scipy.stats import t as t_distribution
 
 from fitting.axis import N_PARAMS, Axis
 from fitting.intervals import Interval
-from fitting.power_law import PowerLaw
+from fitting.power_law import Array, PowerLaw
 from fitting.self_test import HeldOut, Influence
 
 Word = Literal["supported", "weak", "not supported"]
 LEVEL = 0.005
 TREND_LEVEL = 0.05
 LOGARITHM_LEVEL = 0.05
+BEND_LEVEL = 0.02
 MIN_SIZES = 4
 MIN_REPEATS = 3
 WIDE_ALPHA = 0.5
@@ -106,6 +107,11 @@ def _doubts(
         reasons.append(
             f"a straight line in log {axis.symbol}, which has no alpha, fits about as well"
         )
+    if bend_p(law) < BEND_LEVEL:
+        reasons.append(
+            f"the losses bend away from the law (p = {bend_p(law):.1g}): alpha may not be the same "
+            "at small and at large sizes"
+        )
     if repeats(law) < MIN_REPEATS:
         reasons.append(
             f"repeated runs: {repeats(law)}; without several seeds a size the noise is judged "
@@ -163,18 +169,46 @@ def outlier(law: PowerLaw) -> tuple[int, float]:
     dof = law.dof - 1
     if dof < 1 or law.rss <= 0:
         return 0, 1.0
-    scale = np.exp(np.log(law.n).mean())
-    basis = (law.n / scale) ** -law.alpha
-    # What is pressed against its bound does not move with a run: its column would claim a share of
-    # the residuals that the fit never took from them.
-    free = {"a": [2], "alpha": [0, 2], "c": [0, 1], "": [0, 1, 2]}[law.bound]
-    columns = np.stack([basis, basis * np.log(law.n / scale), np.ones_like(basis)], axis=1)[:, free]
-    q, _ = np.linalg.qr(columns * np.sqrt(law.pass_weight)[:, None])
+    q, _ = _tangent(law)
     left = np.maximum(1 - (q**2).sum(axis=1), 1e-9)
     variance = np.maximum(law.rss - r**2 / left, 1e-30) / dof
     t = np.abs(r) / np.sqrt(variance * left)
     worst = int(np.argmax(t))
     return worst, min(1.0, 2 * float(t_distribution.sf(t[worst], dof)) * len(r))
+
+
+def bend_p(law: PowerLaw) -> float:
+    """Score test (Rao 1948) against alpha that changes with log N, two-sided.
+
+    The bend is the derivative by b of a N^-(alpha + b log N), as far as no change of a, alpha and c
+    imitates it. Sharper than `misfit_p`, which looks in all directions at once.
+    """
+    r = law.residuals()
+    dof = law.dof - 1
+    if dof < 1 or law.rss <= 0:
+        return 1.0
+    q, bend = _tangent(law)
+    bend = bend - q @ (q.T @ bend)
+    length = float(np.linalg.norm(bend))
+    if length < 1e-9:
+        return 1.0
+    along = float(bend @ r) / length
+    t = abs(along) / np.sqrt(max(law.rss - along**2, 1e-30) / dof)
+    return 2 * float(t_distribution.sf(t, dof))
+
+
+def _tangent(law: PowerLaw) -> tuple[Array, Array]:
+    """What the fit can do to the residuals, and what a bend would: (runs, free) orthonormal columns
+    and (runs,)."""
+    x = np.log(law.n) - np.log(law.n).mean()
+    basis = np.exp(-law.alpha * x)
+    # What is pressed against its bound does not move with a run: its column would claim a share of
+    # the residuals that the fit never took from them.
+    free = {"a": [2], "alpha": [0, 2], "c": [0, 1], "": [0, 1, 2]}[law.bound]
+    columns = np.stack([basis, basis * x, np.ones_like(basis)], axis=1)[:, free]
+    root = np.sqrt(law.pass_weight)
+    q, _ = np.linalg.qr(columns * root[:, None])
+    return q, basis * x**2 * root
 
 
 def repeats(law: PowerLaw) -> int:

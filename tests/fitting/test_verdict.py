@@ -10,7 +10,9 @@ import pytest
 
 from benchmarks.fitting_coverage import NOT_LAWS, Outcome, power, simulate
 from fitting.analysis import analyse
+from fitting.power_law import fit
 from fitting.records import complete
+from fitting.verdict import bend_p
 from tests.fitting.conftest import make_records
 
 
@@ -39,6 +41,28 @@ def test_what_is_no_law_is_not_called_supported(name: str) -> None:
     rng = np.random.default_rng(3)
     words = [simulate(curve, 8, 3, 0.005, rng, diverged=diverged).word for _ in range(20)]
     assert words.count("supported") <= 1
+
+
+@pytest.mark.parametrize("name", ["broken, flattening", "broken, then flat"])
+def test_noise_does_not_hide_a_bend(name: str) -> None:
+    curve, _ = NOT_LAWS[name]
+    rng = np.random.default_rng(4)
+    words = [simulate(curve, 8, 3, 0.02, rng).word for _ in range(80)]
+    # 3 %, and 22 % without the test for a bend.
+    assert words.count("supported") <= 7
+
+
+def test_the_test_for_a_bend_errs_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    n = np.repeat(np.geomspace(3e3, 3e5, 8), 3)
+    laws = [
+        fit(n, power(0.3, 0.4)(n / 3e3) * np.exp(0.01 * rng.standard_normal(len(n))))
+        for _ in range(300)
+    ]
+    p = np.array([bend_p(law) for law in laws])
+    # Standard errors of .017 and .029.
+    assert abs((p < 0.1).mean() - 0.1) < 0.052
+    assert abs((p < 0.5).mean() - 0.5) < 0.087
 
 
 PUBLISHED = {
