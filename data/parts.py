@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -181,20 +182,22 @@ def _row(
     }
 
 
-Placed = dict[str, tuple[str, str, str]]
-"""piece_id -> the path that is kept of it, its group_id, its split."""
+Placed = list[tuple[str, str] | None]
+"""group_id and split of each row of a staged part; None for an exact duplicate."""
 
 
 def place(
     staged: list[Location], works: str
-) -> tuple[Placed, dict[str, float], list[dict[str, str]]]:
+) -> tuple[list[Placed], dict[str, float], list[dict[str, str]]]:
     """Group the pieces and split the groups; of exact duplicates, the first path is kept.
 
     works: a regular expression; files whose paths hold the same match are of one work.
-    Returns the places, the thresholds of the splits, and the duplicates as rejected rows.
+    Returns where the rows of each part come, the thresholds of the splits, and the duplicates as
+    rejected rows.
     """
-    columns = ["piece_id", "path", "maps", "signature", "num_tokens"]
-    table = pa.concat_tables([read_table(part, columns) for part in staged])
+    columns = ["piece_id", "path", "maps", "num_tokens"]
+    tables = [read_table(part, columns) for part in staged]
+    table = pa.concat_tables(tables)
     paths, ids, maps = (table[name].to_pylist() for name in ("path", "piece_id", "maps"))
     lengths = table["num_tokens"].to_numpy()
     kept: dict[str, int] = {}
@@ -218,22 +221,34 @@ def place(
         raise DataError(f"of the source's files ({said or 'there are none'}) no piece is left")
     piece_ids = sorted(kept)
     rows = [kept[piece_id] for piece_id in piece_ids]
-    signatures = table["signature"].combine_chunks().flatten().to_numpy()
-    signatures = signatures.reshape(len(ids), versions.PERMUTATIONS)[rows]
     matches = [re.search(works, paths[row]) if works else None for row in rows]
     group_ids = versions.group(
-        piece_ids, signatures, [match[0] if match else "" for match in matches]
+        piece_ids, _signatures(staged, rows), [match[0] if match else "" for match in matches]
     )
     groups: dict[str, tuple[int, int]] = {}
     for row, group_id in zip(rows, group_ids):
         pieces, tokens = groups.get(group_id, (0, 0))
         groups[group_id] = (pieces + 1, tokens + int(lengths[row]))
     splits, thresholds = split_groups(groups)
-    placed = {
-        piece_id: (paths[row], group_id, splits[group_id])
-        for piece_id, row, group_id in zip(piece_ids, rows, group_ids)
-    }
-    return placed, thresholds, rejected
+    placed: Placed = [None] * len(ids)
+    for row, group_id in zip(rows, group_ids):
+        placed[row] = (group_id, splits[group_id])
+    of_all = iter(placed)
+    return [list(islice(of_all, len(part))) for part in tables], thresholds, rejected
+
+
+def _signatures(staged: list[Location], rows: list[int]) -> np.ndarray:
+    """(rows, PERMUTATIONS) uint32 of those rows of all parts, one part at a time in memory."""
+    found = np.empty((len(rows), versions.PERMUTATIONS), np.uint32)
+    wanted = np.array(rows)
+    first = 0
+    for part in staged:
+        column = read_table(part, ["signature"])["signature"].combine_chunks()
+        mine = column.flatten().to_numpy().reshape(len(column), versions.PERMUTATIONS)
+        here = np.flatnonzero((first <= wanted) & (wanted < first + len(column)))
+        found[here] = mine[wanted[here] - first]
+        first += len(column)
+    return found
 
 
 def finish(
@@ -243,14 +258,14 @@ def finish(
 
     shorten: from the staged tokens to those that are trained on.
     """
+    places = iter(placed)
     with part.writing() as file, Rows(file, PIECE) as rows:
         for group in row_groups(staged, PIECE.names):
             kept = []
-            for row in group:
-                path, group_id, split = placed[row["piece_id"]]
-                if row["path"] == path:
+            for row, place in zip(group, places):
+                if place:
                     tokens = shorten(row["tokens"])
-                    placing = {"group_id": group_id, "split": split}
+                    placing = {"group_id": place[0], "split": place[1]}
                     kept.append(row | placing | {"tokens": tokens, "num_tokens": len(tokens)})
             rows.write(kept)
 

@@ -97,10 +97,9 @@ def prepare(
     (out / "tokenizer.json").write_text(chosen.to_json())
     shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
     parts = [out / "parts" / part.name for part in staged]
-    shared = ray.put(placed)
     each(
-        lambda before, part: finish(before, part, ray.get(shared), shorten),
-        [(before, part) for before, part in zip(staged, parts) if not part.exists()],
+        lambda before, part, places: finish(before, part, places, shorten),
+        [task for task in zip(staged, parts, placed) if not task[1].exists()],
     )
     rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
     rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
@@ -145,7 +144,7 @@ MIN_CUT = 64
 """Tokens: less hardly holds a bar."""
 
 
-def _training_tokens(staged: list[Location], placed: Placed) -> Iterator[np.ndarray]:
+def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[np.ndarray]:
     """Pieces of the training split, each as it is staged, up to `BPE_TOKENS`; the same each time.
 
     Not in order of arrival: the number of shards must not matter.
@@ -153,17 +152,19 @@ def _training_tokens(staged: list[Location], placed: Placed) -> Iterator[np.ndar
     left = BPE_TOKENS
     chosen = set()
     lengths: dict[str, int] = {}
-    for part in staged:
+    for part, places in zip(staged, placed):
         table = read_table(part, ["piece_id", "num_tokens"])
-        lengths |= dict(zip(table["piece_id"].to_pylist(), table["num_tokens"].to_pylist()))
-    for piece_id, (_, _, split) in sorted(placed.items()):
-        if split == "train" and left > 0:
+        pieces = zip(table["piece_id"].to_pylist(), table["num_tokens"].to_pylist(), places)
+        lengths |= {piece_id: n for piece_id, n, place in pieces if place and place[1] == "train"}
+    for piece_id in sorted(lengths):
+        if left > 0:
             chosen.add(piece_id)
             left -= lengths[piece_id]
-    for part in staged:
-        for group in row_groups(part, ["piece_id", "path", "tokens"]):
-            for row in group:
-                if row["piece_id"] in chosen and row["path"] == placed[row["piece_id"]][0]:
+    for part, places in zip(staged, placed):
+        of_part = iter(places)
+        for group in row_groups(part, ["piece_id", "tokens"]):
+            for row, placing in zip(group, of_part):
+                if placing and row["piece_id"] in chosen:
                     yield row["tokens"]
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,20 @@ def test_long_pieces_are_cut_and_stay_in_their_group(
     assert tokenizer.vocab_size == manifest.vocab_size == 200
     for row in rows[:20]:
         assert tokenizer.to_text(np.array(row["tokens"])) == row["abc"]
+
+
+def test_one_name_in_two_archives_is_two_files(ray_here: None, works: Path, tmp_path: Path) -> None:
+    source = tmp_path / "archives"
+    source.mkdir()
+    files = sorted(works.glob("*.mid"))
+    for name in ("a.zip", "b.zip"):
+        with zipfile.ZipFile(source / name, "w") as archive:
+            for file in files:
+                archive.write(file, file.name)
+    manifest = prepare(str(source), "abc", Location.of(tmp_path / "out"))
+    made = pieces(tmp_path / "out")
+    assert len(made) == len({row["piece_id"] for row in made}) == WORKS + WORKS // 3
+    assert manifest.rejected["duplicate"] == len(made) + 2
 
 
 def test_what_is_filtered_is_counted_under_its_name(
