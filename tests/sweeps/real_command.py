@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,15 @@ class Running:
         """The cells that have a checkpoint and no record."""
         found = {path.parents[1].name for path in self.cells.glob("*/checkpoint_*/state.sha256")}
         return found - {path.parent.name for path in self.cells.glob("*/record.json")}
+
+    def measured(self) -> int:
+        """How many points of curves MLflow has."""
+        database = self.cells.parents[1] / "mlflow" / "mlflow.db"
+        try:
+            with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+                return db.execute("select count(*) from metrics").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0  # It is being made.
 
     def processes(self, name: str) -> list[int]:
         """The pids of those of its Ray processes whose title starts so."""

@@ -103,14 +103,18 @@ def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_sweep_that_is_told_to_end_saves_and_goes_on(
-    reference: Undisturbed, grid: Path, tmp_path: Path, number: int
+    reference: Undisturbed, source: Path, tmp_path: Path, number: int
 ) -> None:
     out = reference.beside(tmp_path)
+    # Nothing is saved unless somebody asks for it.
+    grid = write_grid(tmp_path, source, archs="lstm", tokens=TOKENS, every=1e9)
     with running(grid, out, tmp_path / "log") as sweep:
-        sweep.wait_for(sweep.saved)
+        sweep.wait_for(sweep.measured)
+        assert not sweep.saved()
         sweep.process.send_signal(number)
         assert sweep.end() == 130, sweep.log.read_text()
         assert "the same command goes on" in sweep.log.read_text()
+        assert sweep.saved()
     assert "resumable" in run(grid, out, "--status").stdout
     done = run(grid, out)
     assert done.returncode == 0, done.stdout + done.stderr
