@@ -7,6 +7,7 @@ What the server cannot take now is kept and tried again until it can.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import queue
@@ -14,13 +15,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sweeps.records import Record
 
@@ -40,6 +42,7 @@ KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP = (
 """Tags by which runs are found again, here and in `fitting.records`."""
 
 FIRST_PORT = 5000
+STARTING = Path(tempfile.gettempdir()) / f"crescendo-mlflow-{os.getuid()}.lock"
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,12 @@ class Server:
         address, log = folder / "server.json", folder / "server.log"
         if address.exists():
             old = json.loads(address.read_text())
-            if _answers(old["uri"]):
+            # Where the server of this folder has died, another's may answer.
+            if _alive(old["pid"]) and _answers(old["uri"]):
                 return cls(old["uri"], log, None if _alive(old["owner"]) else old["pid"])
+        # Two sweeps that start at once would choose one port, and one of them log to the other's.
+        starting = STARTING.open("w")
+        fcntl.flock(starting, fcntl.LOCK_EX)
         port = free_port(port)
         uri = f"http://127.0.0.1:{port}"
         command = [
@@ -74,19 +81,20 @@ class Server:
         ]
         with log.open("ab") as file:
             # A session of its own: Ctrl-C ends the sweep first, and the server after it.
-            pid = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 stdout=file,
                 stderr=file,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-            ).pid
-        owned = json.dumps({"uri": uri, "pid": pid, "owner": os.getpid()})
+            )
+        owned = json.dumps({"uri": uri, "pid": process.pid, "owner": os.getpid()})
         aside = address.with_suffix(".tmp")
         aside.write_text(owned)
         os.replace(aside, address)
-        return cls(uri, log, pid)
+        threading.Thread(target=_free, args=(starting, process, port), daemon=True).start()
+        return cls(uri, log, process.pid)
 
     def wait(self, seconds: float = 180) -> None:
         """Return when the server answers. Raises RuntimeError if it does not."""
@@ -106,10 +114,21 @@ class Server:
 def free_port(first: int) -> int:
     """The first port from `first` on that nobody listens on."""
     for port in range(first, first + 100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
+        if not _is_taken(port):
+            return port
     raise RuntimeError(f"no free port between {first} and {first + 99}")
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return not probe.connect_ex(("127.0.0.1", port))
+
+
+def _free(lock: TextIO, server: subprocess.Popen, port: int) -> None:
+    """Let others choose a port once the server listens on its own, or has ended."""
+    while server.poll() is None and not _is_taken(port):
+        time.sleep(0.1)
+    lock.close()
 
 
 def _alive(pid: int) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +18,7 @@ from mlflow import MlflowClient
 from fitting.records import read_mlflow
 from sweeps.records import Record
 from sweeps.tracking import Server, Tracker, free_port
+from tests.sweeps.real_command import ROOT
 from tests.sweeps.test_records import CELL, RECORD
 
 CURVE = [
@@ -120,6 +123,21 @@ def test_a_server_whose_owner_lives_is_joined_and_left_running(server: Server) -
     again = Server.start(folder)
     assert again.uri == server.uri
     assert again.pid is None
+
+
+def test_servers_that_start_at_once_have_a_port_each(tmp_path: Path) -> None:
+    """Each in a process of its own, as sweeps are: one would take the other's for its own."""
+    script = "import sys; from pathlib import Path; from sweeps.tracking import Server;"
+    script += "s = Server.start(Path(sys.argv[1]), 5900); s.wait(); print(s.uri); s.stop()"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / name)], stdout=subprocess.PIPE, cwd=ROOT
+        )
+        for name in ("one", "other")
+    ]
+    uris = {each.communicate(timeout=120)[0] for each in started}
+    assert len(uris) == 2
+    assert all(uri.startswith(b"http://127.0.0.1:59") for uri in uris)
 
 
 def test_a_server_whose_owner_was_killed_is_adopted(server: Server) -> None:
