@@ -101,21 +101,25 @@ def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute
     assert_as_if_undisturbed(out, reference, cells=2)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_sweep_that_is_told_to_end_saves_and_goes_on(
-    reference: Undisturbed, source: Path, tmp_path: Path, number: int
+    reference: Undisturbed, source: Path, tmp_path: Path
 ) -> None:
     out = reference.beside(tmp_path)
     # Nothing is saved unless somebody asks for it.
     grid = write_grid(tmp_path, source, archs="lstm", tokens=TOKENS, every=1e9)
-    with running(grid, out, tmp_path / "log") as sweep:
-        sweep.wait_for(sweep.measured)
-        assert not sweep.saved()
-        sweep.process.send_signal(number)
-        assert sweep.end() == 130, sweep.log.read_text()
-        assert "the same command goes on" in sweep.log.read_text()
-        assert sweep.saved()
-    assert "resumable" in run(grid, out, "--status").stdout
+    saved: set[Path] = set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with running(grid, out, tmp_path / f"log{number}") as sweep:
+            before = sweep.measured()
+            sweep.wait_for(lambda: sweep.measured() > before)  # noqa: B023
+            assert set(sweep.cells.glob("*/checkpoint_*")) == saved
+            sweep.process.send_signal(number)
+            assert sweep.end() == 130, sweep.log.read_text()
+            assert "the same command goes on" in sweep.log.read_text()
+            found = set(sweep.cells.glob("*/checkpoint_*"))
+            assert found - saved
+            saved = found
+        assert "resumable" in run(grid, out, "--status").stdout
     done = run(grid, out)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_as_if_undisturbed(out, reference, cells=2)
