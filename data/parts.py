@@ -262,11 +262,12 @@ def finish(
     with part.writing() as file, Rows(file, PIECE) as rows:
         for group in row_groups(staged, PIECE.names):
             kept = []
-            for row, place in zip(group, places):
-                if place:
+            for row, placing in zip(group, places):
+                if placing:
+                    group_id, split = placing
                     tokens = shorten(row["tokens"])
-                    placing = {"group_id": place[0], "split": place[1]}
-                    kept.append(row | placing | {"tokens": tokens, "num_tokens": len(tokens)})
+                    decided = {"group_id": group_id, "split": split}
+                    kept.append(row | decided | {"tokens": tokens, "num_tokens": len(tokens)})
             rows.write(kept)
 
 

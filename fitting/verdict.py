@@ -107,10 +107,11 @@ def _doubts(
         reasons.append(
             f"a straight line in log {axis.symbol}, which has no alpha, fits about as well"
         )
-    if bend_p(law) < BEND_LEVEL:
+    bend = bend_p(law)
+    if bend < BEND_LEVEL:
         reasons.append(
-            f"the losses bend away from the law (p = {bend_p(law):.1g}): alpha may not be the same "
-            "at small and at large sizes"
+            f"the losses bend away from the law (p = {bend:.1g}): alpha may not be the same at "
+            "small and at large sizes"
         )
     if repeats(law) < MIN_REPEATS:
         reasons.append(

@@ -48,7 +48,7 @@ def test_noise_does_not_hide_a_bend(name: str) -> None:
     curve, _ = NOT_LAWS[name]
     rng = np.random.default_rng(4)
     words = [simulate(curve, 8, 3, 0.02, rng).word for _ in range(80)]
-    # 3 %, and 22 % without the test for a bend.
+    # 3.6 %, and 22 % without the test for a bend.
     assert words.count("supported") <= 7
 
 

@@ -97,13 +97,18 @@ class Running:
         return found - {path.parent.name for path in self.cells.glob("*/record.json")}
 
     def measured(self) -> int:
-        """How many points of curves MLflow has."""
+        """How many values MLflow has."""
         database = self.cells.parents[1] / "mlflow" / "mlflow.db"
         try:
             with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
                 return db.execute("select count(*) from metrics").fetchone()[0]
         except sqlite3.OperationalError:
             return 0  # It is being made.
+
+    def wait_for_progress(self) -> None:
+        """Until MLflow has more values than now."""
+        before = self.measured()
+        self.wait_for(lambda: self.measured() > before)
 
     def processes(self, name: str) -> list[int]:
         """The pids of those of its Ray processes whose title starts so."""

@@ -110,8 +110,7 @@ def test_a_sweep_that_is_told_to_end_saves_and_goes_on(
     saved: set[Path] = set()
     for number in (signal.SIGTERM, signal.SIGINT):
         with running(grid, out, tmp_path / f"log{number}") as sweep:
-            before = sweep.measured()
-            sweep.wait_for(lambda: sweep.measured() > before)  # noqa: B023
+            sweep.wait_for_progress()
             assert set(sweep.cells.glob("*/checkpoint_*")) == saved
             sweep.process.send_signal(number)
             assert sweep.end() == 130, sweep.log.read_text()
