@@ -128,16 +128,25 @@ def test_a_server_whose_owner_lives_is_joined_and_left_running(server: Server) -
 def test_servers_that_start_at_once_have_a_port_each(tmp_path: Path) -> None:
     """Each in a process of its own, as sweeps are: one would take the other's for its own."""
     script = "import sys; from pathlib import Path; from sweeps.tracking import Server;"
-    script += "s = Server.start(Path(sys.argv[1]), 5900); s.wait(); print(s.uri); s.stop()"
+    script += "s = Server.start(Path(sys.argv[1]), 5900); s.wait(); print(s.uri, flush=True);"
+    script += "sys.stdin.read(); s.stop()"  # Both live until both have a port.
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path / name)], stdout=subprocess.PIPE, cwd=ROOT
+            [sys.executable, "-c", script, str(tmp_path / name)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         )
         for name in ("one", "other")
     ]
-    uris = {each.communicate(timeout=120)[0] for each in started}
+    try:
+        uris = {each.stdout.readline() for each in started if each.stdout}
+    finally:
+        for each in started:
+            each.communicate(timeout=60)
     assert len(uris) == 2
-    assert all(uri.startswith(b"http://127.0.0.1:59") for uri in uris)
+    assert all(uri.startswith("http://127.0.0.1:59") for uri in uris)
 
 
 def test_a_server_whose_owner_was_killed_is_adopted(server: Server) -> None:
