@@ -27,7 +27,7 @@ RECIPES = {
 
 def main() -> int:
     args = parse_args()
-    cells = [(a, s, r) for s in args.sizes for a in archs() for r in RECIPES]
+    cells = [(a, s, r) for s in args.sizes for a in archs() for r in args.recipes]
     for arch, size, recipe in [] if args.table else cells:
         folder = args.out / f"{arch}-{size}-{recipe}"
         if ended(folder) is None:
@@ -69,6 +69,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="a folder for cells and results")
     parser.add_argument("--sizes", nargs="+", default=["1M", "5M"], help="of the models [1M 5M]")
     parser.add_argument("--tokens", default="3M", help="to train each on [3M]")
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), help="[ours classic]")
     parser.add_argument("--table", action="store_true", help="only print the table")
     return parser.parse_args()
 

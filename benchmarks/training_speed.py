@@ -6,7 +6,8 @@
 Contenders take turns, one step each, and a row gives medians over the turns, of ratios as of
 speeds, so that what else the machine does hits all alike. `ours` is the cell's loop with its
 batches, clipping, schedule and curve; `bare` is forward, backward, clipping and AdamW around the
-same model on a batch in memory.
+same model on a batch in memory, `compiled` the same with `torch.compile`, which needs a C++
+compiler. `HF sdpa` and `HF eager` are their model with their two attentions.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from trainers.loop import train
 
 CONTEXT = 512
 BATCH = 2048
+OTHERS = ("bare", "compiled", "HF sdpa", "HF eager")
 
 
 class Stepper:
@@ -80,8 +82,11 @@ def bare(model: torch.nn.Module, logits: Callable[[Any], torch.Tensor]) -> Calla
     return step
 
 
-def hugging_face(cell: Cell) -> torch.nn.Module:
-    """The same shape in transformers, eager, as it comes."""
+def hugging_face(cell: Cell, attention: str) -> torch.nn.Module:
+    """The same shape in transformers, not compiled.
+
+    attention: "sdpa", their default and the kernel that ours calls, or "eager", step by step.
+    """
     import transformers as hf
 
     shape = cell.rung.shape
@@ -95,6 +100,7 @@ def hugging_face(cell: Cell) -> torch.nn.Module:
                 num_attention_heads=shape.n_heads,
                 max_position_embeddings=CONTEXT,
                 use_cache=False,
+                attn_implementation=attention,
             )
         )
     return hf.GPT2LMHeadModel(
@@ -109,6 +115,7 @@ def hugging_face(cell: Cell) -> torch.nn.Module:
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
+            attn_implementation=attention,
         )
     )
 
@@ -133,13 +140,14 @@ def ratio(slower: list[float], faster: list[float]) -> float:
 
 
 def gemm_peak() -> Iterator[float]:
-    """FLOPs a second of one thread, square fp32 matrices."""
+    """FLOPs a second of one thread, square fp32 matrices, by MKL and by oneDNN."""
     for n in (512, 1024, 1024, 1024):
         a, b = torch.randn(n, n), torch.randn(n, n)
-        started = time.perf_counter()
-        for _ in range(5):
-            a @ b
-        yield 5 * 2 * n**3 / (time.perf_counter() - started)
+        for left in (a, a.to_mkldnn()):
+            started = time.perf_counter()
+            for _ in range(5):
+                F.linear(left, b)
+            yield 5 * 2 * n**3 / (time.perf_counter() - started)
 
 
 def cell_of(arch: str, size: str) -> Cell:
@@ -151,11 +159,10 @@ def cell_of(arch: str, size: str) -> Cell:
 def main() -> None:
     args = parse_args()
     torch.set_num_threads(1)
-    print(
-        "| arch | size | ours tokens/s | bare | Hugging Face | ours/bare | ours/HF "
-        "| GEMM peak, GFLOP/s | of peak |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = ["arch", "size", "ours, tokens/s", *OTHERS, *(f"ours/{name}" for name in OTHERS)]
+    columns += ["GEMM peak, GFLOP/s", "of peak"]
+    print("| " + " | ".join(columns) + " |")
+    print("| " + " | ".join("---" for _ in columns) + " |")
     sizes = ("3k", "20k", "120k", "300k", "1M", "5M") if args.peak else ("1M", "5M")
     with tempfile.TemporaryDirectory() as folder:
         write_data(Path(folder))
@@ -171,22 +178,22 @@ def row(cell: Cell, data: Path, args: argparse.Namespace) -> str:
         "bare": bare(model, lambda logits: logits),
     }
     if cell.arch != "lstm" and not args.peak:
-        contenders["hf"] = bare(hugging_face(cell), lambda output: output.logits)
+        compiled = cell.rung.build()
+        compiled.compile()
+        contenders["compiled"] = bare(compiled, lambda logits: logits)
+        for attention in ("sdpa", "eager"):
+            theirs = hugging_face(cell, attention)
+            contenders[f"HF {attention}"] = bare(theirs, lambda output: output.logits)
     # Before and after, as the machine's speed is not the same all the time.
     before = max(gemm_peak())
     found = seconds_of(contenders, args.turns)
     peak = max(before, *gemm_peak())
     speed = {name: BATCH / statistics.median(seconds) for name, seconds in found.items()}
     share = speed["ours"] * cell.rung.flops_per_token(CONTEXT) / peak
-    hf = (
-        (f"{speed['hf']:,.0f}", f"{ratio(found['hf'], found['ours']):.2f}")
-        if "hf" in speed
-        else "––"
-    )
-    return (
-        f"| {cell.arch} | {cell.size} | {speed['ours']:,.0f} | {speed['bare']:,.0f} | {hf[0]} "
-        f"| {ratio(found['bare'], found['ours']):.3f} | {hf[1]} | {peak / 1e9:.0f} | {share:.2f} |"
-    )
+    speeds = [f"{speed[name]:,.0f}" if name in found else "–" for name in ("ours", *OTHERS)]
+    ratios = [f"{ratio(found[n], found['ours']):.3f}" if n in found else "–" for n in OTHERS]
+    cells = [cell.arch, cell.size, *speeds, *ratios, f"{peak / 1e9:.0f}", f"{share:.2f}"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def parse_args() -> argparse.Namespace:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from trainers.cache import Cache
 from trainers.counts import Counts
+from trainers.linear import Linear
 from trainers.models.transformer import bent
 from trainers.optim import BASE_DEPTH, BASE_WIDTH
 
@@ -95,11 +96,11 @@ class Block(nn.Module):
         # At the base depth branches enter as they are, in deeper models damped.
         self.damping = math.sqrt(BASE_DEPTH / shape.n_layers)
         self.attention_norm = nn.LayerNorm(d)
-        self.qkv = nn.Linear(d, 3 * d)
-        self.out = nn.Linear(d, d)
+        self.qkv = Linear(d, 3 * d)
+        self.out = Linear(d, d)
         self.mlp_norm = nn.LayerNorm(d)
-        self.up = nn.Linear(d, shape.d_ff)
-        self.down = nn.Linear(shape.d_ff, d)
+        self.up = Linear(d, shape.d_ff)
+        self.down = Linear(shape.d_ff, d)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
         """x: (batch, time, d_model). With `cache`, x is one token, after those that are in it."""
@@ -123,7 +124,7 @@ class Model(nn.Module):
         self.embedding_position = nn.Embedding(shape.n_positions, shape.d_model)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
         self.norm = nn.LayerNorm(shape.d_model)
-        self.head = nn.Linear(shape.d_model, vocab_size, bias=False)
+        self.head = Linear(shape.d_model, vocab_size, bias=False)
         self.head.weight = self.embedding.weight
         self._initialise()
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainers.counts import Counts
+from trainers.linear import Linear
 from trainers.optim import BASE_DEPTH
 
 LR = 0.048
@@ -96,7 +97,7 @@ class Model(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, shape.d_embedding)
         self.lstm = nn.LSTM(shape.d_embedding, shape.d_hidden, shape.n_layers, batch_first=True)
-        self.head = nn.Linear(shape.d_hidden, vocab_size, bias=False)
+        self.head = Linear(shape.d_hidden, vocab_size, bias=False)
         self._initialise(shape)
 
     def _initialise(self, shape: Shape) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from trainers.cache import Cache
 from trainers.counts import Counts
+from trainers.linear import Linear
 from trainers.optim import BASE_DEPTH
 
 LR = 0.008
@@ -126,8 +127,8 @@ class Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.n_heads = shape.n_heads
-        self.qkv = nn.Linear(shape.d_model, 3 * shape.d_model, bias=False)
-        self.out = nn.Linear(shape.d_model, shape.d_model, bias=False)
+        self.qkv = Linear(shape.d_model, 3 * shape.d_model, bias=False)
+        self.out = Linear(shape.d_model, shape.d_model, bias=False)
 
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None = None) -> Tensor:
         """x: (batch, time, d_model). With `cache`, x is one token, after those that are in it."""
@@ -163,8 +164,8 @@ class Block(nn.Module):
         self.attention_norm = nn.RMSNorm(shape.d_model)
         self.attention = Attention(shape)
         self.mlp_norm = nn.RMSNorm(shape.d_model)
-        self.gate_up = nn.Linear(shape.d_model, 2 * shape.d_ff, bias=False)
-        self.down = nn.Linear(shape.d_ff, shape.d_model, bias=False)
+        self.gate_up = Linear(shape.d_model, 2 * shape.d_ff, bias=False)
+        self.down = Linear(shape.d_ff, shape.d_model, bias=False)
 
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None = None) -> Tensor:
         mixed = self.attention(self.attention_norm(x), rope, cache)
@@ -180,7 +181,7 @@ class Model(nn.Module):
         self.embedding = nn.Embedding(vocab_size, shape.d_model)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
         self.norm = nn.RMSNorm(shape.d_model)
-        self.head = nn.Linear(shape.d_model, vocab_size, bias=False)
+        self.head = Linear(shape.d_model, vocab_size, bias=False)
         self._initialise()
 
     def _initialise(self) -> None:

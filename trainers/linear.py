@@ -1,0 +1,56 @@
+"""`nn.Linear`, with the faster of two matrix products on a CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+ONEDNN_FROM = 2**24
+"""Products of two numbers, tokens x inputs x outputs, from which oneDNN gains more than its
+reordering of the weights costs; EXPERIMENTS.md has the table."""
+
+
+class Linear(nn.Linear):
+    """As PyTorch's, but large products in fp32 on a CPU go to oneDNN.
+
+    PyTorch gives them to MKL, which on processors that are not Intel's keeps to AVX2. The weights,
+    their names and their gradients are those of `nn.Linear`.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (..., in_features) -> (..., out_features)."""
+        if _for_onednn(x, self.out_features):
+            return _OneDNN.apply(x, self.weight, self.bias)
+        return super().forward(x)
+
+
+def _for_onednn(x: Tensor, out_features: int) -> bool:
+    onednn = torch.backends.mkldnn.enabled and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    in_fp32_on_cpu = x.device.type == "cpu" and x.dtype == torch.float32
+    return bool(onednn and in_fp32_on_cpu and x.numel() * out_features >= ONEDNN_FROM)
+
+
+class _OneDNN(torch.autograd.Function):
+    """x W^T + b and its gradients. `Tensor.to_mkldnn` would do it too, but keeps a copy of all
+    that goes in and comes out."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        rows, inputs = grad.flatten(0, -2), x.flatten(0, -2)
+        to_bias = rows.sum(0) if ctx.needs_input_grad[2] else None
+        return _product(grad, weight.t()), _product(rows.t(), inputs.t()), to_bias
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x: (..., k), weight: (n, k) -> (..., n), by the operator that `torch.compile` calls."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
