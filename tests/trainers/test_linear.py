@@ -68,3 +68,10 @@ def test_a_torch_without_onednn_is_served() -> None:
     with torch.backends.mkldnn.flags(enabled=False):
         found = ours_and_theirs(torch.randn(LARGE))
     assert all(torch.equal(mine, its) for mine, its in found)
+
+
+def test_a_compiler_sees_torch_s_own() -> None:
+    """`torch.compile` knows how to lower `nn.Linear`, and not the product by hand."""
+    layer, x = Linear(96, OUTPUTS), torch.randn(LARGE)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(x), nn.Linear.forward(layer, x))
