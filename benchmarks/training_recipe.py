@@ -19,7 +19,7 @@ from trainers.ladder import archs
 
 CONTEXT = 512
 RECIPES = {
-    "ours": f"--batch-tokens 4096 --context {CONTEXT}",
+    "ours": f"--batch-tokens 1024 --context {CONTEXT}",
     "classic": f"--batch-tokens 50176 --context {CONTEXT} --lr 3e-4 --schedule constant "
     "--rates flat --weight-decay 0.01",
 }
