@@ -143,6 +143,8 @@ function draw() {
   plot("curves", curves, { x: "tokens seen (log scale)", y: "training loss", logY: true, title: "Training curves" });
   plot("tokens", tokens, { x: "training tokens (log scale)", y: loss, logY: true, title: "Loss by training tokens" });
   plot("isoflop", iso, { x: "parameters (log scale)", y: loss, title: "IsoFLOP curves" });
+  // Plots whose marks fitting/page.py made whole.
+  for (const [id, each] of Object.entries(data.plots)) plot(id, each.marks, each.options);
 }
 draw();
 let pending = 0;

@@ -201,6 +201,7 @@ def _data(analysis: Analysis) -> dict[str, Any]:
     return {
         "axis": {"column": axis.column, "symbol": axis.symbol, "label": axis.label},
         "laws": [_law(law) for law in analysis.laws.values()],
+        "plots": {},
     }
 
 

@@ -1,21 +1,4 @@
-"""The record of a run: one row a cell, from MLflow or from a table. Its columns are the contract.
-
-| column | meaning |
-| --- | --- |
-| cell_key | identity of the cell; two rows with one key are the same run |
-| arch, size | architecture and the nominal name of the size |
-| seed, lr | what was varied besides |
-| tokenizer, data | what the tokens are, and the fingerprint of the data set: laws never mix them |
-| n_params | non-embedding + head parameters: what is fitted |
-| n_params_embedding, n_params_non_embedding, n_params_head | its components |
-| tokens, unique_tokens, epochs | tokens seen, distinct tokens in the corpus, their ratio |
-| flops | training compute |
-| val_loss, test_loss (and _se) | nats per token over the whole split, standard error over pieces |
-| val_loss_per_note, val_loss_per_second | the same in units that tokenizers share |
-| seconds | wall time |
-| status, reason | finished, failed, diverged or running; and why |
-| train_curve | list of (tokens seen, training loss), from MLflow only, of up to 32 runs an arch |
-"""
+"""The records of runs, one row a cell, from MLflow or a table; `fitting.contract` names them."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -25,29 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-REQUIRED = ("arch", "n_params", "val_loss")
-TEXTS = ("cell_key", "arch", "size", "tokenizer", "data", "status", "reason")
-PARAMS = ("arch", "size", "seed", "lr", "tokenizer", "data")
-METRICS = (
-    "n_params",
-    "n_params_embedding",
-    "n_params_non_embedding",
-    "n_params_head",
-    "tokens",
-    "unique_tokens",
-    "epochs",
-    "flops",
-    "val_loss",
-    "val_loss_se",
-    "test_loss",
-    "test_loss_se",
-    "val_loss_per_note",
-    "val_loss_per_second",
-    "seconds",
+from fitting.contract import (
+    CELL_KEY,
+    COLUMNS,
+    KIND,
+    METRICS,
+    NUMBERS,
+    PARAMS,
+    POSITIVE,
+    REASON,
+    REQUIRED,
+    SETTINGS,
+    STATUS,
+    TEXTS,
+    shape_text,
 )
-NUMBERS = ("seed", "lr", *METRICS)
-POSITIVE = ("lr", "n_params", "tokens", "unique_tokens", "flops", "val_loss", "test_loss")
-COLUMNS = (*TEXTS, *NUMBERS, "train_curve")
+
 MAX_CURVES = 32
 """Training curves read for one architecture."""
 CURVE_POINTS = 150
@@ -117,7 +93,7 @@ def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
     while page is None or page:
         batch = client.search_runs(
             [found.experiment_id],
-            "tags.`crescendo.kind` = 'cell'",
+            f"tags.`{KIND}` = 'cell'",
             max_results=1000,
             order_by=["attributes.start_time ASC"],
             page_token=page or None,
@@ -127,7 +103,7 @@ def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
     if not runs:
         raise RecordError(
             f"{tracking_uri}: experiment {experiment!r} holds no run with the tag "
-            "crescendo.kind = cell; was the sweep written by sweeps/run_grid.py?"
+            f"{KIND} = cell; was the sweep written by sweeps/run_grid.py?"
         )
     records = complete(pd.DataFrame([_record(run) for run in runs]))
     shown = _shown(records)
@@ -161,8 +137,19 @@ def complete(records: pd.DataFrame) -> pd.DataFrame:
         records[name] = pd.to_numeric(records[name]).astype(float)
     for name in TEXTS:
         records[name] = records[name].astype(object).where(records[name].notna(), "")
+    for name in SETTINGS:
+        records[name] = records[name].map(_word)
     records["status"] = records["status"].replace("", "finished")
     return records
+
+
+def _word(value: object) -> str:
+    """A setting as text: equal numbers are equal words, however they were written."""
+    text = str(value).strip()
+    try:
+        return f"{float(text):.12g}"
+    except ValueError:
+        return text
 
 
 def _number(path: Path, row: int, name: str, text: str, finished: bool) -> float:
@@ -187,10 +174,11 @@ def _number(path: Path, row: int, name: str, text: str, finished: bool) -> float
 def _record(run: Any) -> dict[str, Any]:
     tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
     record: dict[str, Any] = {name: params.get(name) for name in PARAMS}
+    record["shape"] = shape_text(params)
     record |= {name: metrics.get(name) for name in METRICS}
-    record["cell_key"] = tags.get("crescendo.cell_key", run.info.run_id)
-    record["status"] = tags.get("crescendo.status", "running")
-    record["reason"] = tags.get("crescendo.reason", "")
+    record["cell_key"] = tags.get(CELL_KEY, run.info.run_id)
+    record["status"] = tags.get(STATUS, "running")
+    record["reason"] = tags.get(REASON, "")
     return record
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.storage import Location
+from fitting.contract import PARAMS, shape_text
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Record:
     params: dict[str, Any]
     """The cell's configuration and shape."""
     measured: dict[str, Any]
-    """By the names of `fitting.records`; empty if it did not finish."""
+    """By the names of `fitting.contract`; empty if it did not finish."""
     curve: list[dict[str, float]]
     """Points as `trainers.loop` reports them."""
     started: float
@@ -31,13 +32,14 @@ class Record:
 
     def row(self) -> dict[str, Any]:
         """The cell as `fitting.records` reads it."""
-        names = ("arch", "size", "seed", "lr", "tokenizer", "data")
-        axes = {name: self.params[name] for name in names}
+        # A record of before a setting was there lacks it.
+        fields = {name: self.params[name] for name in PARAMS if name in self.params}
+        fields["shape"] = shape_text(self.params)
         ended = {"cell_key": self.cell_key, "status": self.status, "reason": self.reason}
         curve = [
             (point["tokens"], point["train_loss"]) for point in self.curve if "train_loss" in point
         ]
-        return ended | axes | self.measured | {"train_curve": curve}
+        return ended | fields | self.measured | {"train_curve": curve}
 
 
 def record_path(cells: Location, key: str) -> Location:

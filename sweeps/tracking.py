@@ -24,22 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fitting.contract import CELL_KEY, DATA, KIND, REASON, STATUS, SWEEP
 from sweeps.records import Record
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from trainers.loop import Point
-
-KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP = (
-    "crescendo.kind",
-    "crescendo.cell_key",
-    "crescendo.data",
-    "crescendo.status",
-    "crescendo.reason",
-    "crescendo.sweep",
-)
-"""Tags by which runs are found again, here and in `fitting.records`."""
 
 FIRST_PORT = 5000
 STARTING = Path(tempfile.gettempdir()) / f"crescendo-mlflow-{os.getuid()}.lock"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from data.storage import Location
+from fitting.contract import SETTINGS
+from sweeps import grid
 from sweeps.records import Record, read_record, write_record
 from trainers.cell import Cell
 
@@ -24,3 +27,17 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_row_speaks_the_names_of_fitting() -> None:
     assert RECORD.row()["arch"] == "lstm"
     assert RECORD.row()["val_loss"] == 1.5
+
+
+def test_a_row_carries_every_setting_of_the_cell() -> None:
+    row = RECORD.row()
+    assert {name: row[name] for name in SETTINGS} == {
+        name: getattr(CELL, name) for name in SETTINGS
+    }
+    assert set(SETTINGS) == set(grid.SETTINGS)
+    assert "n_layers=1" in row["shape"]
+
+
+def test_a_record_of_before_a_setting_was_there_is_read() -> None:
+    params = {name: value for name, value in CELL.params().items() if name != "boundaries"}
+    assert "boundaries" not in replace(RECORD, params=params).row()

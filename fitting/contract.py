@@ -1,0 +1,68 @@
+"""What a run tells of itself: names that `sweeps` writes, to files and MLflow, and `fitting` reads.
+
+| column | meaning |
+| --- | --- |
+| cell_key | identity of the cell; two rows with one key are the same run |
+| arch, size | architecture and the nominal name of the size |
+| seed, lr | what was varied besides |
+| tokenizer, data | what the tokens are, and the fingerprint of the data set: laws never mix them |
+| batch_tokens ... boundaries | the settings of training (`SETTINGS`): laws never mix them |
+| shape | what a size resolved to, "d_hidden=15 n_layers=1": laws never mix two of one size |
+| n_params | non-embedding + head parameters: what is fitted |
+| n_params_embedding, n_params_non_embedding, n_params_head | its components |
+| tokens, unique_tokens, epochs | tokens seen, distinct tokens in the corpus, their ratio |
+| flops | training compute |
+| val_loss, test_loss (and _se) | nats per token over the whole split, standard error over pieces |
+| val_loss_per_note, val_loss_per_second | the same in units that tokenizers share |
+| seconds | wall time |
+| status, reason | finished, failed, diverged or running; and why |
+| train_curve | list of (tokens seen, training loss), none from a table, of up to 32 runs an arch |
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP = (
+    "crescendo.kind",
+    "crescendo.cell_key",
+    "crescendo.data",
+    "crescendo.status",
+    "crescendo.reason",
+    "crescendo.sweep",
+)
+"""Tags of MLflow's runs. `crescendo.kind` is cell, sweep or fit."""
+
+REQUIRED = ("arch", "n_params", "val_loss")
+SETTINGS = ("batch_tokens", "context", "weight_decay", "clip", "schedule", "rates", "boundaries")
+"""Every field of a cell besides its axes: a test holds them to `trainers.cell.Cell`."""
+APART = ("tokenizer", "data", *SETTINGS, "shape")
+"""What runs of one law have in common."""
+TEXTS = ("cell_key", "arch", "size", *APART, "status", "reason")
+PARAMS = ("arch", "size", "seed", "lr", "tokenizer", "data", *SETTINGS)
+METRICS = (
+    "n_params",
+    "n_params_embedding",
+    "n_params_non_embedding",
+    "n_params_head",
+    "tokens",
+    "unique_tokens",
+    "epochs",
+    "flops",
+    "val_loss",
+    "val_loss_se",
+    "test_loss",
+    "test_loss_se",
+    "val_loss_per_note",
+    "val_loss_per_second",
+    "seconds",
+)
+NUMBERS = ("seed", "lr", *METRICS)
+POSITIVE = ("lr", "n_params", "tokens", "unique_tokens", "flops", "val_loss", "test_loss")
+COLUMNS = (*TEXTS, *NUMBERS, "train_curve")
+
+
+def shape_text(params: Mapping[str, Any]) -> str:
+    """The column `shape` of a cell with these params: its `shape_*`, in one line."""
+    prefix = "shape_"
+    found = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+    return " ".join(f"{name}={found[name]}" for name in sorted(found))
