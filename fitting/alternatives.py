@@ -53,11 +53,11 @@ class Alternatives:
 def alternatives(law: PowerLaw) -> Alternatives:
     """Fit the other forms to the runs of `law`, whose residuals are those of log loss."""
     log_loss, log_n = np.log(law.loss), np.log(law.n)
-    slope, intercept = np.polyfit(log_n, log_loss, 1)
-    rss = float(np.sum((log_loss - slope * log_n - intercept) ** 2))
+    slope, intercept = np.polyfit(log_n, log_loss, 1, w=np.sqrt(law.weight))
+    rss = float(law.weight @ (log_loss - slope * log_n - intercept) ** 2)
     huber = np.full(3, np.nan)
     if law.bound not in ("a", "alpha"):
-        huber = refit(law, law.loss[None], delta=HUBER_DELTA)[0]
+        huber = refit(law, law.loss[None], law.weight[None], delta=HUBER_DELTA)[0]
     gain = aicc(rss, len(log_n), 2) - aicc(law.rss, len(log_n), 3)
     return Alternatives(
         float(np.exp(intercept)),

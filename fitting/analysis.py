@@ -1,21 +1,31 @@
 """From records to laws: one law an architecture, with intervals, self-test and verdict."""
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from fitting.alternatives import Alternatives, alternatives
+from fitting.apart import kept_apart
 from fitting.axis import AXES, N_PARAMS, Axis
-from fitting.comparison import Comparison, compare
-from fitting.intervals import Interval, alpha_interval, c_interval, student_t
+from fitting.comparison import Comparison, NotCompared
+from fitting.extrapolation import Extrapolation, extrapolate
+from fitting.groups import SAME_SIZE, groups
+from fitting.intervals import (
+    Interval,
+    alpha_interval,
+    c_interval,
+    student_t,
+    with_sampling_error,
+)
 from fitting.isoflop import Frontier, fit_frontier
+from fitting.pairs import compare_all
 from fitting.power_law import FitError, PowerLaw, fit
 from fitting.records import RecordError
-from fitting.selection import Selection, kept_apart, select
+from fitting.selection import Selection, many_budgets, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
 from fitting.surface import RepeatedData, Surface, fit_repeated, fit_surface
+from fitting.units import UnitLaw, laws_by_unit
 from fitting.verdict import Verdict, judge
 
 MIN_REPEATED = 12
@@ -47,6 +57,10 @@ class ArchLaw:
     """What is known of repeated data, or why nothing is; "" where none were repeated."""
     frontier: Frontier | None
     """IsoFLOP minima, where several sizes share a compute."""
+    beyond: Extrapolation | None
+    """At ten times the largest; None for a law that is not supported."""
+    by_unit: tuple[UnitLaw, ...]
+    """In nats per note and per second, where all runs were measured in them."""
     verdict: Verdict
 
     @property
@@ -83,7 +97,9 @@ class Analysis:
     records: pd.DataFrame
     laws: dict[str, ArchLaw]
     comparisons: tuple[Comparison, ...]
-    """Every pair of architectures with a law that is not rejected, by parameters and by FLOPs."""
+    """Pairs of architectures with a law that is not rejected, by parameters and by FLOPs."""
+    not_compared: tuple[NotCompared, ...]
+    """The other pairs."""
     axis: Axis
     """What the laws are fitted against."""
     notes: tuple[str, ...]
@@ -92,40 +108,57 @@ class Analysis:
     def lines(self) -> list[str]:
         """One printable line an architecture, then one a comparison."""
         laws = [law.line(self.axis.symbol) for law in self.laws.values()]
-        return [*self.notes, *laws, *(comparison.sentence() for comparison in self.comparisons)]
+        compared = [pair.sentence() for pair in self.comparisons]
+        return [*self.notes, *laws, *compared, *(pair.sentence() for pair in self.not_compared)]
 
 
-def analyse(records: pd.DataFrame, against: str = N_PARAMS.column) -> Analysis:
+def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
     """Fit every architecture of the records (see `fitting.records`), in the order they appear.
 
-    `against` is a column of `fitting.axis.AXES`. RecordError where no cell finished at all, or none
-    has a value in that column.
+    `against` is a column of `fitting.axis.AXES`. Left out, it is what the runs were made for:
+    compute where some size was trained at several token budgets, else parameters. RecordError where
+    no cell finished at all, or none has a value in that column.
     """
-    axis = AXES[against]
-    if not (records["status"] == "finished").any():
+    records = records.reset_index(drop=True)
+    finished = records["status"] == "finished"
+    if not finished.any():
         found = records["status"].value_counts()
         states = ", ".join(f"{count} {status}" for status, count in found.items()) or "no cells"
         raise RecordError(f"no finished cell to fit: found {states}")
-    if not (records["status"] == "finished")[records[against] > 0].any():
-        raise RecordError(f"no finished cell has a value in the column {against}")
     records, notes = kept_apart(records)
+    records, estimated = _with_compute(records)
+    axis = AXES[against] if against else _called_for(records[finished])
+    if not finished[records[axis.column] > 0].any():
+        raise RecordError(f"no finished cell has a value in the column {axis.column}")
     laws = {arch: _law(records, arch, axis) for arch in sorted(set(records["arch"]))}
-    return Analysis(records, laws, tuple(_comparisons(laws, axis)), axis, notes)
+    comparisons, not_compared = compare_all(laws, axis)
+    if estimated and "flops" in (axis.column, *(pair.axis for pair in comparisons)):
+        notes += ("Compute is not recorded for every run: taken as C = 6 N D.",)
+    notes += _on_pairs(len({(pair.first, pair.second) for pair in comparisons}))
+    return Analysis(records, laws, comparisons, not_compared, axis, notes)
 
 
-def _comparisons(laws: dict[str, ArchLaw], against: Axis) -> list[Comparison]:
-    standing = [law for law in laws.values() if law.fit and law.verdict.word != "not supported"]
-    found = []
-    for one, two in combinations(standing, 2):
-        runs = one.selection.runs, two.selection.runs
-        if any((runs[0][name].iloc[0] != runs[1][name].iloc[0]) for name in ("tokenizer", "data")):
-            continue
-        for axis in dict.fromkeys((against.column, "flops")):
-            if any((~(r[axis] > 0)).any() or r[axis].nunique() < 3 for r in runs):
-                continue
-            fits = [fit(r[axis], r["val_loss"]) for r in runs]
-            found.append(compare(one.arch, fits[0], two.arch, fits[1], axis))
-    return [comparison for comparison in found if comparison]
+def _called_for(finished: pd.DataFrame) -> Axis:
+    """What the runs were made to be fitted against."""
+    usable = finished[finished["n_params"] > 0]
+    several = any(many_budgets(runs) for _, runs in usable.groupby("arch"))
+    return AXES["flops"] if several and (usable["flops"] > 0).any() else N_PARAMS
+
+
+def _with_compute(records: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Records with C = 6 N D where only N and D are known, and whether there were such."""
+    bare = ~(records["flops"] > 0) & (records["tokens"] > 0) & (records["n_params"] > 0)
+    estimate = 6 * records["n_params"] * records["tokens"]
+    return records.assign(flops=records["flops"].where(~bare, estimate)), bool(bare.any())
+
+
+def _on_pairs(count: int) -> tuple[str, ...]:
+    if count < 2:
+        return ()
+    return (
+        f"{count} pairs are compared. Of so many, some would differ by chance at 95 % each: their "
+        "intervals are as wide as makes all of them hold together 95 times in 100.",
+    )
 
 
 def _surface(runs: pd.DataFrame) -> Surface | None:
@@ -179,7 +212,8 @@ def _repeated(runs: pd.DataFrame, surface: Surface | None) -> tuple[RepeatedData
 def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
     selection = select(records, arch, axis)
     runs = selection.runs
-    sizes = runs[axis.column].nunique()
+    known = runs[axis.column] > 0
+    sizes = int(groups(runs[axis.column][known], SAME_SIZE).max(initial=-1)) + 1
     law = fit(runs[axis.column], runs["val_loss"]) if sizes >= 3 else None
     testable = law is not None and law.dof >= 1
     alpha = alpha_interval(law) if law and testable else UNKNOWN
@@ -190,12 +224,14 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
     verdict = judge(law, alpha, c, held_out, influence, sizes, selection.warnings, axis)
     surface = _surface(selection.all_budgets)
     repeated, repeated_note = _repeated(selection.all_budgets, surface)
+    stands = law is not None and verdict.word != "not supported"
+    error = float(runs["val_loss_se"].median())
     return ArchLaw(
         arch,
         selection,
         law,
         alpha,
-        c,
+        with_sampling_error(c, law.c, error) if law and testable else c,
         t_alpha,
         t_c,
         alternatives(law) if law and testable else None,
@@ -205,5 +241,7 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         repeated,
         repeated_note,
         _frontier(selection.all_budgets),
+        extrapolate(law, error) if law and stands else None,
+        laws_by_unit(runs, axis) if law and testable else (),
         verdict,
     )

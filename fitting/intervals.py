@@ -1,10 +1,11 @@
 """Intervals around a fitted power law that cover as often as they say, also on five runs.
 
-Profile likelihood with an F cut-off (Bates and Watts 1988, chapter 6): the exponents that stay are
-those whose best (a, c) leave a residual sum of squares of at most RSS + s^2 F(1, dof). At each such
-exponent the law is linear, so the intervals of c, of the law and of a new loss are known exactly;
-what is reported is their union over the exponents. Nothing is assumed symmetric, and an interval
-that the data leave open is open. Student-t intervals from the Jacobian are given beside it.
+Profile likelihood (Bates and Watts 1988, chapter 6): the exponents that stay are those whose best
+(a, c) leave a residual sum of squares of at most RSS + q, where q is what one contrast of the noise
+stays below (`fitting.noise`; s^2 F(1, dof) without repeated runs). At each such exponent the law is
+linear, so the intervals of c, of the law and of a new loss are known exactly; what is reported is
+their union over the exponents. Nothing is assumed symmetric, and an interval that the data leave
+open is open. Student-t intervals from the Jacobian are given beside it.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from fitting.power_law import ALPHA_MAX, ALPHA_MIN, Array, PowerLaw, Slices, solve
@@ -59,6 +59,21 @@ def prediction_interval(
     return Interval(float(low[0]), float(high[0]))
 
 
+def with_sampling_error(interval: Interval, value: float, error: float) -> Interval:
+    """The interval of an absolute loss or a floor, widened by the error of the validation set.
+
+    `error` is one standard error. All sizes are measured on the same pieces and share it: it moves
+    every loss and c alike, no exponent, and no difference between sizes.
+    """
+    if not error > 0:
+        return interval
+    half = 1.96 * error
+    return Interval(
+        max(0.0, value - float(np.hypot(value - interval.low, half))),
+        value + float(np.hypot(interval.high - value, half)),
+    )
+
+
 def student_t(law: PowerLaw, level: float = 0.95) -> tuple[Interval, Interval]:
     """Intervals of alpha and of c from the Jacobian and Student's t with `law.dof`."""
     scale = np.exp(np.log(law.n).mean())
@@ -68,7 +83,8 @@ def student_t(law: PowerLaw, level: float = 0.95) -> tuple[Interval, Interval]:
     if law.c <= 0:
         jacobian = jacobian[:, :2]
     covariance = np.linalg.pinv(jacobian.T @ (law.pass_weight[:, None] * jacobian))
-    half = t_distribution.ppf((1 + level) / 2, law.dof) * law.noise * np.sqrt(np.diag(covariance))
+    t = t_distribution.ppf((1 + level) / 2, law.dof)
+    half = t * np.sqrt(law.spread.level * np.diag(covariance))
     half_c = half[2] if law.c > 0 else 0.0
     return (
         Interval(law.alpha - half[1], law.alpha + half[1]),
@@ -77,7 +93,7 @@ def student_t(law: PowerLaw, level: float = 0.95) -> tuple[Interval, Interval]:
 
 
 def _cut(law: PowerLaw, level: float) -> float:
-    return law.rss + law.noise**2 * float(f_distribution.ppf(level, 1, law.dof))
+    return law.rss + law.spread.cut(level)
 
 
 def _slices(law: PowerLaw, alpha: Array) -> Slices:
@@ -117,8 +133,11 @@ def _band(law: PowerLaw, n: Array, level: float, *, new_runs: int) -> tuple[Arra
     s = _slices(law, np.union1d(np.geomspace(low_alpha, high_alpha, SLICES), law.alpha))
     scale = np.exp(np.log(law.n).mean())
     x = (n[:, None] / scale) ** -s.alpha
-    own = law.predict(n)[:, None] ** 2 if law.residual == "log" else np.ones((len(n), 1))
-    own = own / new_runs if new_runs else np.zeros((len(n), 1))
+    own = np.zeros((len(n), 1))
+    if new_runs:
+        own[:, 0] = law.spread.of_mean(n, new_runs)
+        if law.residual == "log":
+            own[:, 0] *= law.predict(n) ** 2
     spread = x**2 * s.v_bb + 2 * x * s.v_bc + s.v_cc
     room = np.sqrt(np.maximum(cut - s.rss_free, 0) / (spread + own))
     reach = room * (spread + own)

@@ -9,6 +9,8 @@ section 3.3). They are made linear in a and c by Gauss-Newton passes: a pass fit
 z = f (1 + log(L / f)) with weights 1 / f^2, where f are the values that the last pass fitted. At
 its fixed point the gradient of the sum of squared log residuals is zero, and `gradient` says how
 nearly it was reached.
+
+Runs count by how much they scatter, as far as their seeds tell (`fitting.noise`).
 """
 
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-Array = NDArray[np.float64]
+from fitting.groups import SAME_SIZE, groups
+from fitting.noise import DIGITS, Array, Spread, growth_of
+
 Residual = Literal["log", "loss"]
 
 ALPHA_MIN, ALPHA_MAX = 1e-3, 5.0
@@ -42,14 +46,19 @@ class PowerLaw:
     """(runs,) sizes, in the unit in which `a` holds."""
     loss: Array
     """(runs,) losses, nats per token."""
+    weight: Array
+    """(runs,) what a squared residual counts, 1 / g(N)^2 where every size has as many runs."""
+    spread: Spread
+    """How far runs scatter about the law."""
     rss: float
-    """Sum of squared residuals: of log loss, or of loss where `residual` says so."""
+    """Weighted sum of squared residuals: of log loss, or of loss where `residual` says so."""
     gradient: float
     """Largest cosine between residuals and d fit / d (log a, alpha, log c): 0 at the minimum."""
     residual: Residual
     pass_z: Array
     pass_weight: Array
-    """(runs,) the linearised losses and weights of the last pass: the profile is made of them."""
+    """(runs,) the linearised losses of the last pass, and `weight` over the square of what it
+    fitted: the profile is made of them."""
 
     @property
     def converged(self) -> bool:
@@ -117,20 +126,59 @@ def fit(n: ArrayLike, loss: ArrayLike, *, residual: Residual = "log") -> PowerLa
     different sizes, or FitError.
     """
     n, loss = _checked(n, loss)
+    size = groups(n, SAME_SIZE)
+    log_n = np.log(n)
+    runs = np.bincount(size)[size]
+    y = np.log(loss) if residual == "log" else loss
+    growth, centre = growth_of(y, log_n, size), float(log_n.mean())
+    calm = np.exp(-2 * growth * (log_n - centre))
+    law = _fit(n, loss, calm, growth, centre, size, residual)
+    if len(set(runs)) < 2:
+        return law
+    # What the runs of one size share is not less for being shared by more of them.
+    spread = law.spread
+    shared = (1 / spread.share - 1) / spread.runs_a_size
+    calm = calm * (1 + spread.runs_a_size * shared) / (1 + runs * shared)
+    return _fit(n, loss, calm, growth, centre, size, residual)
+
+
+def _fit(
+    n: Array,
+    loss: Array,
+    calm: Array,
+    growth: float,
+    centre: float,
+    size: NDArray[np.int64],
+    residual: Residual,
+) -> PowerLaw:
+    """The law by weighted least squares, and the scatter about it."""
     scale = float(np.exp(np.log(n).mean()))
-    fitted, z, weight = loss, loss, np.ones_like(loss)
+    fitted, z, weight = loss, loss, calm
     for _ in range(MAX_PASSES if residual == "log" else 1):
         if residual == "log":
-            z, weight = fitted * (1 + np.log(loss / fitted)), fitted**-2
+            z, weight = fitted * (1 + np.log(loss / fitted)), calm / fitted**2
         alpha = _best_alpha(n / scale, z, weight)
         best = solve(n / scale, z, weight, np.array([alpha]))
         last, fitted = fitted, best.b[0] * (n / scale) ** -alpha + best.c[0]
         if np.max(np.abs(fitted / last - 1)) < 1e-10:
             break
     a, c = float(best.b[0] * scale**alpha), float(best.c[0])
-    rss = float(np.sum(_residuals(loss, fitted, residual) ** 2))
-    gradient = _gradient(n / scale, loss, float(best.b[0]), alpha, c, residual)
-    return PowerLaw(a, alpha, c, n, loss, rss, gradient, residual, z, weight)
+    rest = _residuals(loss, fitted, residual)
+    count = np.bincount(size)
+    means = np.bincount(size, rest) / count
+    g = np.exp(growth * (np.log(n) - centre))
+    spread = Spread(
+        between=float(calm @ means[size] ** 2),
+        between_dof=len(count) - 3,
+        within=float(np.sum(((rest - means[size]) / g) ** 2)),
+        within_dof=len(n) - len(count),
+        runs_a_size=len(n) / len(count),
+        growth=growth,
+        centre=centre,
+    )
+    rss = float(calm @ rest**2)
+    gradient = _gradient(n / scale, loss, calm, float(best.b[0]), alpha, c, residual)
+    return PowerLaw(a, alpha, c, n, loss, calm, spread, rss, gradient, residual, z, weight)
 
 
 def solve(x: Array, z: Array, weight: Array, alpha: Array) -> Slices:
@@ -181,13 +229,17 @@ def _best_alpha(x: Array, z: Array, weight: Array) -> float:
     return float(brentq(slope, low, high, xtol=1e-15, rtol=1e-14))
 
 
-def _gradient(x: Array, loss: Array, b: float, alpha: float, c: float, residual: Residual) -> float:
+def _gradient(
+    x: Array, loss: Array, calm: Array, b: float, alpha: float, c: float, residual: Residual
+) -> float:
     fitted = b * x**-alpha + c
     columns = np.stack([b * x**-alpha, -b * x**-alpha * np.log(x), np.full_like(x, c)])
     if residual == "log":
         columns = columns / fitted
-    r = _residuals(loss, fitted, residual)
-    size = np.sqrt((columns**2).sum(axis=1) * max(r @ r, 1e-24))
+    columns = columns * np.sqrt(calm)
+    r = _residuals(loss, fitted, residual) * np.sqrt(calm)
+    # Where a law meets its losses to the last digit, what is left over has no direction.
+    size = np.sqrt((columns**2).sum(axis=1) * max(r @ r, DIGITS**2))
     return float(np.max(np.abs(columns @ r) / np.maximum(size, 1e-30)))
 
 
@@ -203,6 +255,7 @@ def _checked(n: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
         if not np.all(np.isfinite(values) & (values > 0)):
             bad = values[~(np.isfinite(values) & (values > 0))][0]
             raise FitError(f"found the {name} {bad:g}; every {name} must be finite and above 0")
-    if len(np.unique(n)) < 3:
-        raise FitError(f"found {len(np.unique(n))} different sizes; a law needs at least 3 to fit")
+    sizes = groups(n, SAME_SIZE).max() + 1
+    if sizes < 3:
+        raise FitError(f"found {sizes} different sizes; a law needs at least 3 to fit")
     return n, loss

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fitting.apart import confounded
 from fitting.axis import N_PARAMS, Axis
-from fitting.isoflop import SAME_COMPUTE
+from fitting.groups import SAME_BUDGET, SAME_COMPUTE, SAME_SIZE, groups
 
-SAME_BUDGET = 0.02
-"""Token budgets within this fraction of each other count as one."""
+SAME_RATIO = 0.05
+"""Tokens per parameter within this fraction are one ratio."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,23 @@ class Selection:
     warnings: tuple[str, ...]
     """What makes the law weaker than its interval says: rates at the edge, cells not finished."""
 
+    @property
+    def many_budgets(self) -> bool:
+        """Whether tokens were varied besides the size, so that L(N) is not all there is to say."""
+        return many_budgets(self.all_budgets)
 
-def kept_apart(records: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Records whose `arch` also names the tokenizer and the data set, where there are several.
-
-    Nats per token of different tokenizers or pieces do not lie on one curve. With them comes one
-    sentence for each of the two that is not the same everywhere.
-    """
-    notes = []
-    for name, plural in (("tokenizer", "tokenizers"), ("data", "data sets")):
-        found = list(dict.fromkeys(records[name]))
-        if len(found) < 2:
-            continue
-        shown = records[name].replace("", "unknown").str.slice(0, 12)
-        records = records.assign(arch=records["arch"] + ", " + shown)
-        notes.append(
-            f"Found {len(found)} {plural} ({', '.join(dict.fromkeys(shown))}): each has laws of "
-            "its own, and none is compared with another, for their losses per token differ in kind."
-        )
-    return records, tuple(notes)
+    @property
+    def along(self) -> str:
+        """The budget of the runs in words: "2,500,000 tokens", "D = 20 N", "" if unknown."""
+        tokens = self.runs["tokens"]
+        if self.runs.empty or not (tokens > 0).all():
+            return ""
+        if groups(tokens, SAME_BUDGET).max() == 0:
+            return f"{tokens.median():,.0f} tokens"
+        ratio = tokens / self.runs["n_params"]
+        if groups(ratio, SAME_RATIO).max() == 0:
+            return f"D = {ratio.median():.3g} N"
+        return f"{tokens.min():,.0f} to {tokens.max():,.0f} tokens"
 
 
 def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection:
@@ -87,6 +86,7 @@ def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection
 
     along, why = _along(kept, axis)
     leave(kept[~along], why)
+    warnings += confounded(kept[along])
     order = [axis.column, *(name for name in ("n_params", "seed", "tokens") if name != axis.column)]
     left_out = pd.concat(left) if left else mine.head(0).assign(why="")
     return Selection(
@@ -96,6 +96,15 @@ def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection
         left_out.sort_values(order),
         tuple(warnings),
     )
+
+
+def many_budgets(runs: pd.DataFrame) -> bool:
+    """Whether some size was trained at several token budgets, or some compute at several sizes."""
+    known = runs[runs["tokens"] > 0]
+    if known.empty:
+        return False
+    size, budget = _numbers(known)
+    return bool(budget.groupby(size).nunique().max() > 1) or _chooses_size(known)
 
 
 def _unfinished_warning(unfinished: pd.DataFrame) -> list[str]:
@@ -116,74 +125,94 @@ def _identity(runs: pd.DataFrame) -> list[str]:
     return ["size", "n_params", "seed", "lr", "tokens", "val_loss"]
 
 
+def _numbers(runs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """The number of each run's size and of its token budget; a budget of 0 is unknown."""
+    size = pd.Series(groups(runs["n_params"], SAME_SIZE), index=runs.index)
+    budget = pd.Series(0, index=runs.index)
+    known = runs["tokens"] > 0
+    budget[known] = groups(runs["tokens"][known], SAME_BUDGET) + 1
+    return size, budget
+
+
 def _best_rates(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """Mask of the runs at the best rate of their size and budget, and the sizes at an edge."""
     best = pd.Series(True, index=runs.index)
     edges: list[str] = []
-    for (n_params, _), cell in runs.groupby(["n_params", "tokens"], dropna=False):
+    for _, cell in runs.groupby(list(_numbers(runs))):
         loss = cell.groupby("lr")["val_loss"].mean()
         if len(loss) < 2:
             continue
         lr = loss.idxmin()
         best[cell.index] = cell["lr"] == lr
         if lr in (loss.index.min(), loss.index.max()):
-            edges.append(f"N = {n_params:,.0f} (lr {lr:g})")
+            edges.append(f"N = {cell['n_params'].iloc[0]:,.0f} (lr {lr:g})")
     return best, sorted(set(edges), key=edges.index)
 
 
 def _along(runs: pd.DataFrame, axis: Axis) -> tuple[pd.Series, str]:
     """Mask of the runs that differ along `axis` alone (along the frontier, for compute)."""
+    if runs.empty:
+        return pd.Series(True, index=runs.index), ""
     if axis.column == "tokens":
         known = runs["tokens"] > 0
         return known & _common_size(runs), "another size, or no tokens recorded"
     if axis.column == "flops":
         known = runs["flops"] > 0
-        return known & _frontier(runs), "another run of that compute or less did better"
-    if _chooses_size(runs) and runs.groupby("n_params")["tokens"].nunique().max() < 2:
+        best = _frontier(runs[known]).reindex(runs.index, fill_value=False)
+        return best, "another run of that compute or less did better"
+    size, budget = _numbers(runs)
+    if _chooses_size(runs) and budget.groupby(size).nunique().max() < 2:
         # Every size at tokens of its own: only the best of each compute lie on one curve.
         return _frontier(runs), "another run of that compute or less did better"
     return _common_budget(runs), "another token budget (used by L(N, D))"
 
 
 def _common_budget(runs: pd.DataFrame) -> pd.Series:
-    """Mask of the token budget that most sizes share, where a size was trained at several."""
-    rounded = np.round(np.log(runs["tokens"]) / SAME_BUDGET)
-    budgets = rounded.groupby(runs["n_params"]).nunique()
-    if runs.empty or budgets.max() < 2:
+    """Mask of the token budget that most sizes share, the largest of equals.
+
+    Where every size has one budget of its own there is nothing to choose, and all are kept.
+    """
+    size, budget = _numbers(runs)
+    if budget.groupby(size).nunique().max() < 2:
         return pd.Series(True, index=runs.index)
-    sizes = runs["n_params"].groupby(rounded).nunique()
-    shared = sizes[sizes == sizes.max()].index.max()
-    return rounded == shared
+    shared = size.groupby(budget).nunique()
+    return budget == shared[shared == shared.max()].index.max()
 
 
 def _common_size(runs: pd.DataFrame) -> pd.Series:
     """Mask of the size that was trained at the most token budgets, the largest of equals."""
-    budgets = runs.groupby("n_params")["tokens"].nunique()
-    return runs["n_params"] == budgets[budgets == budgets.max()].index.max()
+    size, budget = _numbers(runs)
+    budgets = budget.groupby(size).nunique()
+    return size == budgets[budgets == budgets.max()].index.max()
 
 
 def _chooses_size(runs: pd.DataFrame) -> bool:
-    """Whether runs of one compute differ in size, as in an isoFLOP design."""
-    compute = np.round(np.log(runs["flops"]) / SAME_COMPUTE)
-    if runs["tokens"].nunique() < 2:
+    """Whether runs of one compute differ in size and tokens, as in an isoFLOP design."""
+    known = runs[(runs["flops"] > 0) & (runs["tokens"] > 0)]
+    if known.empty:
+        return False
+    size, budget = _numbers(known)
+    if budget.nunique() < 2:
         # Neighbours of one budget, however near.
         return False
-    return bool((runs["n_params"].groupby(compute).nunique() > 1).any())
+    compute = pd.Series(groups(known["flops"], SAME_COMPUTE), index=known.index)
+    return bool((size.groupby(compute).nunique() > 1).any())
 
 
 def _frontier(runs: pd.DataFrame) -> pd.Series:
     """Mask of the sizes and budgets that none of the same compute, or of less, beats.
 
     Where every size has one budget there is nothing to choose from, and all are kept: to drop a
-    size for its bad luck would be to choose by the noise.
+    size for its bad luck would be to choose by the noise. Of two that tie the smaller is kept:
+    they are no seeds of each other.
     """
-    sizes = runs.groupby("n_params")["tokens"].nunique()
-    if runs.empty or (sizes.max() < 2 and not _chooses_size(runs)):
+    if not many_budgets(runs):
         return pd.Series(True, index=runs.index)
-    points = runs.groupby(["n_params", "tokens"])[["flops", "val_loss"]].mean()
-    cheap = points["flops"].to_numpy()[None, :] <= (
-        points["flops"].to_numpy()[:, None] * (1 + SAME_COMPUTE)
-    )
-    least = np.where(cheap, points["val_loss"].to_numpy()[None, :], np.inf).min(axis=1)
-    best = points.index[points["val_loss"] <= least]
-    return pd.Series(runs.set_index(["n_params", "tokens"]).index.isin(best), index=runs.index)
+    size, budget = _numbers(runs)
+    points = runs.groupby([size, budget])[["flops", "val_loss"]].mean()
+    flops, loss = (points[name].to_numpy() for name in ("flops", "val_loss"))
+    cheap = flops[None, :] <= flops[:, None] * (1 + SAME_COMPUTE)
+    better = loss[None, :] < loss[:, None]
+    tied = (loss[None, :] == loss[:, None]) & np.tri(len(points), k=-1, dtype=bool)
+    best = points.index[~(cheap & (better | tied)).any(axis=1)]
+    return pd.Series(pd.MultiIndex.from_arrays([size, budget]).isin(best), index=runs.index)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fitting.groups import SAME_SIZE, groups
 from fitting.intervals import Interval, prediction_interval
 from fitting.power_law import PowerLaw, fit
 from fitting.refit import refit
@@ -40,14 +41,15 @@ class Influence:
 
 def hold_out_largest(law: PowerLaw) -> HeldOut | None:
     """Predict the mean loss of the largest size; None where fewer than four runs would be left."""
-    largest = law.n.max()
-    rest = law.n < largest
-    if rest.sum() < 4 or len(np.unique(law.n[rest])) < 3:
+    size = groups(law.n, SAME_SIZE)
+    rest = size < size.max()
+    largest = float(law.n[~rest].mean())
+    if rest.sum() < 4 or size.max() < 3:
         return None
     part = fit(law.n[rest], law.loss[rest], residual=law.residual)
     runs = int((~rest).sum())
     return HeldOut(
-        float(largest),
+        largest,
         float(law.loss[~rest].mean()),
         float(part.predict(largest)),
         prediction_interval(part, largest, 0.95, new_runs=runs),
@@ -59,7 +61,7 @@ def leave_one_out(law: PowerLaw) -> tuple[Influence, ...]:
     """The law refitted without each run in turn; empty for a law that does not fall."""
     if law.bound in ("a", "alpha"):
         return ()
-    weight = 1 - np.eye(len(law.n))
+    weight = law.weight * (1 - np.eye(len(law.n)))
     laws = refit(law, np.tile(law.loss, (len(law.n), 1)), weight)
     return tuple(
         Influence(float(n), float(loss), float(alpha), float(c))

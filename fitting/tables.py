@@ -10,7 +10,7 @@ from fitting.analysis import Analysis, ArchLaw
 from fitting.comparison import Comparison
 from fitting.intervals import Interval
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when a name in fit.json changes."""
 
 
@@ -30,6 +30,7 @@ def fit_json(analysis: Analysis) -> dict[str, Any]:
         "notes": list(analysis.notes),
         "laws": {arch: _law(law) for arch, law in analysis.laws.items()},
         "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
+        "not_compared": [vars(pair) for pair in analysis.not_compared],
     }
 
 
@@ -101,7 +102,10 @@ def _law(law: ArchLaw) -> dict[str, Any]:
         "c_interval": _ends(law.c_interval),
         "alpha_student_t": _ends(law.alpha_student),
         "c_student_t": _ends(law.c_student),
+        "along": law.selection.along,
         "noise": json_number(law.fit.noise) if law.fit else None,
+        "noise_growth": law.fit.spread.growth if law.fit else None,
+        "noise_shared": _shared(law),
         "gradient": json_number(law.fit.gradient) if law.fit else None,
         "held_out": None
         if held is None
@@ -112,6 +116,27 @@ def _law(law: ArchLaw) -> dict[str, Any]:
             "interval": _ends(held.interval),
             "relative_error": held.relative_error,
         },
+        "beyond": None
+        if law.beyond is None
+        else {
+            "at": law.beyond.n,
+            "now": law.beyond.now,
+            "then": law.beyond.then,
+            "interval": _ends(law.beyond.interval),
+            "by_form": _ends(law.beyond.by_form),
+        },
+        "by_unit": [
+            {
+                "loss": each.column,
+                "unit": each.unit,
+                "a": json_number(each.fit.a),
+                "alpha": json_number(each.fit.alpha),
+                "c": json_number(each.fit.c),
+                "alpha_interval": _ends(each.alpha_interval),
+                "c_interval": _ends(each.c_interval),
+            }
+            for each in law.by_unit
+        ],
         "without_floor": None
         if other is None
         else {
@@ -154,6 +179,15 @@ def _law(law: ArchLaw) -> dict[str, Any]:
     }
 
 
+def _shared(law: ArchLaw) -> float | None:
+    """The share of a run's variance that all runs of its size have in common, if seeds tell it."""
+    if law.fit is None or law.fit.spread.within_dof < 1 or law.fit.spread.between_dof < 1:
+        return None
+    spread = law.fit.spread
+    between = (1 - spread.share) / spread.runs_a_size
+    return between / (between + spread.share)
+
+
 def _comparison(comparison: Comparison) -> dict[str, Any]:
     return {
         "first": comparison.first,
@@ -166,7 +200,12 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "loss_difference_interval": _ends(comparison.loss_interval),
         "cost_multiplier": json_number(comparison.multiplier),
         "cost_multiplier_interval": _ends(comparison.multiplier_interval),
-        "crossing": comparison.crossing,
+        "unit": comparison.unit,
+        "crossing": None
+        if comparison.crossing is None
+        else {"at": comparison.crossing.at, "interval": _ends(comparison.crossing.interval)},
+        "interpolated": list(comparison.interpolated),
+        "also_differ": list(comparison.also),
     }
 
 

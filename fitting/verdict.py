@@ -11,7 +11,7 @@ small by luck, and their intervals too narrow (six single runs with 2 % noise co
 when asked at 0.5 %, at .94 when asked at 5 %; standard error about .01).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,8 +19,10 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from fitting.axis import N_PARAMS, Axis
+from fitting.groups import SAME_SIZE
 from fitting.intervals import Interval
-from fitting.power_law import Array, PowerLaw
+from fitting.noise import DIGITS, Array
+from fitting.power_law import PowerLaw
 from fitting.self_test import HeldOut, Influence
 
 Word = Literal["supported", "weak", "not supported"]
@@ -68,23 +70,18 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis:
             f"{MIN_SIZES}"
         ]
     reasons = []
-    if trend_p(law) > TREND_LEVEL:
-        reasons.append("the losses scatter about the law too much to show that they fall along it")
+    if rise_p(law) < TREND_LEVEL:
+        reasons.append(f"the losses rise with more {axis.unit}")
+    elif trend_p(law) > TREND_LEVEL:
+        reasons.append(_no_trend(law, axis))
     elif law.bound == "alpha":
         reasons.append(f"alpha came out at the bound of its search ({law.alpha:.3g})")
-    misfit = misfit_p(law)
-    if misfit < LEVEL:
-        reasons.append(
-            "the sizes miss the law by more than the seeds differ among themselves "
-            f"(p = {misfit:.1g}): the losses follow another curve"
-        )
     index, p = outlier(law)
-    if p < LEVEL:
-        reasons.append(
-            f"one run stands apart: at {axis.amount(law.n[index])} the loss is "
-            f"{law.loss[index]:.4g}, the law says {law.predict(law.n[index]):.4g}; "
-            "look at its training curve"
-        )
+    if p < LEVEL and not _smallest(law, index):
+        reasons.append(f"one run stands apart: {_miss(law, index, axis)}; look at its curve")
+    bend = bend_p(law, sizes_differ=True)
+    if bend < LEVEL:
+        reasons.append(f"the losses bend away from the law (p = {bend:.1g}): another curve")
     if held_out is not None and held_out.observed not in held_out.wide:
         reasons.append(
             f"the largest, held out, was predicted at {held_out.predicted:.4g} "
@@ -93,6 +90,32 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis:
     if not law.converged:
         reasons.append(f"the fit did not converge (gradient {law.gradient:.1e})")
     return reasons
+
+
+def _no_trend(law: PowerLaw, axis: Axis) -> str:
+    """Why the losses cannot be shown to fall: they scatter, or there are too few of them."""
+    sizes, size = np.unique(law.n, return_inverse=True)
+    means = np.bincount(size, law.loss) / np.bincount(size)
+    if (np.diff(means) < 0).all():
+        return (
+            f"too few runs to tell: the loss falls at each of {len(sizes)} numbers of "
+            f"{axis.unit}, but {len(law.n)} runs leave {law.dof} to judge the noise from"
+        )
+    return "the losses scatter about the law too much to show that they fall along it"
+
+
+def _miss(law: PowerLaw, index: int, axis: Axis) -> str:
+    """Where a run lies and by how much it misses the law, in as many digits as show it."""
+    loss, told = float(law.loss[index]), float(law.predict(law.n[index]))
+    digits = max(3, 1 - int(np.floor(np.log10(max(abs(loss - told), 1e-9)))))
+    return (
+        f"at {axis.amount(law.n[index])} the loss is {loss:.{digits}f}, the law says "
+        f"{told:.{digits}f} ({100 * (loss / told - 1):+.2g} %)"
+    )
+
+
+def _smallest(law: PowerLaw, index: int) -> bool:
+    return bool(law.n[index] <= law.n.min() * (1 + SAME_SIZE))
 
 
 def _doubts(
@@ -113,6 +136,15 @@ def _doubts(
             f"the losses bend away from the law (p = {bend:.1g}): alpha may not be the same at "
             "small and at large sizes"
         )
+    index, p = outlier(law)
+    if p < LEVEL:
+        reasons.append(f"the law may begin later: {_miss(law, index, axis)}")
+    misfit = misfit_p(law)
+    if misfit < LEVEL:
+        reasons.append(
+            "the sizes miss the law by more than their seeds differ among themselves "
+            f"(p = {misfit:.1g}): luck of a size, for which the intervals allow, or another curve"
+        )
     if repeats(law) < MIN_REPEATS:
         reasons.append(
             f"repeated runs: {repeats(law)}; without several seeds a size the noise is judged "
@@ -128,10 +160,24 @@ def _doubts(
 
 
 def trend_p(law: PowerLaw) -> float:
-    """Probability of so good a fit if size had no effect: F test against a constant loss."""
-    y = np.log(law.loss) if law.residual == "log" else law.loss
-    flat = float(((y - y.mean()) ** 2).sum())
-    return _f_tail((flat - law.rss) / 2, law.rss / law.dof, 2, law.dof)
+    """Probability of so good a fit if size had no effect: test against a constant loss."""
+    y = _observed(law)
+    flat = float(law.weight @ (y - np.average(y, weights=law.weight)) ** 2)
+    return law.spread.tail(flat - law.rss, 2)
+
+
+def rise_p(law: PowerLaw) -> float:
+    """Probability that losses rise as clearly with log N, if they do not; 1 where they fall."""
+    root = np.sqrt(law.weight)
+    design = np.stack([np.ones_like(law.n), np.log(law.n)], axis=1) * root[:, None]
+    y = _observed(law) * root
+    (start, slope), *_ = np.linalg.lstsq(design, y, rcond=None)
+    if slope <= 0:
+        return 1.0
+    dof = len(y) - 2
+    rest = float(((y - design @ [start, slope]) ** 2).sum()) + dof * DIGITS**2
+    spread = slope * np.sqrt(dof / (rest * np.linalg.inv(design.T @ design)[1, 1]))
+    return float(t_distribution.sf(spread, dof))
 
 
 def misfit_p(law: PowerLaw) -> float:
@@ -139,18 +185,16 @@ def misfit_p(law: PowerLaw) -> float:
 
     1.0 where nothing was repeated, or where there are no more sizes than parameters.
     """
-    y = np.log(law.loss) if law.residual == "log" else law.loss
-    _, group = np.unique(law.n, return_inverse=True)
-    means = np.bincount(group, y) / np.bincount(group)
-    pure = float(((y - means[group]) ** 2).sum())
-    dof = len(means) - law.n_parameters
-    if repeats(law) < 1 or dof < 1:
+    spread = law.spread
+    if spread.within_dof < 1 or spread.between_dof < 1:
         return 1.0
-    return _f_tail((law.rss - pure) / dof, pure / repeats(law), dof, repeats(law))
+    seeds = spread.within / spread.within_dof + DIGITS**2
+    ratio = spread.between / spread.between_dof / seeds
+    return float(f_distribution.sf(ratio, spread.between_dof, spread.within_dof))
 
 
 def logarithm_p(law: PowerLaw) -> float:
-    """F test of the law against L = p - q log N, its limit as alpha goes to 0.
+    """Test of the law against L = p - q log N, its limit as alpha goes to 0.
 
     One-sided: half of what the F distribution says, for alpha can only be above 0.
     """
@@ -161,41 +205,49 @@ def logarithm_p(law: PowerLaw) -> float:
     if np.any(line <= 0):
         return 0.0
     r = np.log(law.loss / line) if law.residual == "log" else law.loss - line
-    return _f_tail(float(r @ r) - law.rss, law.rss / law.dof, 1, law.dof) / 2
+    return law.spread.tail(float(law.weight @ r**2) - law.rss, 1) / 2
 
 
 def outlier(law: PowerLaw) -> tuple[int, float]:
     """The run with the largest externally studentised residual, and its p times the runs."""
-    r = law.residuals()
+    r = law.residuals() * np.sqrt(law.weight)
     dof = law.dof - 1
-    if dof < 1 or law.rss <= 0:
+    if dof < 1:
         return 0, 1.0
     q, _ = _tangent(law)
     left = np.maximum(1 - (q**2).sum(axis=1), 1e-9)
-    variance = np.maximum(law.rss - r**2 / left, 1e-30) / dof
+    variance = np.maximum(law.rss - r**2 / left, 0) / dof + DIGITS**2
     t = np.abs(r) / np.sqrt(variance * left)
     worst = int(np.argmax(t))
     return worst, min(1.0, 2 * float(t_distribution.sf(t[worst], dof)) * len(r))
 
 
-def bend_p(law: PowerLaw) -> float:
+def bend_p(law: PowerLaw, *, sizes_differ: bool = False) -> float:
     """Score test (Rao 1948) against alpha that changes with log N, two-sided.
 
     The bend is the derivative by b of a N^-(alpha + b log N), as far as no change of a, alpha and c
-    imitates it. Sharper than `misfit_p`, which looks in all directions at once.
+    imitates it. Sharper than `misfit_p`, which looks in all directions at once. The noise is that
+    of the runs about the law; with `sizes_differ` it may also be luck that a size's runs share,
+    which hides all but plain bends where there are few sizes.
     """
-    r = law.residuals()
-    dof = law.dof - 1
-    if dof < 1 or law.rss <= 0:
-        return 1.0
     q, bend = _tangent(law)
     bend = bend - q @ (q.T @ bend)
     length = float(np.linalg.norm(bend))
-    if length < 1e-9:
+    if length < 1e-9 or law.dof < 2:
         return 1.0
-    along = float(bend @ r) / length
-    t = abs(along) / np.sqrt(max(law.rss - along**2, 1e-30) / dof)
-    return 2 * float(t_distribution.sf(t, dof))
+    along = float(bend @ (law.residuals() * np.sqrt(law.weight))) / length
+    if not sizes_differ:
+        rest = max(law.rss - along**2, 0.0) / (law.dof - 1) + DIGITS**2
+        return 2 * float(t_distribution.sf(abs(along) / np.sqrt(rest), law.dof - 1))
+    spread = law.spread
+    if spread.between_dof < 2:
+        return 1.0
+    between = max(spread.between - along**2, 0.0)
+    return replace(spread, between=between, between_dof=spread.between_dof - 1).tail(along**2, 1)
+
+
+def _observed(law: PowerLaw) -> Array:
+    return np.log(law.loss) if law.residual == "log" else law.loss
 
 
 def _tangent(law: PowerLaw) -> tuple[Array, Array]:
@@ -214,10 +266,4 @@ def _tangent(law: PowerLaw) -> tuple[Array, Array]:
 
 def repeats(law: PowerLaw) -> int:
     """Degrees of freedom of the noise that come from repeated runs of one size."""
-    return len(law.n) - len(np.unique(law.n))
-
-
-def _f_tail(explained: float, noise: float, dof: int, dof_noise: int) -> float:
-    if noise <= 0:
-        return 0.0 if explained > 1e-20 else 1.0
-    return float(f_distribution.sf(max(explained, 0.0) / noise, dof, dof_noise))
+    return law.spread.within_dof

@@ -38,6 +38,8 @@ def make_records(seeds: int = 3, noise: float = 0.003, sizes: int = 8) -> pd.Dat
                         "val_loss": loss,
                         "test_loss": loss * 1.01,
                         "val_loss_se": 0.002,
+                        "val_loss_per_note": 2.5 * loss,
+                        "val_loss_per_second": 9 * loss,
                         "seconds": 20.0,
                         "status": "finished",
                         "reason": "",

@@ -38,7 +38,36 @@ def test_the_crossing_is_where_the_laws_are_equal() -> None:
     second = law(1.0 * n**0.6, 0.6, 1.0, 1)
     found = compare("x", first, "y", second, "n_params")
     assert found is not None
-    assert found.crossing == pytest.approx(n, rel=0.15)
+    assert found.crossing is not None
+    assert found.crossing.at == pytest.approx(n, rel=0.15)
+    assert n in found.crossing.interval
+    assert "cross at" in found.sentence()
+
+
+def test_equal_laws_are_said_to_cross_in_no_more_than_one_pair_in_twenty() -> None:
+    pairs = [(law(6, 0.3, 1.2, 2 * k), law(6, 0.3, 1.2, 2 * k + 1)) for k in range(60)]
+    found = [compare("x", one, "y", two, "n_params") for one, two in pairs]
+    # 79 % where any point of equal loss is a crossing.
+    assert sum(each is not None and each.crossing is not None for each in found) <= 3
+
+
+def test_of_many_pairs_each_interval_is_wider() -> None:
+    laws = law(6, 0.3, 1.2, 0), law(6, 0.3, 1.2, 1)
+    one, many = (compare("x", laws[0], "y", laws[1], "n_params", pairs=p) for p in (1, 45))
+    assert one is not None
+    assert many is not None
+    assert many.loss_interval.low < one.loss_interval.low
+    assert many.loss_interval.high > one.loss_interval.high
+
+
+def test_a_size_that_was_not_measured_is_said_to_be_interpolated() -> None:
+    fewer = np.repeat(np.geomspace(3e3, 2e5, 7), 3)
+    noise = np.random.default_rng(1).standard_normal(len(fewer))
+    other = fit(fewer, (6 * fewer**-0.3 + 1.2) * np.exp(0.003 * noise))
+    found = compare("x", law(6, 0.3, 1.2, 0), "y", other, "n_params")
+    assert found is not None
+    assert found.interpolated == ("x",)
+    assert "x: interpolated, no run lies there." in found.sentence()
 
 
 def test_isoflop_minima_follow_the_exponent_of_the_surface() -> None:

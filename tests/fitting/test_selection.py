@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from fitting.analysis import analyse
+from fitting.apart import kept_apart
 from fitting.axis import AXES
 from fitting.records import complete
-from fitting.selection import kept_apart, select
+from fitting.selection import select
 from tests.fitting.conftest import make_isoflop_records, make_records
 
 

@@ -1,0 +1,95 @@
+"""Which runs may share a law: those that differ in size, tokens, seed and rate alone.
+
+Whatever else was varied makes laws of its own, named by what varies. A setting that changes along
+with the size cannot be told from it: the law is then of both, and a warning says so.
+"""
+
+import pandas as pd
+
+from fitting.contract import APART, SETTINGS
+from fitting.groups import SAME_SIZE, groups
+
+OF_TOKENS = {"tokenizer": "tokenizers", "data": "data sets"}
+"""What a token is, or of what: losses per token that differ in one of these differ in kind."""
+SHOWN = 12
+"""Letters of a fingerprint that tell it."""
+
+
+def kept_apart(records: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Records whose `arch` also names what keeps them apart, and a sentence on each such field.
+
+    A value that was not recorded is taken for the only one that was, if there is just one.
+    """
+    notes = []
+    size = sizes(records)
+    for name in APART:
+        records = records.assign(**{name: _filled(records, name)})
+        values = records[name]
+        if name in OF_TOKENS:
+            mixed = pd.Series(values.nunique() > 1, index=records.index)
+        else:
+            several = values.groupby([records["arch"], size]).transform("nunique") > 1
+            mixed = several.groupby(records["arch"]).transform("any")
+        if not mixed.any():
+            continue
+        shown = values.where(values != "", "unknown")
+        if name in OF_TOKENS:
+            label = shown = shown.str.slice(0, SHOWN)
+            many = OF_TOKENS[name]
+            said = "each has laws of its own, and losses per token are not compared across them"
+        else:
+            label, many, said = f"{name} " + shown, f"values of {name}", "each has laws of its own"
+        found = list(dict.fromkeys(shown[mixed]))
+        records = records.assign(arch=records["arch"].where(~mixed, records["arch"] + ", " + label))
+        notes.append(f"Found {len(found)} {many} ({', '.join(found)}): {said}.")
+    return records, tuple(notes)
+
+
+def confounded(runs: pd.DataFrame) -> list[str]:
+    """A sentence for each setting that changes with the size, in runs of one law."""
+    found = []
+    for name in SETTINGS:
+        if runs[name].nunique() < 2:
+            continue
+        at = runs.groupby(name)["n_params"].agg(["min", "max"]).sort_values("min")
+        spans = ", ".join(
+            f"{value or 'unknown'} at {_span(low, high)}" for value, low, high in at.itertuples()
+        )
+        found.append(f"{name} changes with the size ({spans}): the law is of both together")
+    return found
+
+
+def differing(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
+    """The settings by which the runs of two laws differ, with their values."""
+    found = []
+    for name in SETTINGS:
+        one, two = (" and ".join(sorted(set(runs[name]) - {""})) for runs in (first, second))
+        if one and two and one != two:
+            found.append(f"{name} ({one}; {two})")
+    return found
+
+
+def sizes(records: pd.DataFrame) -> pd.Series:
+    """The size of each run: its name, or where it has none, the number of its group by n_params."""
+    number = pd.Series("", index=records.index, dtype=object)
+    known = records["n_params"] > 0
+    for _, some in records[known].groupby("arch"):
+        number[some.index] = groups(some["n_params"], SAME_SIZE).astype(str)
+    return records["size"].where(records["size"] != "", number)
+
+
+def _filled(records: pd.DataFrame, name: str) -> pd.Series:
+    values = records[name].astype(str)
+    if name in OF_TOKENS:
+        return values
+
+    def fill(some: pd.Series) -> pd.Series:
+        known = set(some) - {""}
+        return some.replace("", known.pop()) if len(known) == 1 else some
+
+    within = [records["arch"], sizes(records)] if name == "shape" else records["arch"]
+    return values.groupby(within).transform(fill)
+
+
+def _span(low: float, high: float) -> str:
+    return f"N = {low:,.0f}" if low == high else f"N = {low:,.0f} to {high:,.0f}"
