@@ -119,13 +119,12 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
     compute where some size was trained at several token budgets, else parameters. RecordError where
     no cell finished at all, or none has a value in that column.
     """
-    records = records.reset_index(drop=True)
-    finished = records["status"] == "finished"
-    if not finished.any():
+    if not (records["status"] == "finished").any():
         found = records["status"].value_counts()
         states = ", ".join(f"{count} {status}" for status, count in found.items()) or "no cells"
         raise RecordError(f"no finished cell to fit: found {states}")
     records, notes = kept_apart(records)
+    finished = records["status"] == "finished"
     records, estimated = _with_compute(records)
     axis = AXES[against] if against else _called_for(records[finished])
     if not finished[records[axis.column] > 0].any():

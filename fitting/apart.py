@@ -21,15 +21,15 @@ def kept_apart(records: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     A value that was not recorded is taken for the only one that was, if there is just one.
     """
     notes = []
+    records = records.reset_index(drop=True)
     size = sizes(records)
     for name in APART:
         records = records.assign(**{name: _filled(records, name)})
         values = records[name]
-        if name in OF_TOKENS:
-            mixed = pd.Series(values.nunique() > 1, index=records.index)
-        else:
-            several = values.groupby([records["arch"], size]).transform("nunique") > 1
-            mixed = several.groupby(records["arch"]).transform("any")
+        # What was varied beside the size; of tokens, from size to size as well.
+        of_one = [records["arch"]] if name in OF_TOKENS else [records["arch"], size]
+        several = values.groupby(of_one).transform("nunique") > 1
+        mixed = several.groupby(records["arch"]).transform("any")
         if not mixed.any():
             continue
         shown = values.where(values != "", "unknown")

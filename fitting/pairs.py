@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fitting.apart import differing
-from fitting.axis import Axis
+from fitting.axis import AXES, Axis
 from fitting.comparison import Comparison, NotCompared, compare, drawn_laws
 from fitting.groups import SAME_BUDGET, SAME_SIZE, groups
 from fitting.noise import Array
@@ -77,7 +77,7 @@ def compare_all(
         if found:
             compared.append(found)
         else:
-            why = f"they have no {each.axis} in common"
+            why = f"they have no {AXES[each.axis].unit} in common"
             refused.append(NotCompared(each.one.arch, each.two.arch, why))
     return tuple(compared), tuple(refused)
 
