@@ -18,6 +18,8 @@ from fitting.newton import minimise, power_terms
 from fitting.power_law import Array, FitError, Residual
 
 START_EXPONENTS = np.geomspace(0.08, 1.5, 9)
+EXPONENT_MIN, EXPONENT_MAX = 5e-3, 4.0
+"""An exponent outside of these is none: its term is a constant, or falls within a single size."""
 STARTS = 6
 MIN_RUNS = 8
 R_MIN, R_MAX = 0.1, 1000.0
@@ -44,6 +46,11 @@ class Surface:
     """Relative gradient at the minimum: 0 where it is one."""
     residual: Residual
     delta: float | None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both exponents came out within the bounds of what can be told."""
+        return all(EXPONENT_MIN < v < EXPONENT_MAX for v in (self.alpha, self.beta))
 
     @property
     def optimal_exponent(self) -> float:
@@ -112,7 +119,8 @@ def fit_surface(
     found = minimise(design, loss, starts, residual=residual, delta=delta)
     best = int(np.argmin(found.objective))
     theta = _uncentred(found.theta, centre_n, centre_d)[best]
-    A, B, E = np.exp(theta[:3])
+    # The scale at N = 1 of a term that ran away can be beyond what a float holds.
+    A, B, E = np.exp(np.minimum(theta[:3], 700))
     return Surface(
         float(A),
         float(B),
