@@ -62,10 +62,13 @@ class Surface:
         n, d = _floats(n), _floats(d)
         return self.E + self.A * n**-self.alpha + self.B * d**-self.beta
 
-    def optimal_n(self, flops: ArrayLike) -> Array:
-        """The size of least loss at a compute of C = 6 N D (Hoffmann et al. 2022, equation 4)."""
+    def optimal_n(self, flops: ArrayLike, per_token: float = 6.0) -> Array:
+        """The size of least loss at a compute of C = per_token N D.
+
+        Hoffmann et al. (2022), equation 4.
+        """
         g = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
-        return g * (np.asarray(flops, dtype=float) / 6) ** self.optimal_exponent
+        return g * (np.asarray(flops, dtype=float) / per_token) ** self.optimal_exponent
 
 
 @dataclass(frozen=True)

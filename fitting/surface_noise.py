@@ -1,9 +1,9 @@
 """How far a run falls from a surface: by its seeds, and by what the surface leaves over.
 
 Runs of one size and budget may share an error that no seed shows (a rate that suits the size, a
-data order that suits the budget). Then seeds alone make every interval too narrow. Without seeds
-the noise can only be judged from the surface. Each gives an F ratio of its own; the one that leaves
-more room counts, so that an interval covers whichever of the two is the case.
+data order that suits the budget). Then the seeds alone make every interval too narrow. Where they
+share none, all squares together are the noise. Of the two, the one that leaves more room counts, so
+that an interval covers in either case.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from fitting.groups import SAME_BUDGET, SAME_SIZE, groups
 from fitting.power_law import Array
 
 PARAMETERS = 5
+EXACT = 1e-9
+"""Noise below which losses are taken as exact: their digits end there."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,16 @@ class Noise:
     """Mean runs of a cell."""
 
     @property
-    def leading(self) -> tuple[float, int]:
-        """The mean square and degrees of freedom that leave more room at 95 %."""
-        found = [(self.misfit, self.misfit_dof), (self.pure, self.pure_dof)]
-        return max((f for f in found if f[1] > 0), key=lambda f: _room(*f, 0.95))
+    def pooled(self) -> float:
+        """Mean square of all that is left over."""
+        within = self.pure * self.pure_dof if self.pure_dof else 0.0
+        return (self.misfit * self.misfit_dof + within) / (self.misfit_dof + self.pure_dof)
 
     @property
-    def by_seeds(self) -> bool:
-        """Whether the spread of the seeds is what counts."""
-        return self.leading == (self.pure, self.pure_dof)
+    def leading(self) -> tuple[float, int]:
+        """The mean square and its degrees of freedom that leave more room at 95 %."""
+        found = [(self.pooled, self.misfit_dof + self.pure_dof), (self.misfit, self.misfit_dof)]
+        return max(found, key=lambda each: _room(each[0], each[1], 0.95))
 
     @property
     def of_a_run(self) -> float:
@@ -53,15 +56,15 @@ class Noise:
         What the runs of a cell share does not average out.
         """
         runs = np.asarray(runs, dtype=float)
-        if self.pure_dof == 0:
-            return self.misfit / np.ones_like(runs)
-        shared = max(0.0, (self.misfit - self.pure) / self.repeats)
-        own = self.leading[0] if shared == 0 else self.pure
-        return shared + own / runs
+        if self.leading[1] > self.misfit_dof:
+            return self.pooled / runs
+        shared = max(self.misfit - self.pure, 0.0) / self.repeats if self.pure_dof else 0.0
+        return shared + (self.misfit - shared * self.repeats) / runs
 
     def excess(self, level: float = 0.95) -> float:
         """How far a sum of squares may exceed the least, s^2 F(1, dof), at `level`."""
-        return _room(*self.leading, level)
+        square, dof = self.leading
+        return _room(max(square, EXACT**2), dof, level)
 
     def misfit_p(self) -> float:
         """Lack-of-fit F test: probability of such a misfit if the seeds' spread were all."""

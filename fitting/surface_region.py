@@ -32,6 +32,7 @@ LONGEST = 1.0
 class Region:
     """The accepted pairs of exponents (k,), and the linear problem in A, B, E at each.
 
+    None are accepted where no A and B above 0 fit: then every interval is open.
     N and D are in units of their geometric means, so that A and B are of the size of the loss.
     """
 
@@ -64,6 +65,15 @@ class Region:
         """Of E, nats per token."""
         low, high = self._linear(np.array([[[0.0, 0.0, 1.0]]]), np.zeros(1))
         return Interval(float(low[0]), float(high[0]))
+
+    def scale_interval(self, term: int) -> Interval:
+        """Of A (`term` 0) or B (1), nats per token at N = 1 or D = 1."""
+        exponent, unit = ((self.alpha, self.log_n), (self.beta, self.log_d))[term]
+        scale = np.exp(np.minimum(exponent * unit, 700))
+        reach = np.sqrt(self.room * self.covariance[:, term, term])
+        low = np.maximum(self.solution[:, term] - reach, 0) * scale
+        high = (self.solution[:, term] + reach) * scale
+        return Interval(float(low.min()), float(high.max()))
 
     def loss_interval(self, n: ArrayLike, d: ArrayLike, own: ArrayLike) -> tuple[Array, Array]:
         """Low and high (m,) of the loss at sizes `n` and tokens `d`, both (m,).
@@ -105,6 +115,8 @@ class Region:
 
         A loss that is still to be observed brings its own variance: the excess pays for both.
         """
+        if not len(self.room):
+            return np.zeros(len(x)), np.full(len(x), np.inf)
         x = np.broadcast_to(x, (len(x), *self.solution.shape))
         value = np.einsum("mki,ki->mk", x, self.solution)
         pull = np.einsum("kij,mkj->mki", self.covariance, x)
@@ -133,13 +145,15 @@ def region(surface: Surface, excess: float) -> Region:
     exponents = np.exp(_inside(np.concatenate([centre, points])))
     parts = linear.solve(exponents)
     kept = [s.sound & (s.rss <= cut + 1e-9 * excess) for s in parts]
+    alpha, beta = np.concatenate([exponents[ok] for ok in kept]).T
     return Region(
-        *(np.concatenate([exponents[ok, axis] for ok in kept]) for axis in (0, 1)),
-        solution=np.concatenate([s.solution[ok] for s, ok in zip(parts, kept)]),
-        covariance=np.concatenate([s.covariance[ok] for s, ok in zip(parts, kept)]),
-        room=np.concatenate([np.maximum(cut - s.rss[ok], 0) for s, ok in zip(parts, kept)]),
-        log_n=linear.log_n,
-        log_d=linear.log_d,
+        alpha,
+        beta,
+        np.concatenate([s.solution[ok] for s, ok in zip(parts, kept)]),
+        np.concatenate([s.covariance[ok] for s, ok in zip(parts, kept)]),
+        np.concatenate([np.maximum(cut - s.rss[ok], 0) for s, ok in zip(parts, kept)]),
+        linear.log_n,
+        linear.log_d,
     )
 
 
@@ -183,6 +197,8 @@ def _inside(log_exponents: Array) -> Array:
 
 
 def _ends(exponents: Array) -> Interval:
+    if not len(exponents):
+        return Interval(0.0, np.inf)
     low, high = float(exponents.min()), float(exponents.max())
     return Interval(
         0.0 if low <= EXPONENT_MIN * 1.001 else low,

@@ -7,6 +7,7 @@ z = f (1 + log(L / f)) with weights 1 / f^2 have the same least squares.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fitting.power_law import Array
 from fitting.surface import Surface
@@ -14,7 +15,7 @@ from fitting.surface import Surface
 
 @dataclass(frozen=True)
 class Slices:
-    """Least squares in A, B, E at each of k pairs (alpha, beta), N and D in units of their means."""
+    """Least squares in A, B, E at each of k pairs (alpha, beta); N and D by their means."""
 
     solution: Array
     """(k, 3) of A, B, E."""
@@ -22,8 +23,8 @@ class Slices:
     """(k, 3, 3) of the solution, for unit noise."""
     rss: Array
     """(k,)."""
-    sound: Array
-    """(k,) bool: whether A and B are above 0 and E is not below."""
+    sound: NDArray[np.bool_]
+    """(k,) whether A and B are above 0 and E is not below."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class Problem:
         q, r = np.linalg.qr(columns)
         along = np.einsum("krp,r->kp", q, self.z * self.root)
         r = r + 1e-12 * np.eye(3) * np.abs(r).max(axis=(1, 2), keepdims=True)
-        total = float((self.z * self.root) @ (self.z * self.root))
-        return _solved(r, along, total), _solved(r[:, :2, :2], along[:, :2], total)
+        left = self.z * self.root - np.einsum("krp,kp->kr", q[:, :, :2], along[:, :2])
+        without = _solved(r[:, :2, :2], along[:, :2], (left**2).sum(axis=1))
+        left = left - q[:, :, 2] * along[:, 2:]
+        return _solved(r, along, (left**2).sum(axis=1)), without
 
 
 def problem(surface: Surface) -> Problem:
@@ -73,14 +76,11 @@ def problem(surface: Surface) -> Problem:
     )
 
 
-def _solved(r: Array, along: Array, total: float) -> Slices:
+def _solved(r: Array, along: Array, rss: Array) -> Slices:
     """From the triangular factors; without E where they are of A and B alone."""
     inverse = np.linalg.inv(r)
     missing = 3 - r.shape[-1]
     solution = np.pad(np.einsum("kij,kj->ki", inverse, along), ((0, 0), (0, missing)))
-    covariance = np.pad(
-        inverse @ inverse.transpose(0, 2, 1), ((0, 0), (0, missing), (0, missing))
-    )
-    rss = np.maximum(total - (along**2).sum(axis=1), 0.0)
+    covariance = np.pad(inverse @ inverse.transpose(0, 2, 1), ((0, 0), (0, missing), (0, missing)))
     sound = (solution[:, :2] > 0).all(axis=1) & (solution[:, 2] >= 0)
     return Slices(solution, covariance, rss, sound)
