@@ -20,6 +20,7 @@ from fitting.power_law import Array, FitError, Residual
 START_EXPONENTS = np.geomspace(0.08, 1.5, 9)
 EXPONENT_MIN, EXPONENT_MAX = 5e-3, 4.0
 """An exponent outside of these is none: its term is a constant, or falls within a single size."""
+MIDDLE = (EXPONENT_MIN + EXPONENT_MAX) / 2
 STARTS = 6
 MIN_RUNS = 8
 R_MIN, R_MAX = 0.1, 1000.0
@@ -121,9 +122,15 @@ def fit_surface(
     starts = _starts(log_n, log_d, loss)
     found = minimise(design, loss, starts, residual=residual, delta=delta)
     best = int(np.argmin(found.objective))
+    if not np.all(np.abs(found.theta[best, 3:] - MIDDLE) < MIDDLE - EXPONENT_MIN):
+        # An exponent ran away: the surface is that of the bound, and `bounded` says so.
+        held = _at_bounds(found.theta[best], log_n, log_d, loss)
+        found = minimise(
+            design, loss, held[None], residual=residual, delta=delta, tolerance=float("inf")
+        )
+        best = 0
     theta = _uncentred(found.theta, centre_n, centre_d)[best]
-    # The scale at N = 1 of a term that ran away can be beyond what a float holds.
-    A, B, E = np.exp(np.minimum(theta[:3], 700))
+    A, B, E = np.exp(theta[:3])
     return Surface(
         float(A),
         float(B),
@@ -207,15 +214,29 @@ def fit_repeated(
 
 def _starts(log_n: Array, log_d: Array, loss: Array) -> Array:
     """(STARTS, 5) the best of a grid of exponents, the coefficients solved exactly at each."""
-    candidates = []
-    for alpha in START_EXPONENTS:
-        for beta in START_EXPONENTS:
-            columns = np.stack([np.exp(-alpha * log_n), np.exp(-beta * log_d), np.ones_like(loss)])
-            solution, misfit = nnls(columns.T / loss[:, None], np.ones_like(loss))
-            logs = np.log(np.maximum(solution, 1e-3 * loss.min()))
-            candidates.append((misfit, [*logs, alpha, beta]))
+    candidates = [
+        _solved(alpha, beta, log_n, log_d, loss)
+        for alpha in START_EXPONENTS
+        for beta in START_EXPONENTS
+    ]
     candidates.sort(key=lambda candidate: candidate[0])
     return np.array([theta for _, theta in candidates[:STARTS]])
+
+
+def _solved(
+    alpha: float, beta: float, log_n: Array, log_d: Array, loss: Array
+) -> tuple[float, Array]:
+    """Misfit and theta (5,) of the best A, B and E, above 0, at these exponents."""
+    columns = np.stack([np.exp(-alpha * log_n), np.exp(-beta * log_d), np.ones_like(loss)])
+    solution, misfit = nnls(columns.T / loss[:, None], np.ones_like(loss))
+    logs = np.log(np.maximum(solution, 1e-3 * loss.min()))
+    return float(misfit), np.array([*logs, alpha, beta])
+
+
+def _at_bounds(theta: Array, log_n: Array, log_d: Array, loss: Array) -> Array:
+    """Theta (5,) with the exponents held to their bounds, and the rest solved again."""
+    alpha, beta = np.clip(theta[3:], EXPONENT_MIN, EXPONENT_MAX)
+    return _solved(float(alpha), float(beta), log_n, log_d, loss)[1]
 
 
 def _floats(values: ArrayLike) -> Array:

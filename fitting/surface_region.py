@@ -59,7 +59,7 @@ class Region:
     def optimal_exponent_interval(self) -> Interval:
         """Of beta / (alpha + beta), the power of C with which N_opt grows."""
         share = self.beta / (self.alpha + self.beta)
-        return Interval(float(share.min()), float(share.max()))
+        return _span(share, share)
 
     def floor_interval(self) -> Interval:
         """Of E, nats per token."""
@@ -73,7 +73,7 @@ class Region:
         reach = np.sqrt(self.room * self.covariance[:, term, term])
         low = np.maximum(self.solution[:, term] - reach, 0) * scale
         high = (self.solution[:, term] + reach) * scale
-        return Interval(float(low.min()), float(high.max()))
+        return _span(low, high)
 
     def loss_interval(self, n: ArrayLike, d: ArrayLike, own: ArrayLike) -> tuple[Array, Array]:
         """Low and high (m,) of the loss at sizes `n` and tokens `d`, both (m,).
@@ -108,7 +108,7 @@ class Region:
                 self.log_n + (np.log(self.alpha / self.beta * r) + self.beta * log_budget) / total
                 for r in ratios
             )
-        return Interval(float(np.exp(low.min())), float(np.exp(high.max())))
+        return _span(np.exp(low), np.exp(high))
 
     def _linear(self, x: Array, own: Array) -> tuple[Array, Array]:
         """Union of the exact intervals of x . (A, B, E), E at least 0; `x`: (m, k or 1, 3).
@@ -136,7 +136,8 @@ def region(surface: Surface, excess: float) -> Region:
     `surface` is a least-squares fit of log loss; its problem is made linear where it ended.
     """
     linear = problem(surface)
-    centre = _inside(np.log([[surface.alpha, surface.beta]]))
+    bounds = EXPONENT_MIN, EXPONENT_MAX
+    centre = np.log(np.clip([[surface.alpha, surface.beta]], *bounds))
     cut = 2 * surface.objective + excess
     turn = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)
     rays = np.stack([np.cos(turn), np.sin(turn)], axis=1) @ _circle(linear, surface, excess)
@@ -197,10 +198,13 @@ def _inside(log_exponents: Array) -> Array:
 
 
 def _ends(exponents: Array) -> Interval:
-    if not len(exponents):
-        return Interval(0.0, np.inf)
-    low, high = float(exponents.min()), float(exponents.max())
+    found = _span(exponents, exponents)
     return Interval(
-        0.0 if low <= EXPONENT_MIN * 1.001 else low,
-        np.inf if high >= EXPONENT_MAX * 0.999 else high,
+        0.0 if found.low <= EXPONENT_MIN * 1.001 else found.low,
+        np.inf if found.high >= EXPONENT_MAX * 0.999 else found.high,
     )
+
+
+def _span(low: Array, high: Array) -> Interval:
+    """The union of intervals (k,); open where there are none."""
+    return Interval(float(low.min()), float(high.max())) if len(low) else Interval(0.0, np.inf)

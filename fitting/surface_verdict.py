@@ -8,17 +8,19 @@ D = 20 N they do not, and a fit gives exponents, with a fine objective, that mea
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from fitting.power_law import Array, FitError, fit
-from fitting.surface import EXPONENT_MAX, EXPONENT_MIN, Surface
+from fitting.power_law import Array, fit
+from fitting.surface import Surface
 from fitting.surface_held_out import HeldOutRuns
-from fitting.surface_noise import Noise
+from fitting.surface_noise import EXACT, Noise
 from fitting.surface_region import Region
 from fitting.surface_tangent import bend_p, condition, outlier
 from fitting.verdict import BEND_LEVEL, LEVEL, TREND_LEVEL, WIDE_ALPHA, WIDE_C, Verdict, Word
 
-MAX_CONDITION = 100.0
-"""Of the scaled Jacobian; full grids and isoFLOP designs lie at 25 to 65, D = 20 N above 90 and
-mostly in the thousands (EXPERIMENTS.md)."""
+MAX_CONDITION = 150.0
+"""Of the scaled Jacobian. By simulation (EXPERIMENTS.md): full grids and isoFLOP designs lie at 25
+to 70, D = 20 N within 5 % above it in all but 1 of 100 cases, with 50 % of jitter mostly below."""
+TIED = 0.7
+"""Spread of log D about a line in log N, below which tokens follow the size."""
 MIN_FREE = 10
 """Degrees of freedom from which a misfit shows also without seeds."""
 MIN_REPEATS = 3
@@ -26,21 +28,23 @@ MIN_REPEATS = 3
 
 def refusal(surface: Surface, region: Region) -> str:
     """Why the runs give no exponents, in one sentence; "" where they do."""
-    if not surface.bounded:
-        name, value = _worst(surface)
-        return (
-            f"{name} came out at {value:.3g}, at or beyond the bounds of what can be told "
-            f"({EXPONENT_MIN:g} to {EXPONENT_MAX:g}): {_design(surface)}"
-        )
     number = condition(surface)
-    if number > MAX_CONDITION:
+    loose = not surface.bounded or number > MAX_CONDITION
+    tied = _tied(surface)
+    if loose and tied:
+        return f"the terms of N and of D cannot be told apart: {tied}"
+    for name, kept in (("N", surface.d), ("D", surface.n)):
+        if _needless_p(surface, kept) > TREND_LEVEL:
+            return f"the losses scatter too much to show that they fall with {name}"
+    if loose:
         return (
-            "the terms of N and of D cannot be told apart (condition number "
-            f"{number:.3g}, at most {MAX_CONDITION:g} is sound): {_design(surface)}"
+            f"the runs do not hold five numbers (condition number {number:.3g}; at most "
+            f"{MAX_CONDITION:g} is sound): add seeds, or sizes and budgets further apart"
         )
     for name, interval in (("alpha", region.alpha_interval()), ("beta", region.beta_interval())):
         if interval.low <= 0 or np.isinf(interval.high):
-            return f"{name} is open: anywhere in {interval}; {_design(surface)}"
+            remedy = tied or "add seeds, or sizes and budgets further apart"
+            return f"{name} is open, anywhere in {interval}: {remedy}"
     return ""
 
 
@@ -61,11 +65,6 @@ def judge(
 
 def _against(surface: Surface, held_out: HeldOutRuns | None) -> list[str]:
     reasons = []
-    for name, values in (("N", surface.d), ("D", surface.n)):
-        if _needless_p(surface, values) > TREND_LEVEL:
-            reasons.append(
-                f"the losses scatter about the surface too much to show that they fall with {name}"
-            )
     index, p = outlier(surface)
     if p < LEVEL:
         n, d, loss = surface.n[index], surface.d[index], surface.loss[index]
@@ -78,7 +77,7 @@ def _against(surface: Surface, held_out: HeldOutRuns | None) -> list[str]:
             f"{held_out.what}, held out, was predicted {held_out.relative_error:+.2%} off "
             "by the other runs, beyond the interval"
         )
-    if surface.gradient > 1e-6:
+    if surface.gradient > 1e-6 and 2 * surface.objective > len(surface.loss) * EXACT**2:
         reasons.append(f"the fit did not converge (gradient {surface.gradient:.1e})")
     return reasons
 
@@ -126,32 +125,25 @@ def _doubts(
     return reasons
 
 
-def _needless_p(surface: Surface, values: Array) -> float:
-    """F test of the surface against a law in `values`, the one of N and D that is kept, alone."""
-    try:
-        rss = fit(values, surface.loss).rss
-    except FitError:
-        return 1.0
-    dof = len(values) - 5
-    noise = 2 * surface.objective / dof
-    if noise <= 1e-24:
+def _needless_p(surface: Surface, kept: Array) -> float:
+    """F test of the surface against a law in `kept`, one of N and D, alone."""
+    dof = len(kept) - 5
+    left = 2 * surface.objective
+    if left <= len(kept) * EXACT**2:
         return 0.0
-    return float(f_distribution.sf(max(rss - 2 * surface.objective, 0) / 2 / noise, 2, dof))
+    return float(
+        f_distribution.sf(max(fit(kept, surface.loss).rss - left, 0) / 2 / (left / dof), 2, dof)
+    )
 
 
-def _worst(surface: Surface) -> tuple[str, float]:
-    inside = EXPONENT_MIN < surface.alpha < EXPONENT_MAX
-    return ("beta", surface.beta) if inside else ("alpha", surface.alpha)
-
-
-def _design(surface: Surface) -> str:
-    """What the design lacks: how far tokens depart from what the size alone says."""
+def _tied(surface: Surface) -> str:
+    """That the tokens follow the size, in words; "" where they do not."""
     x, y = np.log(surface.n), np.log(surface.d)
     slope, height = np.polyfit(x, y, 1)
     apart = float(np.std(y - slope * x - height))
-    if apart < 0.7:
-        return (
-            f"tokens follow the size, D = {np.exp(height):.3g} N^{slope:.3g} within "
-            f"{np.expm1(apart):.0%}; train a size at several budgets".replace("%", " %")
-        )
-    return "the noise is too large for so few runs; add seeds, or sizes and budgets further apart"
+    if apart > TIED:
+        return ""
+    return (
+        f"tokens follow the size, D = {np.exp(height):.3g} N^{slope:.3g} within "
+        f"{np.expm1(apart):.1%}; train each size at several budgets".replace("%", " %")
+    )
