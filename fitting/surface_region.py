@@ -136,8 +136,7 @@ def region(surface: Surface, excess: float) -> Region:
     `surface` is a least-squares fit of log loss; its problem is made linear where it ended.
     """
     linear = problem(surface)
-    bounds = EXPONENT_MIN, EXPONENT_MAX
-    centre = np.log(np.clip([[surface.alpha, surface.beta]], *bounds))
+    centre = np.log([[surface.alpha, surface.beta]])
     cut = 2 * surface.objective + excess
     turn = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)
     rays = np.stack([np.cos(turn), np.sin(turn)], axis=1) @ _circle(linear, surface, excess)

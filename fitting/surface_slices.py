@@ -19,12 +19,17 @@ class Slices:
 
     solution: Array
     """(k, 3) of A, B, E."""
-    covariance: Array
-    """(k, 3, 3) of the solution, for unit noise."""
+    inverse: Array
+    """(k, 3, 3) of the triangular factor: the solution's covariance is its square."""
     rss: Array
     """(k,)."""
     sound: NDArray[np.bool_]
     """(k,) whether A and B are above 0 and E is not below."""
+
+    @property
+    def covariance(self) -> Array:
+        """(k, 3, 3) of the solution, for unit noise."""
+        return self.inverse @ self.inverse.transpose(0, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,9 @@ def problem(surface: Surface) -> Problem:
 
 def _solved(r: Array, along: Array, rss: Array) -> Slices:
     """From the triangular factors; without E where they are of A and B alone."""
-    inverse = np.linalg.inv(r)
-    missing = 3 - r.shape[-1]
-    solution = np.pad(np.einsum("kij,kj->ki", inverse, along), ((0, 0), (0, missing)))
-    covariance = np.pad(inverse @ inverse.transpose(0, 2, 1), ((0, 0), (0, missing), (0, missing)))
-    sound = (solution[:, :2] > 0).all(axis=1) & (solution[:, 2] >= 0)
-    return Slices(solution, covariance, rss, sound)
+    k, terms = along.shape
+    inverse, solution = np.zeros((k, 3, 3)), np.zeros((k, 3))
+    inverse[:, :terms, :terms] = np.linalg.inv(r)
+    solution[:, :terms] = np.einsum("kij,kj->ki", inverse[:, :terms, :terms], along)
+    sound = (solution[:, 0] > 0) & (solution[:, 1] > 0) & (solution[:, 2] >= 0)
+    return Slices(solution, inverse, rss, sound)

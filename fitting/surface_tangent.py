@@ -1,9 +1,7 @@
 """A fitted surface and its neighbours: what a change of its numbers, or of its form, would do.
 
-The form E + A N^-alpha + B D^-beta is an approximation. Real exponents drift: with N, with D, or
-with the compute. Each drift is a column, less what a change of the five numbers imitates of it. How
-far the runs show one is a test of the form; how far they allow one is carried into every
-prediction: its estimate and its variance, at the place that is predicted.
+For tests of the design (can the five numbers be told apart?), of single runs and of the form: a
+drift of the exponents with N, with D or with the compute is a column of its own.
 """
 
 import numpy as np
@@ -11,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
+from fitting.drift import drift_variance
 from fitting.power_law import Array
 from fitting.surface import Surface
 
@@ -33,23 +32,12 @@ def condition(surface: Surface) -> float:
 def drift(surface: Surface, n: ArrayLike, d: ArrayLike) -> Array:
     """Variance of log loss (m,) at sizes `n` and tokens `d` that the form may be wrong by.
 
-    The sum over drifts of (estimate^2 + variance) times how far each departs there from any surface
-    through the runs. 0 where there are no runs to spare for it.
+    By drifts of alpha with log N, of beta with log D, and of both with log C (`fitting.drift`).
     """
     n, d = np.asarray(n, dtype=float), np.asarray(d, dtype=float)
-    dof = len(surface.loss) - FREE - 1
-    if dof < 1:
-        return np.zeros_like(n)
-    residual = _residual(surface)
-    imitated = np.linalg.pinv(_slope(surface, surface.n, surface.d)) @ _bends(
-        surface, surface.n, surface.d
-    )
-    here = _bends(surface, surface.n, surface.d) - _slope(surface, surface.n, surface.d) @ imitated
-    there = _bends(surface, n, d) - _slope(surface, n, d) @ imitated
-    square = np.maximum((here**2).sum(axis=0), 1e-300)
-    estimate = residual @ here / square
-    left = np.maximum(residual @ residual - estimate**2 * square, 0.0) / dof
-    return there**2 @ (estimate**2 + left / square)
+    slope, bends = (f(surface, surface.n, surface.d) for f in (_slope, _bends))
+    there = _slope(surface, n, d), _bends(surface, n, d)
+    return drift_variance(slope, bends, _residual(surface), *there)
 
 
 def bend_p(surface: Surface) -> float:
