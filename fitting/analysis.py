@@ -16,6 +16,7 @@ from fitting.records import RecordError
 from fitting.selection import Selection, kept_apart, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
 from fitting.surface import RepeatedData, Surface, fit_repeated, fit_surface
+from fitting.surface_law import SurfaceLaw, surface_law
 from fitting.verdict import Verdict, judge
 
 MIN_REPEATED = 12
@@ -41,6 +42,8 @@ class ArchLaw:
     influence: tuple[Influence, ...]
     surface: Surface | None
     """L(N, D), where sizes were trained at several token budgets."""
+    surface_law: SurfaceLaw | None
+    """The same with its intervals, tests and verdict."""
     repeated: RepeatedData | None
     """L(N, D'), where data were seen more than once and R* could be told."""
     repeated_note: str
@@ -202,6 +205,7 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         held_out,
         influence,
         surface,
+        surface_law(selection.all_budgets),
         repeated,
         repeated_note,
         _frontier(selection.all_budgets),
