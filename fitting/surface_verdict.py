@@ -30,12 +30,13 @@ def refusal(surface: Surface, region: Region) -> str:
     """Why the runs give no exponents, in one sentence; "" where they do."""
     number = condition(surface)
     loose = not surface.bounded or number > MAX_CONDITION
+    alone = (("N", surface.d), ("D", surface.n))
+    needless = [name for name, kept in alone if _needless_p(surface, kept) > TREND_LEVEL]
     tied = _tied(surface)
-    if loose and tied:
+    if tied and (loose or needless):
         return f"the terms of N and of D cannot be told apart: {tied}"
-    for name, kept in (("N", surface.d), ("D", surface.n)):
-        if _needless_p(surface, kept) > TREND_LEVEL:
-            return f"the losses scatter too much to show that they fall with {name}"
+    if needless:
+        return f"the losses scatter too much to show that they fall with {' or '.join(needless)}"
     if loose:
         return (
             f"the runs do not hold five numbers (condition number {number:.3g}; at most "
