@@ -25,7 +25,7 @@ def surface_json(law: SurfaceLaw) -> dict[str, Any]:
         "identified": law.identified,
         "condition": _number(law.condition),
         **_numbers(surface, law.identified),
-        **{f"{name}_interval": _ends(getattr(law, name)) for name in NUMBERS},
+        **{f"{name}_interval": _interval(law, name) for name in NUMBERS},
         "objective": surface.objective,
         "gradient": _number(surface.gradient),
         "huber": _numbers(law.huber, law.identified)
@@ -49,6 +49,10 @@ def surface_json(law: SurfaceLaw) -> dict[str, Any]:
 
 def _numbers(surface: Surface, identified: bool) -> dict[str, float | None]:
     return {name: _number(getattr(surface, name)) if identified else None for name in NUMBERS}
+
+
+def _interval(law: SurfaceLaw, name: str) -> list[float | None] | None:
+    return _ends(getattr(law, name)) if law.identified else None
 
 
 def _optimum(best: Optimum) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from fitting.surface import Surface, fit_surface
 from fitting.surface_held_out import HeldOutRuns, fittable, hold_out, predict, surface_noise
 from fitting.surface_noise import Noise
 from fitting.surface_optimum import Optimum, disagreement, optimum, round_budgets
-from fitting.surface_region import Region, region
+from fitting.surface_region import Region, nothing, region
 from fitting.surface_tangent import condition, outlier
 from fitting.surface_verdict import judge, refusal
 from fitting.verdict import Verdict
@@ -126,9 +126,11 @@ def surface_law(runs: pd.DataFrame) -> SurfaceLaw | None:
     huber = fit_surface(n, d, loss)
     noise = surface_noise(surface)
     found = region(surface, noise.excess())
+    why = refusal(surface, found)
+    if why:
+        found = nothing(found)
     flops, per_token, notes = _compute(runs)
     frontier = fit_frontier(n, flops, loss, per_token=per_token)
-    why = refusal(surface, found)
     optima = tuple(
         optimum(surface, found, frontier, budget, float(flops.max()), per_token)
         for budget in (() if why else round_budgets(flops))

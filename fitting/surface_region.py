@@ -157,6 +157,14 @@ def region(surface: Surface, excess: float) -> Region:
     )
 
 
+def nothing(of: Region) -> Region:
+    """No pair accepted, in the units of `of`: what is known of exponents that were refused."""
+    none = np.empty(0)
+    return Region(
+        none, none, np.empty((0, 3)), np.empty((0, 3, 3)), none, log_n=of.log_n, log_d=of.log_d
+    )
+
+
 def _reach(linear: Problem, centre: Array, rays: Array, cut: float) -> Array:
     """(rays,) how far along each the region goes: beyond the outermost radius that is inside."""
     inside = np.stack([_rss(linear, _inside(centre + r * rays)) <= cut for r in RADII])
