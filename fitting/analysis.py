@@ -25,6 +25,7 @@ from fitting.records import RecordError
 from fitting.selection import Selection, many_budgets, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
 from fitting.surface import RepeatedData, Surface, fit_repeated, fit_surface
+from fitting.surface_law import SurfaceLaw, surface_law
 from fitting.units import UnitLaw, laws_by_unit
 from fitting.verdict import Verdict, judge
 
@@ -51,6 +52,8 @@ class ArchLaw:
     influence: tuple[Influence, ...]
     surface: Surface | None
     """L(N, D), where sizes were trained at several token budgets."""
+    surface_law: SurfaceLaw | None
+    """The same with its intervals, tests and verdict."""
     repeated: RepeatedData | None
     """L(N, D'), where data were seen more than once and R* could be told."""
     repeated_note: str
@@ -237,6 +240,7 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         held_out,
         influence,
         surface,
+        surface_law(selection.all_budgets),
         repeated,
         repeated_note,
         _frontier(selection.all_budgets),

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fitting import plots, tables
+from fitting import page_surface, plots, tables
 from fitting.analysis import Analysis, ArchLaw
 from fitting.axis import Axis
 from fitting.intervals import Interval, law_band
+from fitting.surface_law import SurfaceLaw
 from fitting.verdict import Word
 
 HERE = Path(__file__).parent
@@ -48,6 +49,7 @@ def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
         f"{analysis.axis.symbol}: {analysis.axis.label}",
         "<!--repeated-->": _repeated(analysis),
         "<!--minima-->": _minima(analysis),
+        "<!--surface-->": page_surface.section(_surfaces(analysis)),
         "<!--comparison-->": _comparison(analysis),
         "<!--numbers-->": _numbers(analysis),
         "<!--left-out-->": _left_out(analysis),
@@ -117,8 +119,9 @@ def _minima(analysis: Analysis) -> str:
         ]
         if np.isfinite(frontier.exponent):
             sentences.append(
-                f"<p>{escape(arch)}: the best size grows as C<sup>{frontier.exponent:.3g}</sup>, "
-                f"its tokens as C<sup>{1 - frontier.exponent:.3g}</sup>.</p>"
+                f"<p>{escape(arch)}: by parabolas, the best size grows as "
+                f"C<sup>{frontier.exponent:.3g}</sup>, its tokens as "
+                f"C<sup>{1 - frontier.exponent:.3g}</sup>.</p>"
             )
     head = ["", "compute C, FLOPs", "best N", "tokens D = C / 6 N", "D / N"]
     return "".join(sentences) + (_table(head, rows) if rows else "")
@@ -198,11 +201,16 @@ def _text(interval: Interval) -> str:
 
 def _data(analysis: Analysis) -> dict[str, Any]:
     axis = analysis.axis
+    colours = {arch: k for k, arch in enumerate(analysis.laws)}
     return {
         "axis": {"column": axis.column, "symbol": axis.symbol, "label": axis.label},
         "laws": [_law(law) for law in analysis.laws.values()],
-        "plots": {},
+        "plots": page_surface.plots(_surfaces(analysis), colours),
     }
+
+
+def _surfaces(analysis: Analysis) -> dict[str, SurfaceLaw]:
+    return {arch: law.surface_law for arch, law in analysis.laws.items() if law.surface_law}
 
 
 def _law(law: ArchLaw) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from fitting.newton import minimise, power_terms
 from fitting.power_law import Array, FitError, Residual
 
 START_EXPONENTS = np.geomspace(0.08, 1.5, 9)
+EXPONENT_MIN, EXPONENT_MAX = 5e-3, 4.0
+"""An exponent outside of these is none: its term is a constant, or falls within a single size."""
+MIDDLE = (EXPONENT_MIN + EXPONENT_MAX) / 2
 STARTS = 6
 MIN_RUNS = 8
 R_MIN, R_MAX = 0.1, 1000.0
@@ -46,6 +49,11 @@ class Surface:
     delta: float | None
 
     @property
+    def bounded(self) -> bool:
+        """Whether both exponents came out within the bounds of what can be told."""
+        return all(EXPONENT_MIN < v < EXPONENT_MAX for v in (self.alpha, self.beta))
+
+    @property
     def optimal_exponent(self) -> float:
         """N_opt grows as C to this power, beta / (alpha + beta)."""
         return self.beta / (self.alpha + self.beta)
@@ -55,10 +63,13 @@ class Surface:
         n, d = _floats(n), _floats(d)
         return self.E + self.A * n**-self.alpha + self.B * d**-self.beta
 
-    def optimal_n(self, flops: ArrayLike) -> Array:
-        """The size of least loss at a compute of C = 6 N D (Hoffmann et al. 2022, equation 4)."""
+    def optimal_n(self, flops: ArrayLike, per_token: float = 6.0) -> Array:
+        """The size of least loss at a compute of C = per_token N D.
+
+        Hoffmann et al. (2022), equation 4.
+        """
         g = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
-        return g * (np.asarray(flops, dtype=float) / 6) ** self.optimal_exponent
+        return g * (np.asarray(flops, dtype=float) / per_token) ** self.optimal_exponent
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,13 @@ def fit_surface(
     starts = _starts(log_n, log_d, loss)
     found = minimise(design, loss, starts, residual=residual, delta=delta)
     best = int(np.argmin(found.objective))
+    if not np.all(np.abs(found.theta[best, 3:] - MIDDLE) < MIDDLE - EXPONENT_MIN):
+        # An exponent ran away: the surface is that of the bound, and `bounded` says so.
+        held = _at_bounds(found.theta[best], log_n, log_d, loss)
+        found = minimise(
+            design, loss, held[None], residual=residual, delta=delta, tolerance=float("inf")
+        )
+        best = 0
     theta = _uncentred(found.theta, centre_n, centre_d)[best]
     A, B, E = np.exp(theta[:3])
     return Surface(
@@ -196,15 +214,29 @@ def fit_repeated(
 
 def _starts(log_n: Array, log_d: Array, loss: Array) -> Array:
     """(STARTS, 5) the best of a grid of exponents, the coefficients solved exactly at each."""
-    candidates = []
-    for alpha in START_EXPONENTS:
-        for beta in START_EXPONENTS:
-            columns = np.stack([np.exp(-alpha * log_n), np.exp(-beta * log_d), np.ones_like(loss)])
-            solution, misfit = nnls(columns.T / loss[:, None], np.ones_like(loss))
-            logs = np.log(np.maximum(solution, 1e-3 * loss.min()))
-            candidates.append((misfit, [*logs, alpha, beta]))
+    candidates = [
+        _solved(alpha, beta, log_n, log_d, loss)
+        for alpha in START_EXPONENTS
+        for beta in START_EXPONENTS
+    ]
     candidates.sort(key=lambda candidate: candidate[0])
     return np.array([theta for _, theta in candidates[:STARTS]])
+
+
+def _solved(
+    alpha: float, beta: float, log_n: Array, log_d: Array, loss: Array
+) -> tuple[float, Array]:
+    """Misfit and theta (5,) of the best A, B and E, above 0, at these exponents."""
+    columns = np.stack([np.exp(-alpha * log_n), np.exp(-beta * log_d), np.ones_like(loss)])
+    solution, misfit = nnls(columns.T / loss[:, None], np.ones_like(loss))
+    logs = np.log(np.maximum(solution, 1e-3 * loss.min()))
+    return float(misfit), np.array([*logs, alpha, beta])
+
+
+def _at_bounds(theta: Array, log_n: Array, log_d: Array, loss: Array) -> Array:
+    """Theta (5,) with the exponents held to their bounds, and the rest solved again."""
+    alpha, beta = np.clip(theta[3:], EXPONENT_MIN, EXPONENT_MAX)
+    return _solved(float(alpha), float(beta), log_n, log_d, loss)[1]
 
 
 def _floats(values: ArrayLike) -> Array:

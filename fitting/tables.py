@@ -9,6 +9,7 @@ from fitting.alternatives import HUBER_DELTA
 from fitting.analysis import Analysis, ArchLaw
 from fitting.comparison import Comparison
 from fitting.intervals import Interval
+from fitting.surface_json import surface_json
 
 SCHEMA = 3
 """Raised when a name in fit.json changes."""
@@ -152,12 +153,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
             "c": json_number(other.c_huber),
             "delta": HUBER_DELTA,
         },
-        "surface": None
-        if law.surface is None
-        else {
-            name: json_number(getattr(law.surface, name))
-            for name in ("A", "B", "E", "alpha", "beta", "objective", "gradient")
-        },
+        "surface": surface_json(law.surface_law) if law.surface_law else None,
         "repeated_data": {
             "said": law.repeated_note,
             "r_star": law.repeated.r_star if law.repeated else None,
