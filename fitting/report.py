@@ -11,11 +11,13 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
 from fitting.axis import AXES, N_PARAMS
+from fitting.escape import mlflow_name
 from fitting.records import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
@@ -30,7 +32,7 @@ def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
     data = tables.fit_json(analysis)
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
-        "laws.csv": tables.laws_table(analysis).to_csv(index=False),
+        "laws.csv": tables.laws_csv(analysis),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
         "report.html": page.html(analysis, samples=sorted(out_dir.glob("samples*.html"))),
@@ -65,10 +67,11 @@ def log_to_mlflow(
         else client.create_run(found.experiment_id, run_name="fit", tags=tags).info.run_id
     )
     for arch, law in analysis.laws.items():
-        client.set_tag(run_id, f"crescendo.verdict.{arch}", law.verdict.word)
+        name = mlflow_name(arch)
+        client.set_tag(run_id, f"crescendo.verdict.{name}", law.verdict.word)
         if law.fit is not None:
-            for name, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
-                client.log_metric(run_id, f"{arch}.{name}", value)
+            for letter, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
+                client.log_metric(run_id, f"{name}.{letter}", value)
     for path in paths.values():
         client.log_artifact(run_id, str(path))
     client.set_terminated(run_id)
@@ -77,12 +80,19 @@ def log_to_mlflow(
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.setting and not args.csv:
+        parser.error("--setting names a column of a table: it goes with --csv")
     try:
         if args.csv:
-            analysis = analyse(read_csv(args.csv), args.against)
+            records = read_csv(args.csv, args.setting)
         else:
-            analysis = analyse(read_mlflow(args.experiment, args.tracking_uri), args.against)
+            records = read_mlflow(args.experiment, args.tracking_uri)
+        analysis = analyse(records, args.against)
+        # What the reader of the table has to say comes first.
+        notes = (*records.attrs.get("notes", ()), *analysis.notes)
+        analysis = replace(analysis, notes=notes)
         paths = write(analysis, args.out)
         if args.experiment:
             log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
@@ -101,13 +111,23 @@ def _parser() -> argparse.ArgumentParser:
         "with intervals and a verdict, and write report.html, report.ipynb, fit.json, laws.csv, "
         "laws.tex and figures.",
         epilog="A table needs the columns arch, n_params and val_loss; size, seed, lr, tokens, "
-        "flops, status and the others of fitting/records.py are used where present.",
+        "flops, status and the others of fitting/contract.py are used where present. In laws.csv a "
+        "text that a spreadsheet would take for a formula (it begins with =, +, - or @) stands "
+        "behind an apostrophe.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--experiment", metavar="NAME", help="read the cells of an MLflow experiment"
     )
     source.add_argument("--csv", metavar="FILE", help="read a table of runs, one row a run")
+    parser.add_argument(
+        "--setting",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a column of the table that sets runs apart, beside those that always do: each of "
+        "its values has laws of its own; may be given several times",
+    )
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
