@@ -6,8 +6,8 @@ the rest. Each function takes one name and returns one that reads the same.
 
 import re
 
-MAX_LABEL = 40
-"""Characters of a name in a figure."""
+MAX_LEGEND = 40
+"""Characters of a name in the legend of a figure."""
 TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -40,9 +40,9 @@ def spreadsheet(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def label(text: str) -> str:
+def legend(text: str) -> str:
     """As Matplotlib draws it: dollars are no mathematics, and a first `_` does not hide it."""
-    text = text if len(text) <= MAX_LABEL else f"{text[: MAX_LABEL - 1]}…"
+    text = text if len(text) <= MAX_LEGEND else f"{text[: MAX_LEGEND - 1]}…"
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 

@@ -139,9 +139,11 @@ def complete(records: pd.DataFrame) -> pd.DataFrame:
         records[name] = pd.to_numeric(records[name]).astype(float)
     for name in TEXTS:
         texts = records[name].astype(object).where(records[name].notna(), "")
-        records[name] = [printable(str(text)) for text in texts]
-    for name in SETTINGS:
-        records[name] = records[name].map(_word)
+        # Value by value and not row by row: most columns hold a few.
+        clean = {value: printable(str(value)) for value in texts.unique()}
+        if name in SETTINGS:
+            clean = {value: _word(text) for value, text in clean.items()}
+        records[name] = texts.map(clean)
     records["status"] = records["status"].replace("", "finished")
     return records
 
