@@ -106,7 +106,15 @@ def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
             f"{tracking_uri}: experiment {experiment!r} holds no run with the tag "
             f"{KIND} = cell; was the sweep written by sweeps/run_grid.py?"
         )
-    records = complete(pd.DataFrame([_record(run) for run in runs]))
+    rows = [_record(run) for run in runs]
+    for run, row in zip(runs, rows):
+        lacking = [name for name in REQUIRED if row[name] is None]
+        if row["status"] == "finished" and lacking:
+            raise RecordError(
+                f"{tracking_uri}: run {run.info.run_id} of experiment {experiment!r} has finished "
+                f"without {lacking[0]}; was it logged under another name?"
+            )
+    records = complete(pd.DataFrame(rows))
     shown = _shown(records)
     with ThreadPoolExecutor(8) as pool:
         curves = pool.map(lambda row: _curve(client, runs[row].info.run_id), shown)
