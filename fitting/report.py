@@ -11,8 +11,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
@@ -25,10 +30,17 @@ __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 
-def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
-    """Write every file of the report into `out_dir`, made if absent: name to path."""
+def write(
+    analysis: Analysis, out_dir: Path, progress: Callable[[str], None] = lambda step: None
+) -> dict[str, Path]:
+    """Write every file of the report into `out_dir`, made if absent: name to path.
+
+    progress: is told what is begun, three times.
+    """
     out_dir.mkdir(parents=True, exist_ok=True)
+    progress("figures")
     paths = plots.draw(analysis, out_dir)
+    progress("tables and page")
     data = tables.fit_json(analysis)
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
@@ -40,6 +52,7 @@ def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
     for name, text in texts.items():
         paths[name] = out_dir / name
         paths[name].write_text(text, encoding="utf-8")
+    progress("notebook")
     paths["report.ipynb"] = notebook.write(analysis.axis, out_dir)
     return paths
 
@@ -85,23 +98,36 @@ def main(argv: list[str] | None = None) -> int:
     if args.setting and not args.csv:
         parser.error("--setting names a column of a table: it goes with --csv")
     try:
-        if args.csv:
-            records = read_csv(args.csv, args.setting)
-        else:
-            records = read_mlflow(args.experiment, args.tracking_uri)
-        analysis = analyse(records, args.against)
-        # What the reader of the table has to say comes first.
-        notes = (*records.attrs.get("notes", ()), *analysis.notes)
-        analysis = replace(analysis, notes=notes)
-        paths = write(analysis, args.out)
-        if args.experiment:
-            log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
+        with _bar() as progress:
+            if args.csv:
+                records = read_csv(args.csv, args.setting)
+            else:
+                records = read_mlflow(args.experiment, args.tracking_uri)
+            progress(f"laws of {records['arch'].nunique()} architectures")
+            analysis = analyse(records, args.against)
+            # What the reader of the table has to say comes first.
+            notes = (*records.attrs.get("notes", ()), *analysis.notes)
+            analysis = replace(analysis, notes=notes)
+            paths = write(analysis, args.out, progress)
+            if args.experiment:
+                log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
     except (RecordError, OSError) as error:
         print(f"fitting.report: {error}", file=sys.stderr)
         return 1
     print("\n".join(analysis.lines()))
     print(f"report: {paths['report.html'].resolve()}")
     return 0
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal's stderr, of the four steps that it is told of; elsewhere nothing."""
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with shown:
+        task = shown.add_task("records", total=5)
+        yield lambda step: shown.update(task, description=step, advance=1)
 
 
 def _parser() -> argparse.ArgumentParser:
