@@ -32,6 +32,8 @@ from fitting.escape import printable
 MAX_CURVES = 32
 """Training curves read for one architecture."""
 CURVE_POINTS = 150
+LEAST, MOST = 1e-9, 1e40
+"""What a size, a budget or a loss may be: powers of more would overflow, and no study has them."""
 
 
 def read_csv(path: str | Path, settings: Sequence[str] = ()) -> pd.DataFrame:
@@ -182,6 +184,9 @@ def _numbers(table: CsvFile, name: str, finished: NDArray[np.bool_]) -> NDArray[
         "a number": wrong,
         "a finite number": finished & ~empty & ~wrong & ~np.isfinite(values),
         "a number above 0": finished & ((name in POSITIVE) & (values <= 0)),
+        f"a number between {LEAST:g} and {MOST:g}": finished
+        & (name in POSITIVE)
+        & ((values < LEAST) & (values > 0) | (values > MOST) & np.isfinite(values)),
     }
     if name in REQUIRED:
         faults["a number above 0"] |= finished & empty

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,6 +38,8 @@ def write(
 
     progress: is told what is begun, three times.
     """
+    # Names may be in any script, of which the fonts of figures have a few.
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
     progress("figures")
     paths = plots.draw(analysis, out_dir)

@@ -42,6 +42,11 @@ def table(arch: str, header: str = HEADER, tail: str = "") -> str:
         (f"{HEADER}\nx,1{'0' * 400},2\n".encode(), "column n_params: found '1000"),
         (f"{HEADER}\nx,1e400,2\n".encode(), "found '1e400'; expected a finite number"),
         (f"{HEADER}\nx,1,inf\n".encode(), "found 'inf'; expected a finite number"),
+        (f"{HEADER}\nx,1e300,2\n".encode(), "found '1e300'; expected a number between 1e-09 and"),
+        (
+            f"{HEADER}\nx,1,1e-300\n".encode(),
+            "column val_loss: found '1e-300'; expected a number b",
+        ),
         (f"{HEADER}\nx,-5,2\n".encode(), "found '-5'; expected a number above 0"),
         (f'{HEADER}\nx,5,"1,7"\n'.encode(), "found '1,7'; expected a number"),
         (f"{HEADER}\n\x1b[31m,5,\x1b[31m\n".encode(), "found '\\x1b[31m'; expected a number"),
