@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +104,13 @@ def test_the_exit_code_says_whether_they_meet(
     out, error = capsys.readouterr()
     assert said in out + error
     assert error.count("\n") == (code == 2)
+
+
+def test_the_losses_of_the_studies_are_the_published_ones(tables_folder: Path) -> None:
+    published = pd.read_csv(tables_folder / "studies.csv")
+    for study, rows in published.groupby("study"):
+        ours = pd.read_csv(STUDIES / f"{str(study).lower()}.csv")
+        assert ours.to_numpy().tolist() == rows.drop(columns="study").to_numpy().tolist()
 
 
 def test_a_budget_that_all_sizes_shared_is_named(
