@@ -5,6 +5,7 @@ written in HTML, so that it stands without the script, and the plots are drawn f
 """
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -57,9 +58,8 @@ def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
         "/*data*/null": text.replace("<", "\\u003c"),
     }
     page = (HERE / "page.html").read_text(encoding="utf-8")
-    for mark, part in parts.items():
-        page = page.replace(mark, part)
-    return page
+    # In one pass: a name from a table could itself hold a mark.
+    return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
 
 
 def _answer(law: ArchLaw, axis: Axis) -> str:

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fitting.analysis import Analysis
+from fitting.analysis import Analysis, ArchLaw
+from fitting.escape import legend
 from fitting.intervals import law_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#b8860b", "#555555")
-"""Told apart in print and by colour-blind readers; the page uses the same order."""
+COLOURS = (
+    *("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#b8860b", "#555555"),
+    *("#00a3a3", "#e07a1f", "#7a4b2a", "#c56fa8"),
+)
+"""Told apart in print and by colour-blind readers; the page has the first six, in this order."""
+CROWD, NAMED = 12, 10
+"""Of more architectures than the one, a legend names as many as the other."""
 LOSS = "validation loss, nats per token"
 
 
@@ -46,19 +52,23 @@ def loss_figure(analysis: Analysis) -> Figure:
     figure, axes = _figure(analysis.axis.label, LOSS)
     column, losses = analysis.axis.column, []
     aside = 1.06
-    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+    for colour, name, law in _styled(analysis):
         runs = law.selection.runs
         if runs.empty:
             continue
-        axes.plot(runs[column], runs["val_loss"], "o", ms=4, color=colour, label=arch)
+        axes.plot(runs[column], runs["val_loss"], "o", ms=4, color=colour, label=name)
         losses += [runs["val_loss"].min(), runs["val_loss"].max()]
         if law.fit is None or law.verdict.word == "not supported":
             continue
         n = np.geomspace(runs[column].min() / 1.5, runs[column].max() * 3, 120)
-        low, high = law_band(law.fit, n)
         symbol = analysis.axis.symbol
         label = f"{law.a:.3g} ${symbol}^{{-{law.alpha:.3g}}}$ + {law.c:.3g} ({law.verdict.word})"
+        if len(analysis.laws) > CROWD:
+            label = "_"
         axes.plot(n, law.fit.predict(n), color=colour, lw=1.2, label=label)
+        if name == "_":
+            continue
+        low, high = law_band(law.fit, n)
         axes.fill_between(n, low, high, color=colour, alpha=0.15, lw=0)
         if law.held_out:
             held = law.held_out
@@ -68,53 +78,53 @@ def loss_figure(analysis: Analysis) -> Figure:
             aside *= 1.06  # One architecture's bar beside the other's.
     if losses:
         axes.set_ylim(min(losses) * 0.95, max(losses) * 1.05)
-    return _finished(figure, axes, log_y=True)
+    return _finished(figure, axes, analysis, log_y=True)
 
 
 def residual_figure(analysis: Analysis) -> Figure:
     """Each run over its law, minus one."""
     figure, axes = _figure(analysis.axis.label, "run over law, minus one (%)")
-    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+    for colour, name, law in _styled(analysis):
         if law.fit is not None and law.verdict.word != "not supported":
             rest = 100 * np.expm1(law.fit.residuals())
-            axes.plot(law.fit.n, rest, "o", ms=4, color=colour, label=arch)
+            axes.plot(law.fit.n, rest, "o", ms=4, color=colour, label=name)
     axes.axhline(0, color="#888", lw=0.8, zorder=0)
-    return _finished(figure, axes)
+    return _finished(figure, axes, analysis)
 
 
 def curve_figure(analysis: Analysis) -> Figure:
     """Training loss against tokens seen."""
     figure, axes = _figure("tokens seen", "training loss, nats per token")
-    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
-        label = arch
+    for colour, name, law in _styled(analysis):
+        label = name
         for points in training_curves(law.selection.runs["train_curve"]):
             tokens, loss = zip(*points)
             axes.plot(tokens, loss, color=colour, lw=0.8, alpha=0.6, label=label)
             label = "_"
-    return _finished(figure, axes, log_y=True)
+    return _finished(figure, axes, analysis, log_y=True)
 
 
 def budget_figure(analysis: Analysis) -> Figure:
     """The same sizes trained on more or fewer tokens."""
     figure, axes = _figure("training tokens", LOSS)
-    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
-        label = arch
+    for colour, name, law in _styled(analysis):
+        label = name
         for _, mean in budgets(law.selection.all_budgets):
             axes.plot(mean.index, mean, "o-", ms=3, lw=0.8, color=colour, label=label)
             label = "_"
-    return _finished(figure, axes, log_y=True)
+    return _finished(figure, axes, analysis, log_y=True)
 
 
 def isoflop_figure(analysis: Analysis) -> Figure:
     """Loss by size at equal training compute, with the best size of each parabola."""
     figure, axes = _figure("parameters (non-embedding + head)", LOSS)
-    for colour, (arch, law) in zip(_colours(analysis), analysis.laws.items()):
+    for colour, name, law in _styled(analysis):
         for k, curve in enumerate(law.frontier.curves if law.frontier else ()):
             n = np.geomspace(curve.n.min(), curve.n.max(), 80)
-            axes.plot(curve.n, curve.loss, "o", ms=3, color=colour, label="_" if k else arch)
+            axes.plot(curve.n, curve.loss, "o", ms=3, color=colour, label="_" if k else name)
             axes.plot(n, curve.predict(n), color=colour, lw=0.8)
             axes.plot(curve.n_opt, curve.predict(curve.n_opt), "v", ms=5, color=colour)
-    return _finished(figure, axes)
+    return _finished(figure, axes, analysis)
 
 
 def training_curves(recorded: Iterable[object]) -> list[list[tuple[float, float]]]:
@@ -131,8 +141,21 @@ def budgets(runs: pd.DataFrame) -> list[tuple[float, pd.Series]]:
     return [(float(n), mean) for n, mean in means if len(mean) > 1]
 
 
-def _colours(analysis: Analysis) -> list[str]:
-    return [COLOURS[k % len(COLOURS)] for k in range(len(analysis.laws))]
+def _styled(analysis: Analysis) -> list[tuple[str, str, ArchLaw]]:
+    """Colour, name in the legend and law of each architecture.
+
+    Of more than a dozen only the ten of the lowest loss are named; the others are drawn first, in
+    grey, with the label that legends leave out.
+    """
+    laws = analysis.laws
+    if len(laws) <= CROWD:
+        colours = (COLOURS[k % len(COLOURS)] for k in range(len(laws)))
+        return [(colour, legend(arch), law) for colour, (arch, law) in zip(colours, laws.items())]
+    # An architecture without a loss to show comes last, as NaN does.
+    lowest = pd.Series({a: law.selection.runs["val_loss"].min() for a, law in laws.items()})
+    order = list(lowest.sort_values(kind="stable").index)
+    best = [(c, legend(a), laws[a]) for c, a in zip(COLOURS, order[:NAMED])]
+    return [("#c8c8c8", "_", laws[a]) for a in order[: NAMED - 1 : -1]] + best
 
 
 def _figure(x: str, y: str) -> tuple[Figure, Axes]:
@@ -148,7 +171,7 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _finished(figure: Figure, axes: Axes, log_y: bool = False) -> Figure:
+def _finished(figure: Figure, axes: Axes, analysis: Analysis, log_y: bool = False) -> Figure:
     from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, NullLocator, ScalarFormatter
 
     axes.set_xscale("log")
@@ -159,6 +182,17 @@ def _finished(figure: Figure, axes: Axes, log_y: bool = False) -> Figure:
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.25)
-    if axes.get_legend_handles_labels()[0]:
+    if not axes.get_legend_handles_labels()[0]:
+        return figure
+    if (many := len(analysis.laws)) > CROWD:
+        axes.legend(
+            title=f"the {NAMED} lowest of {many}",
+            loc="upper left",
+            bbox_to_anchor=(1, 1),
+            fontsize=7,
+            title_fontsize=7,
+            frameon=False,
+        )
+    else:
         axes.legend(fontsize=8, frameon=False)
     return figure

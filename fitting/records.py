@@ -1,13 +1,16 @@
 """The records of runs, one row a cell, from MLflow or a table; `fitting.contract` names them."""
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from fitting import csv_file
 from fitting.contract import (
     CELL_KEY,
     COLUMNS,
@@ -23,54 +26,54 @@ from fitting.contract import (
     TEXTS,
     shape_text,
 )
+from fitting.csv_file import CsvFile, RecordError
+from fitting.escape import printable
 
 MAX_CURVES = 32
 """Training curves read for one architecture."""
 CURVE_POINTS = 150
+LEAST, MOST = 1e-9, 1e40
+"""What a size, a budget or a loss may be: powers of more would overflow, and no study has them."""
 
 
-class RecordError(ValueError):
-    """The source holds nothing that can be fitted; one line says where and what."""
-
-
-def read_csv(path: str | Path) -> pd.DataFrame:
+def read_csv(path: str | Path, settings: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table with at least the columns arch, n_params, val_loss. Rows count from the header.
 
-    A row without a status counts as finished. Numbers are checked: RecordError names the file, the
-    row and the column of the first bad one.
+    A row without a status counts as finished. Columns in `settings` set runs apart: where their
+    values differ they join the name of the architecture. `attrs["notes"]` says which columns were
+    not read. RecordError names the file, the row and the column of the first cell that is wrong.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise RecordError(
-            f"{path}: no such file; expected a CSV with columns {', '.join(REQUIRED)}"
-        )
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: not a CSV table ({str(error).strip()})") from error
-    table.columns = table.columns.str.strip()
+    table = csv_file.read(Path(path), ", ".join(REQUIRED))
     missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
+        header = "; is the first row the header?" if len(missing) == len(REQUIRED) else ""
         raise RecordError(
-            f"{path}: found columns {', '.join(table.columns)}; missing {', '.join(missing)}"
+            f"{path}: found columns {table.names}; missing {', '.join(missing)}{header}"
         )
-    if table.empty:
-        raise RecordError(f"{path}: the table has a header and no rows")
-    finished = table["status"].str.strip().isin(["", "finished"]) if "status" in table else None
-    records: dict[str, Any] = {}
-    for name in [column for column in COLUMNS if column in table.columns]:
-        texts = table[name].str.strip()
-        if name in NUMBERS:
-            records[name] = [
-                _number(path, row, name, text, finished is None or bool(finished[row]))
-                for row, text in enumerate(texts)
-            ]
-        else:
-            records[name] = texts.tolist()
-    for row, arch in enumerate(records["arch"]):
-        if not arch:
-            raise RecordError(f"{path}, row {row + 2}, column arch: empty; expected a name")
-    return complete(pd.DataFrame(records))
+    unknown = [name for name in settings if name not in table.columns]
+    if unknown:
+        raise RecordError(f"{path}: found columns {table.names}; missing {unknown[0]}")
+    states = table.columns.get("status", [""] * len(table.rows))
+    finished = np.isin(states, ("", "finished"))
+    read = [name for name in (*TEXTS, *NUMBERS) if name in table.columns]
+    records = {
+        name: _numbers(table, name, finished) if name in NUMBERS else table.columns[name]
+        for name in read
+    }
+    if "" in table.columns["arch"]:
+        where = table.where(table.columns["arch"].index(""), "arch")
+        raise RecordError(f"{where}: empty; expected a name")
+    for name in settings:
+        words = [_word(value) for value in table.columns[name]]
+        if len(set(words)) > 1:
+            records["arch"] = [f"{arch}, {name}={w}" for arch, w in zip(records["arch"], words)]
+    found = complete(pd.DataFrame(records))
+    if unread := [name for name in table.columns if name not in (*read, *settings)]:
+        found.attrs["notes"] = (
+            f"Columns that were not read: {csv_file.listed(unread)}. If one of them sets runs "
+            "apart, --setting NAME gives each of its values laws of its own.",
+        )
+    return found
 
 
 def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
@@ -105,7 +108,15 @@ def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
             f"{tracking_uri}: experiment {experiment!r} holds no run with the tag "
             f"{KIND} = cell; was the sweep written by sweeps/run_grid.py?"
         )
-    records = complete(pd.DataFrame([_record(run) for run in runs]))
+    rows = [_record(run) for run in runs]
+    for run, row in zip(runs, rows):
+        lacking = [name for name in REQUIRED if row[name] is None]
+        if row["status"] == "finished" and lacking:
+            raise RecordError(
+                f"{tracking_uri}: run {run.info.run_id} of experiment {experiment!r} has finished "
+                f"without {lacking[0]}; was it logged under another name?"
+            )
+    records = complete(pd.DataFrame(rows))
     shown = _shown(records)
     with ThreadPoolExecutor(8) as pool:
         curves = pool.map(lambda row: _curve(client, runs[row].info.run_id), shown)
@@ -122,7 +133,8 @@ def to_json(records: pd.DataFrame) -> str:
         }
         for row in records.to_dict("records")
     ]
-    return json.dumps(rows, allow_nan=False, separators=(",", ":")).replace("},{", "},\n{")
+    lines = [json.dumps(row, allow_nan=False, separators=(",", ":")) for row in rows]
+    return "[" + ",\n".join(lines) + "]"
 
 
 def read_json(path: str | Path) -> pd.DataFrame:
@@ -136,9 +148,12 @@ def complete(records: pd.DataFrame) -> pd.DataFrame:
     for name in NUMBERS:
         records[name] = pd.to_numeric(records[name]).astype(float)
     for name in TEXTS:
-        records[name] = records[name].astype(object).where(records[name].notna(), "")
-    for name in SETTINGS:
-        records[name] = records[name].map(_word)
+        texts = records[name].astype(object).where(records[name].notna(), "")
+        # Value by value and not row by row: most columns hold a few.
+        clean = {value: printable(str(value)) for value in texts.unique()}
+        if name in SETTINGS:
+            clean = {value: _word(text) for value, text in clean.items()}
+        records[name] = texts.map(clean)
     records["status"] = records["status"].replace("", "finished")
     return records
 
@@ -152,23 +167,35 @@ def _word(value: object) -> str:
         return text
 
 
-def _number(path: Path, row: int, name: str, text: str, finished: bool) -> float:
-    """One number of a table; a required one may be empty only where the run did not finish."""
-    where = f"{path}, row {row + 2}, column {name}"
-    if not text:
-        if name in REQUIRED and finished:
-            raise RecordError(f"{where}: empty; expected a number above 0")
-        return float("nan")
-    try:
-        value = float(text)
-    except ValueError:
-        raise RecordError(f"{where}: found {text!r}; expected a number") from None
-    # A run that diverged may well have recorded an infinite loss: it is left out by its status.
-    if finished and not np.isfinite(value):
-        raise RecordError(f"{where}: found {text!r}; expected a finite number")
-    if finished and name in POSITIVE and value <= 0:
-        raise RecordError(f"{where}: found {text!r}; expected a number above 0")
-    return value
+def _numbers(table: CsvFile, name: str, finished: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A column of numbers, (rows,); a required one is empty only where a run has not finished.
+
+    A run that diverged may well have recorded an infinite loss: it is left out by its status.
+    """
+    texts = table.columns[name]
+    empty = np.array([not text for text in texts])
+    values, wrong = np.full(len(texts), np.nan), np.zeros(len(texts), dtype=bool)
+    for index in np.flatnonzero(~empty):
+        try:
+            values[index] = float(texts[index])
+        except ValueError:
+            wrong[index] = True
+    faults = {
+        "a number": wrong,
+        "a finite number": finished & ~empty & ~wrong & ~np.isfinite(values),
+        "a number above 0": finished & ((name in POSITIVE) & (values <= 0)),
+        f"a number between {LEAST:g} and {MOST:g}": finished
+        & (name in POSITIVE)
+        & ((values < LEAST) & (values > 0) | (values > MOST) & np.isfinite(values)),
+    }
+    if name in REQUIRED:
+        faults["a number above 0"] |= finished & empty
+    if any(mask.any() for mask in faults.values()):
+        index, expected = min((mask.argmax(), said) for said, mask in faults.items() if mask.any())
+        text = texts[index]
+        shown = f"found {text[:40]!r}" if text else "empty"
+        raise RecordError(f"{table.where(int(index), name)}: {shown}; expected {expected}")
+    return values
 
 
 def _record(run: Any) -> dict[str, Any]:

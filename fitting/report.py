@@ -11,11 +11,19 @@ import argparse
 import json
 import os
 import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
 from fitting.axis import AXES, N_PARAMS
+from fitting.escape import mlflow_name
 from fitting.records import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
@@ -23,14 +31,23 @@ __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 
-def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
-    """Write every file of the report into `out_dir`, made if absent: name to path."""
+def write(
+    analysis: Analysis, out_dir: Path, progress: Callable[[str], None] = lambda step: None
+) -> dict[str, Path]:
+    """Write every file of the report into `out_dir`, made if absent: name to path.
+
+    progress: is told what is begun, three times.
+    """
+    # Names may be in any script, of which the fonts of figures have a few.
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
+    progress("figures")
     paths = plots.draw(analysis, out_dir)
+    progress("tables and page")
     data = tables.fit_json(analysis)
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
-        "laws.csv": tables.laws_table(analysis).to_csv(index=False),
+        "laws.csv": tables.laws_csv(analysis),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
         "report.html": page.html(analysis, samples=sorted(out_dir.glob("samples*.html"))),
@@ -38,6 +55,7 @@ def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
     for name, text in texts.items():
         paths[name] = out_dir / name
         paths[name].write_text(text, encoding="utf-8")
+    progress("notebook")
     paths["report.ipynb"] = notebook.write(analysis.axis, out_dir)
     return paths
 
@@ -65,10 +83,11 @@ def log_to_mlflow(
         else client.create_run(found.experiment_id, run_name="fit", tags=tags).info.run_id
     )
     for arch, law in analysis.laws.items():
-        client.set_tag(run_id, f"crescendo.verdict.{arch}", law.verdict.word)
+        name = mlflow_name(arch)
+        client.set_tag(run_id, f"crescendo.verdict.{name}", law.verdict.word)
         if law.fit is not None:
-            for name, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
-                client.log_metric(run_id, f"{arch}.{name}", value)
+            for letter, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
+                client.log_metric(run_id, f"{name}.{letter}", value)
     for path in paths.values():
         client.log_artifact(run_id, str(path))
     client.set_terminated(run_id)
@@ -77,21 +96,41 @@ def log_to_mlflow(
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.setting and not args.csv:
+        parser.error("--setting names a column of a table: it goes with --csv")
     try:
-        if args.csv:
-            analysis = analyse(read_csv(args.csv), args.against)
-        else:
-            analysis = analyse(read_mlflow(args.experiment, args.tracking_uri), args.against)
-        paths = write(analysis, args.out)
-        if args.experiment:
-            log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
+        with _bar() as progress:
+            if args.csv:
+                records = read_csv(args.csv, args.setting)
+            else:
+                records = read_mlflow(args.experiment, args.tracking_uri)
+            progress(f"laws of {records['arch'].nunique()} architectures")
+            analysis = analyse(records, args.against)
+            # What the reader of the table has to say comes first.
+            notes = (*records.attrs.get("notes", ()), *analysis.notes)
+            analysis = replace(analysis, notes=notes)
+            paths = write(analysis, args.out, progress)
+            if args.experiment:
+                log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
     except (RecordError, OSError) as error:
         print(f"fitting.report: {error}", file=sys.stderr)
         return 1
     print("\n".join(analysis.lines()))
     print(f"report: {paths['report.html'].resolve()}")
     return 0
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal's stderr, of the four steps that it is told of; elsewhere nothing."""
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with shown:
+        task = shown.add_task("records", total=5)
+        yield lambda step: shown.update(task, description=step, advance=1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,13 +140,23 @@ def _parser() -> argparse.ArgumentParser:
         "with intervals and a verdict, and write report.html, report.ipynb, fit.json, laws.csv, "
         "laws.tex and figures.",
         epilog="A table needs the columns arch, n_params and val_loss; size, seed, lr, tokens, "
-        "flops, status and the others of fitting/records.py are used where present.",
+        "flops, status and the others of fitting/contract.py are used where present. In laws.csv a "
+        "text that a spreadsheet would take for a formula (it begins with =, +, - or @) stands "
+        "behind an apostrophe.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--experiment", metavar="NAME", help="read the cells of an MLflow experiment"
     )
     source.add_argument("--csv", metavar="FILE", help="read a table of runs, one row a run")
+    parser.add_argument(
+        "--setting",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a column of the table that sets runs apart, beside those that always do: each of "
+        "its values has laws of its own; may be given several times",
+    )
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",

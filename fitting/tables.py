@@ -8,6 +8,7 @@ import pandas as pd
 from fitting.alternatives import HUBER_DELTA
 from fitting.analysis import Analysis, ArchLaw
 from fitting.comparison import Comparison
+from fitting.escape import latex, spreadsheet
 from fitting.intervals import Interval
 from fitting.surface_json import surface_json
 
@@ -66,6 +67,13 @@ def laws_table(analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def laws_csv(analysis: Analysis) -> str:
+    """`laws_table` as a file. A text that begins like a formula (=, +, -, @) stands behind a '."""
+    table = laws_table(analysis)
+    texts = {name: table[name].map(spreadsheet) for name in ("arch", "verdict", "reasons")}
+    return table.assign(**texts).to_csv(index=False)
+
+
 def laws_tex(analysis: Analysis) -> str:
     """A booktabs table of the laws."""
     lines = [
@@ -75,14 +83,13 @@ def laws_tex(analysis: Analysis) -> str:
         r"\midrule",
     ]
     for arch, law in analysis.laws.items():
-        name = arch.replace("_", r"\_")
         cells = (
             [f"{law.a:.3g}", _tex(law.alpha, law.alpha_interval), _tex(law.c, law.c_interval)]
             if law.fit
             else ["--", "--", "--"]
         )
         runs = str(len(law.selection.runs))
-        lines.append(" & ".join([name, runs, *cells, law.verdict.word]) + r" \\")
+        lines.append(" & ".join([latex(arch), runs, *cells, law.verdict.word]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -223,14 +223,18 @@ def jobs_of(sweep: Sweep, cells: list[Cell]) -> list[Any]:
 
 
 def analysis_of(sweep: Sweep) -> Analysis | None:
-    """The laws of what has ended; None if nothing has finished."""
+    """The laws of what has ended; None if nothing has finished. Raises GridError."""
     from fitting.analysis import analyse
+    from fitting.records import RecordError
     from sweeps import summary
 
     records = list(sweep.records(cell.key for cell in sweep.listed()).values())
     if not any(record.status == "finished" for record in records):
         return None
-    return analyse(summary.frame(records))
+    try:
+        return analyse(summary.frame(records))
+    except RecordError as error:
+        raise GridError(str(error)) from error
 
 
 def report(sweep: Sweep, uri: str) -> None:

@@ -8,12 +8,24 @@ from rich.table import Table
 from data.storage import Location
 from fitting import records as run_records
 from fitting.analysis import Analysis
+from fitting.contract import METRICS
+from fitting.records import RecordError
 from sweeps.console import console, table
 from sweeps.records import Record
 
 
 def frame(records: list[Record]) -> pd.DataFrame:
-    """The records as `fitting` reads them, one row a cell."""
+    """The records as `fitting` reads them, one row a cell.
+
+    RecordError where a finished one lacks a metric of the contract: it would be a silent gap.
+    """
+    for record in records:
+        lacking = [name for name in METRICS if name not in record.measured]
+        if record.status == "finished" and lacking:
+            raise RecordError(
+                f"the record of {record.cell_key} has no {lacking[0]}, which every finished cell "
+                "measures; written by another version? Remove its record.json to measure it again"
+            )
     return run_records.complete(pd.DataFrame([record.row() for record in records]))
 
 

@@ -92,7 +92,7 @@ def log_experiment(records: pd.DataFrame, uri: str, name: str, curve_points: int
         ]
         for i in range(1, curve_points + 1):
             step = tokens * i // curve_points
-            metrics.append(Metric("train_loss", row["val_loss"] + 1 / i, step, step))
+            metrics.append(Metric("train_loss", row.get("val_loss", 0) + 1 / i, step, step))
         params = [Param(key, str(row[key])) for key in texts]
         client.log_batch(run, metrics=metrics, params=params, tags=[RunTag("x", "y")])
         client.set_terminated(run)

@@ -1,0 +1,64 @@
+"""Every name that `fitting` reads of a run is one that a cell measures: none can drift alone."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from fitting.contract import COLUMNS, METRICS, PARAMS, REQUIRED, SETTINGS
+from fitting.records import RecordError, read_mlflow
+from sweeps.records import Record
+from sweeps.summary import frame
+from tests.conftest import CELL
+from tests.fitting.conftest import log_experiment, make_records
+from tests.trainers.test_loop import run
+from trainers.cell import Cell
+
+
+@pytest.fixture(scope="module")
+def record(packed: Path) -> Record:
+    """Of a real cell, the smallest, trained to its end."""
+    measured, curve, _ = run(CELL, packed)
+    return Record(CELL.key, "finished", "", CELL.params(), measured, curve, 0.0, 1.0)
+
+
+def test_a_cell_measures_every_metric(record: Record) -> None:
+    assert set(METRICS) <= set(record.measured)
+
+
+def test_a_cell_knows_every_parameter_and_setting_by_its_field() -> None:
+    known = {field.name for field in fields(Cell)}
+    assert set(PARAMS) <= known
+    assert set(SETTINGS) <= known
+
+
+def test_no_column_of_a_finished_cell_is_empty(record: Record) -> None:
+    row = frame([record]).iloc[0]
+    empty = [name for name in COLUMNS if name not in ("reason", "train_curve") and row[name] == ""]
+    missing = [name for name in METRICS if row[name] != row[name]]
+    assert empty == missing == []
+    assert row["train_curve"]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_finished_record_without_a_metric_is_refused_by_its_name(
+    record: Record, name: str
+) -> None:
+    renamed = {f"{key}_new" if key == name else key: v for key, v in record.measured.items()}
+    with pytest.raises(RecordError, match=rf"the record of {CELL.key} has no {name},"):
+        frame([replace(record, measured=renamed)])
+
+
+def test_a_record_that_failed_has_measured_nothing(record: Record) -> None:
+    failed = replace(record, status="failed", reason="out of memory", measured={})
+    assert frame([record, failed])["status"].tolist() == ["finished", "failed"]
+
+
+@pytest.mark.parametrize("name", [name for name in REQUIRED if name in METRICS])
+def test_a_finished_run_of_mlflow_without_a_metric_is_named(tmp_path: Path, name: str) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    log_experiment(make_records(seeds=1, sizes=1).rename(columns={name: "other"}), uri, "drifted")
+    with pytest.raises(RecordError, match=rf"run [0-9a-f]+ .* finished without {name}"):
+        read_mlflow("drifted", uri)
