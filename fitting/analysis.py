@@ -13,6 +13,7 @@ from fitting.intervals import Interval, alpha_interval, c_interval, student_t
 from fitting.isoflop import Frontier, fit_frontier
 from fitting.power_law import FitError, PowerLaw, fit
 from fitting.records import RecordError
+from fitting.scrutiny import Scrutiny, scrutinise
 from fitting.selection import Selection, kept_apart, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
 from fitting.surface import RepeatedData, Surface, fit_repeated, fit_surface
@@ -47,6 +48,8 @@ class ArchLaw:
     """What is known of repeated data, or why nothing is; "" where none were repeated."""
     frontier: Frontier | None
     """IsoFLOP minima, where several sizes share a compute."""
+    scrutiny: Scrutiny | None
+    """What other choices would have made of the law; None where it cannot be tested."""
     verdict: Verdict
 
     @property
@@ -205,5 +208,6 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         repeated,
         repeated_note,
         _frontier(selection.all_budgets),
+        scrutinise(law, alpha, runs, axis) if law and testable else None,
         verdict,
     )

@@ -12,9 +12,10 @@ tokens keep one ratio to size; with one budget for all sizes none is expected an
 
 A point of a curve is the mean loss since the last point. It is smoothed further by means over spans
 of t / T, which take the same part of each curve: `SPANS` for the tests, `SHOWN` for the plot. L(T)
-is the mean over the last span. c is that of the law, and is not known well; a c that is off tilts r
-by size. A size is therefore held against a straight line in log N through the others, by the noise
-of the seeds or by that of the sizes about the line, whichever is larger.
+is the mean over the last span. c is that of the law, and not known well; to first order a c that is
+off by d moves log r by d / (a N^-alpha) times a factor that the sizes share. A size is therefore
+held against a straight line in N^alpha through the others, by the noise of the seeds or by that of
+the sizes about the line, whichever is larger. The noise of log r grows as L / (L - c) with size.
 """
 
 from dataclasses import dataclass
@@ -22,11 +23,11 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as t_distribution
 
 from fitting.groups import SAME_BUDGET, SAME_SIZE, groups
-from fitting.power_law import Array
+from fitting.power_law import Array, PowerLaw
 
 Design = Literal["one ratio", "one budget", "other", "unknown"]
 SPANS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
@@ -72,8 +73,10 @@ class Collapse:
     """From the smallest size up."""
     spread: float
     """Between sizes, relative: root mean square over the spans of the standard deviation of r."""
+    beyond_c: float
+    """What is left of it with the c that suits the curves best; NaN with two sizes."""
     noise: float
-    """What seeds alone would make of `spread`; NaN with one seed."""
+    """What seeds alone would make of it; NaN with one seed."""
     leaving: tuple[Leaving, ...]
     """Named one after the other, each held against those that stayed."""
 
@@ -82,11 +85,10 @@ class Collapse:
         if len(self.curves) < 2:
             return "Too few training curves reach below their own beginning and above c to compare."
         about = f"The sizes differ by {100 * self.spread:.2g} % in normalised loss"
-        about += (
-            f", seeds alone would make it {100 * self.noise:.2g} %"
-            if np.isfinite(self.noise)
-            else ""
-        )
+        if np.isfinite(self.beyond_c):
+            about += f", {100 * self.beyond_c:.2g} % with the c that suits them best"
+        if np.isfinite(self.noise):
+            about += f"; seeds alone make {100 * self.noise:.2g} %"
         if self.design == "one budget":
             return (
                 "Every size saw the same number of tokens, so no collapse is expected: a small "
@@ -108,8 +110,8 @@ EXPECTED = {
 }
 
 
-def collapse(runs: pd.DataFrame, c: float) -> Collapse:
-    """Compare the training curves of `runs`, those of one law, whose floor is `c`.
+def collapse(runs: pd.DataFrame, law: PowerLaw) -> Collapse:
+    """Compare the training curves of `runs`, those of the law L(N).
 
     A curve that is absent, has a hole, stops before the end or comes down to c is left out.
     """
@@ -117,26 +119,30 @@ def collapse(runs: pd.DataFrame, c: float) -> Collapse:
     n, coarse, fine = [], [], []
     for row in runs.to_dict("records"):
         part, loss = _points(row["train_curve"], row["tokens"])
-        tested = normalised(part, loss, c, SPANS)
+        tested = normalised(part, loss, law.c, SPANS)
         if np.isfinite(tested).all():
             n.append(row["n_params"])
             coarse.append(np.log(tested[:-1]))
-            fine.append(normalised(part, loss, c, SHOWN))
+            fine.append(normalised(part, loss, law.c, SHOWN))
     if not n:
-        return Collapse(design, (), np.nan, np.nan, ())
+        return Collapse(design, (), np.nan, np.nan, np.nan, ())
     group = groups(n, SAME_SIZE)
     sizes, counts, log_r = _by_size(group, np.array(n), np.array(coarse))
     _, _, shown = _by_size(group, np.array(n), np.array(fine))
     curves = tuple(
         Bundle(float(size), int(runs_of), r) for size, runs_of, r in zip(sizes, counts, shown)
     )
-    variance, dof = _seeds(group, np.array(coarse))
-    spread = np.sqrt(np.mean(log_r.var(axis=0, ddof=1))) if len(sizes) > 1 else np.nan
-    noise = np.sqrt(variance.mean() * np.mean(1 / counts)) if dof else np.nan
+    within, dof = np.array(coarse) - log_r[group], len(group) - len(sizes)
+    noise = np.sqrt((within**2).sum(axis=0).mean() / dof * np.mean(1 / counts)) if dof else np.nan
+    tilt = (sizes / sizes[-1]) ** law.alpha
     leaving: tuple[Leaving, ...] = ()
-    if design == "one ratio":
-        leaving = leave_bundle(sizes, counts, log_r, variance, dof)
-    return Collapse(design, curves, float(spread), float(noise), leaving)
+    if design == "one ratio" and law.a > 0:
+        amplified = law.predict(sizes) / (law.predict(sizes) - law.c)
+        variance = ((within / amplified[group, None]) ** 2).sum(axis=0) / max(dof, 1)
+        leaving = leave_bundle(sizes, tilt, counts / amplified**2, log_r, variance, dof)
+    level, line = np.ones((len(sizes), 1)), np.stack([np.ones_like(tilt), tilt], axis=1)
+    spread, beyond_c = _spread(log_r, level), _spread(log_r, line)
+    return Collapse(design, curves, spread, beyond_c, float(noise), leaving)
 
 
 def designed(n: ArrayLike, tokens: ArrayLike) -> Design:
@@ -165,44 +171,54 @@ def normalised(part: Array, loss: Array, c: float, spans: Array) -> Array:
 
 
 def leave_bundle(
-    n: Array, counts: Array, log_r: Array, variance: Array, dof: int
+    n: Array, tilt: Array, weight: Array, log_r: Array, variance: Array, dof: int
 ) -> tuple[Leaving, ...]:
     """Sizes whose curves are not those of the others.
 
-    n, counts: (sizes,), the runs of each; log_r: (sizes, spans), their means; variance: (spans,) of
-    one run, by its seeds, with `dof` degrees of freedom. The greatest distance that would be rare
-    among all sizes and spans (Bonferroni) is named and taken out; then the rest is looked at again.
+    n, tilt, weight: (sizes,), what a wrong c moves each by, and the inverse variance of its mean in
+    units of `variance` (spans,), which the seeds tell with `dof` degrees of freedom; log_r: (sizes,
+    spans). The distance that would be rarest among all sizes and spans, if it is rare (Bonferroni),
+    names a size, which is taken out; then the rest is looked at again.
     """
     found: list[Leaving] = []
     while len(n) >= MIN_SIZES:
-        away, p = np.array(
-            [_distance(np.log(n), counts, log_r, k, variance, dof) for k in range(len(n))]
-        ).swapaxes(0, 1)
+        tested = [_distance(tilt, weight, log_r, k, variance, dof) for k in range(len(n))]
+        away, p = np.array(tested).swapaxes(0, 1)
         p = np.minimum(p * p.size, 1.0)
         k, span = np.unravel_index(np.argmin(p), p.shape)
         if p[k, span] > LEVEL:
             break
         middle = float(SPANS[span : span + 2].mean())
         found.append(Leaving(float(n[k]), middle, float(np.exp(away[k, span])), float(p[k, span])))
-        n, counts, log_r = (np.delete(values, k, axis=0) for values in (n, counts, log_r))
+        n, tilt, weight, log_r = (np.delete(v, k, axis=0) for v in (n, tilt, weight, log_r))
     return tuple(found)
 
 
 def _distance(
-    x: Array, counts: Array, log_r: Array, k: int, variance: Array, dof: int
+    tilt: Array, weight: Array, log_r: Array, k: int, variance: Array, dof: int
 ) -> tuple[Array, Array]:
     """Size k's distance (spans,) from the line through the others, and its two-sided p (spans,)."""
-    others = np.arange(len(x)) != k
-    line = np.stack([np.ones_like(x), x - x.mean()], axis=1)
-    root = np.sqrt(counts[others])[:, None]
+    others = np.arange(len(tilt)) != k
+    line = np.stack([np.ones_like(tilt), tilt], axis=1)
+    root = np.sqrt(weight[others])[:, None]
     solver = np.linalg.pinv(line[others] * root)
     fitted = solver @ (log_r[others] * root)
-    about = (((log_r - line @ fitted)[others] * root) ** 2).sum(axis=0) / (len(x) - 3)
+    about = (((log_r - line @ fitted)[others] * root) ** 2).sum(axis=0) / (len(tilt) - 3)
     away = log_r[k] - line[k] @ fitted
-    own = 1 / counts[k] + np.sum((line[k] @ solver) ** 2)
+    own = 1 / weight[k] + np.sum((line[k] @ solver) ** 2)
     error = np.sqrt(np.maximum(about, variance) * own)
     t = np.abs(away) / np.maximum(error, 1e-12)
-    return away, 2 * t_distribution.sf(t, dof + len(x) - 3)
+    return away, 2 * t_distribution.sf(t, dof + len(tilt) - 3)
+
+
+def _spread(log_r: Array, columns: Array) -> float:
+    """Standard deviation between sizes of log_r (sizes, spans), pooled over the spans, about what
+    the columns (sizes, p) tell; NaN with p sizes or fewer."""
+    dof = len(columns) - columns.shape[1]
+    if dof < 1:
+        return np.nan
+    rest = log_r - columns @ (np.linalg.pinv(columns) @ log_r)
+    return float(np.sqrt(np.sum(rest**2) / dof / log_r.shape[1]))
 
 
 def _points(curve: object, tokens: float) -> tuple[Array, Array]:
@@ -214,18 +230,11 @@ def _points(curve: object, tokens: float) -> tuple[Array, Array]:
     return points[:, 0] / tokens, points[:, 1]
 
 
-def _by_size(group: Array, n: Array, values: Array) -> tuple[Array, Array, Array]:
+def _by_size(group: NDArray[np.int64], n: Array, values: Array) -> tuple[Array, Array, Array]:
     """Sizes (sizes,), their runs (sizes,), and the mean over these of `values` (runs, m)."""
     of_size = (group == np.arange(group.max() + 1)[:, None]).astype(float)
     counts = of_size.sum(axis=1)
     return of_size @ n / counts, counts, of_size @ values / counts[:, None]
-
-
-def _seeds(group: Array, log_r: Array) -> tuple[Array, int]:
-    """Variance of a run within its size (spans,), and its degrees of freedom."""
-    _, counts, mean = _by_size(group, np.ones(len(group)), log_r)
-    dof = int(counts.sum()) - len(counts)
-    return ((log_r - mean[group]) ** 2).sum(axis=0) / max(dof, 1), dof
 
 
 def _named(one: Leaving) -> str:

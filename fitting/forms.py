@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from scipy.stats import t as t_distribution
 
+from fitting.groups import SAME_SIZE, groups
 from fitting.intervals import Interval
 from fitting.power_law import ALPHA_MAX, ALPHA_MIN, Array
 
@@ -126,7 +127,7 @@ class Judged:
     trials: tuple[Trial, ...]
     """Without the largest size, without the two largest; empty where too few sizes are left."""
     tenfold: float
-    """Loss at ten times the largest size, nats per token, fitted to all sizes; NaN where untried."""
+    """Loss at ten times the largest size, nats per token, by all sizes; NaN where not tried."""
 
     @property
     def survives(self) -> bool:
@@ -189,8 +190,9 @@ def judge_forms(n: ArrayLike, loss: ArrayLike) -> Forms:
     A form is tried where it has fewer parameters than sizes are left.
     """
     n, loss = np.asarray(n, dtype=float), np.asarray(loss, dtype=float)
-    sizes, group, counts = np.unique(n, return_inverse=True, return_counts=True)
-    mean = np.exp(np.bincount(group, np.log(loss)) / counts)
+    group = groups(n, SAME_SIZE)
+    counts = np.bincount(group).astype(float)
+    sizes, mean = (np.exp(np.bincount(group, np.log(v)) / counts) for v in (n, loss))
     affordable = [form for form in FORMS if form.n_parameters < len(sizes)]
     whole = {form.name: fit_form(form, sizes, mean, counts) for form in affordable}
     noise, dof = _noise(loss / mean[group], whole, len(sizes))
@@ -251,8 +253,9 @@ def _solve(form: Form, basis: Array, y: Array, weight: Array) -> tuple[Array, Ar
             signed = [kept.index(k) for k in some]
             better = (found[:, signed] >= 0).all(axis=1) & (rss < least)
             least = np.where(better, rss, least)
-            best[better] = 0.0
-            best[np.ix_(np.flatnonzero(better), kept)] = found[better]
+            padded = np.zeros_like(best)
+            padded[:, kept] = found
+            best = np.where(better[:, None], padded, best)
     return best, least
 
 
@@ -332,7 +335,7 @@ FORMS = (
 PHRASES = {
     "law": "the law",
     "power": "a power law without c",
-    "logarithm": "a straight line in log N",
+    "logarithm": "a logarithm",
     "broken": "a broken power law",
     "saturating": "a saturating curve",
 }

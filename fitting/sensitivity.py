@@ -63,7 +63,7 @@ class Counted:
     """95 %."""
     c: float
     noise: float
-    """Standard deviation of a run about the law, relative: the least names the straightest count."""
+    """Standard deviation of a run about the law, relative."""
 
 
 def without_ends(law: PowerLaw) -> tuple[Trimmed, ...]:

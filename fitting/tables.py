@@ -9,6 +9,7 @@ from fitting.alternatives import HUBER_DELTA
 from fitting.analysis import Analysis, ArchLaw
 from fitting.comparison import Comparison
 from fitting.intervals import Interval
+from fitting.scrutiny import scrutiny_json
 
 SCHEMA = 2
 """Raised when a name in fit.json changes."""
@@ -146,6 +147,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
                 for curve in law.frontier.curves
             ],
         },
+        "scrutiny": scrutiny_json(law.scrutiny) if law.scrutiny else None,
         "leave_one_out": [
             {"at": i.n, "val_loss": i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
         ],
