@@ -4,6 +4,7 @@
     power         a N^-alpha                            2
     logarithm     p - q log N                           2
     broken        a N^-s0, later N^-s1                  4: Caballero et al. (2023), one break
+    two powers    a N^-alpha + b N^-beta                4: the law, if c were a slow power
     saturating    c + (L0 - c) / (1 + (N / N0)^alpha)   4: Alabdulmohsin et al. (2022), M4
 
 A curve with more parameters always fits better, so a fit says nothing: each form is fitted without
@@ -128,6 +129,8 @@ class Judged:
     """Without the largest size, without the two largest; empty where too few sizes are left."""
     tenfold: float
     """Loss at ten times the largest size, nats per token, by all sizes; NaN where not tried."""
+    tenfold_reach: float
+    """Relative error of it that noise explains, at 95 %, if the form is right."""
 
     @property
     def survives(self) -> bool:
@@ -158,6 +161,16 @@ class Forms:
         """Least and greatest loss at ten times the largest size, over the survivors."""
         found = [form.tenfold for form in self.survivors]
         return Interval(min(found), max(found)) if found else None
+
+    @property
+    def tenfold_allowed(self) -> Interval | None:
+        """The same with what the noise lets each of them be."""
+        ends = [
+            (form.tenfold * np.exp(sign * form.tenfold_reach))
+            for form in self.survivors
+            for sign in (-1, 1)
+        ]
+        return Interval(float(min(ends)), float(max(ends))) if ends else None
 
     def sentence(self) -> str:
         """What the held-out sizes say."""
@@ -204,8 +217,12 @@ def judge_forms(n: ArrayLike, loss: ArrayLike) -> Forms:
             for held in HELD_OUT
             if form.n_parameters < len(sizes) - held
         )
-        far = whole[form.name].predict(TENFOLD * sizes[-1])[0] if trials else np.nan
-        judged.append(Judged(form.name, form.n_parameters, trials, float(far)))
+        far, reach = np.nan, np.nan
+        if trials:
+            curve, beyond = whole[form.name], TENFOLD * sizes[-1:]
+            far = float(curve.predict(beyond)[0])
+            reach = t * noise * float(np.sqrt(_carried(curve, sizes, counts, beyond)[0]))
+        judged.append(Judged(form.name, form.n_parameters, trials, far, reach))
     return Forms(tuple(sorted(judged, key=lambda form: form.miss)), noise)
 
 
@@ -264,14 +281,20 @@ def _trial(
 ) -> Trial:
     """Fit the first `kept` sizes and ask for the rest."""
     curve = fit_form(form, n[:kept], mean[:kept], counts[:kept])
-    inner, outer = curve.jacobian(n[:kept]), curve.jacobian(n[kept:])
-    # Scaled to length 1: what remains small is what the sizes cannot tell apart.
-    length = np.maximum(np.linalg.norm(inner, axis=0), 1e-300)
-    spread = np.linalg.pinv(inner / length * np.sqrt(counts[:kept])[:, None], rcond=1e-9)
-    carried = ((outer / length @ spread) ** 2).sum(axis=1)
+    carried = _carried(curve, n[:kept], counts[:kept], n[kept:])
     error = curve.predict(n[kept:]) / mean[kept:] - 1
     reach = t * noise * np.sqrt(carried + 1 / counts[kept:])
     return Trial(n[kept:], error, np.maximum(reach, RESOLUTION))
+
+
+def _carried(curve: Curve, n: Array, counts: Array, at: Array) -> Array:
+    """Variance of log L at the sizes `at` (m,), for unit noise of the runs that `curve` was fitted
+    to: `counts` runs of each of the sizes n."""
+    inner, outer = curve.jacobian(n), curve.jacobian(at)
+    # Scaled to length 1: what remains small is what the sizes cannot tell apart.
+    length = np.maximum(np.linalg.norm(inner, axis=0), 1e-300)
+    spread = np.linalg.pinv(inner / length * np.sqrt(counts)[:, None], rcond=1e-9)
+    return ((outer / length @ spread) ** 2).sum(axis=1)
 
 
 def _noise(ratio: Array, curves: dict[str, Curve], sizes: int) -> tuple[float, int]:
@@ -303,6 +326,10 @@ def _law(x: Array, theta: Array) -> Array:
     return np.stack([np.ones_like(falling), falling], axis=2)
 
 
+def _two_powers(x: Array, theta: Array) -> Array:
+    return np.exp(-np.exp(theta)[:, None, ::-1] * x[:, None])
+
+
 def _straight(x: Array, theta: Array) -> Array:
     return np.stack([np.ones_like(x), -x], axis=1)[None]
 
@@ -318,11 +345,13 @@ def _saturating(x: Array, theta: Array) -> Array:
 
 
 LOG_ALPHA = (float(np.log(ALPHA_MIN)), float(np.log(ALPHA_MAX)))
+FAST, SLOW = (float(np.log(0.05)), LOG_ALPHA[1]), (LOG_ALPHA[0], float(np.log(0.5)))
 FORMS = (
     Form("law", 3, False, _law, lambda x: [LOG_ALPHA], ()),
     Form("power", 2, True, _straight, lambda x: [], (0,)),
     Form("logarithm", 2, False, _straight, lambda x: [], (0,)),
     Form("broken", 4, True, _broken, lambda x: [(float(x[1]), float(x[-2]))], (0,)),
+    Form("two powers", 4, False, _two_powers, lambda x: [FAST, SLOW], ()),
     Form(
         "saturating",
         4,
@@ -337,5 +366,6 @@ PHRASES = {
     "power": "a power law without c",
     "logarithm": "a logarithm",
     "broken": "a broken power law",
+    "two powers": "a sum of two powers",
     "saturating": "a saturating curve",
 }

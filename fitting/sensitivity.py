@@ -11,7 +11,6 @@ count the embedding as well, and at small sizes the exponent follows (Pearce and
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from fitting.groups import SAME_SIZE, groups
@@ -50,6 +49,8 @@ class Trimmed:
     """95 %."""
     wide: Interval
     """99 %: an alpha of all sizes outside of this one shows a drift."""
+    noise: float
+    """Standard deviation of a run about this law, relative."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def without_ends(law: PowerLaw) -> tuple[Trimmed, ...]:
                     part.alpha,
                     alpha_interval(part),
                     alpha_interval(part, DRIFT_LEVEL),
+                    part.noise,
                 )
             )
     return tuple(found)
@@ -94,7 +96,8 @@ def drift_sentence(alpha: float, interval: Interval, ends: tuple[Trimmed, ...]) 
         return "Too few sizes to leave any out."
     drifting = [one for one in ends if alpha not in one.wide]
     if drifting:
-        worst = max(drifting, key=lambda one: abs(np.log(one.alpha / alpha)))
+        # Which end is the odd one: that without which the rest lies nearest to a law.
+        worst = min(drifting, key=lambda one: one.noise)
         return (
             f"Leaving out the {NUMBER[worst.left_out]}{worst.end} moves α from {alpha:.3g} to "
             f"{worst.alpha:.3g} {worst.wide}: the law may {MEANING[worst.end]}."
