@@ -196,6 +196,16 @@ class Forms:
             )
         return "No form predicts the held-out sizes within the noise."
 
+    def tenfold_sentence(self) -> str:
+        """What the survivors say of ten times the largest size; "" where there are none."""
+        if self.tenfold_range is None:
+            return ""
+        return (
+            "At ten times the largest the forms that do no worse than noise lie between "
+            f"{self.tenfold_range.low:.4g} and {self.tenfold_range.high:.4g}; noise allows them "
+            f"{self.tenfold_allowed}."
+        )
+
 
 def judge_forms(n: ArrayLike, loss: ArrayLike) -> Forms:
     """Try every form on the runs: sizes and losses, both (runs,), finite and above 0.

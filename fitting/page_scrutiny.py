@@ -14,6 +14,8 @@ from fitting.tables import json_number
 
 MIDDLES = np.sqrt(SHOWN[1:] * SHOWN[:-1])
 """Of the spans of t / T that a curve is drawn over."""
+MOST_SHOWN = 3
+"""Times alpha, up to which an interval is drawn."""
 Found = list[tuple[int, str, ArchLaw, Scrutiny]]
 
 
@@ -99,7 +101,10 @@ def _forms(found: Found) -> str:
         "<section><h2>Would another curve do better?</h2>"
         "<p>Each form is fitted without the largest size, then without the two largest, and asked "
         "for them. In brackets, the error that noise explains.</p>"
-        + said((arch, scrutiny.forms.sentence()) for _, arch, _, scrutiny in found)
+        + said(
+            (arch, f"{scrutiny.forms.sentence()} {scrutiny.forms.tenfold_sentence()}")
+            for _, arch, _, scrutiny in found
+        )
         + table(head, rows)
         + "</section>"
     )
@@ -149,9 +154,10 @@ def _drift_marks(k: int, arch: str, law: ArchLaw, scrutiny: Scrutiny) -> list[di
     ]
     for one in scrutiny.ends:
         tip = f"{arch} without the {one.left_out} {one.end}\nα {one.alpha:.3g} {one.interval}"
-        at = {"k": k, "x": [one.n_end], "y": [one.alpha]}
-        bar = {"low": one.interval.low, "high": json_number(one.interval.high)}
-        marks += [{"kind": "bar", **at, **bar}, {"kind": "points", **at, "tips": [tip]}]
+        # An interval that the sizes leave open would squeeze the others.
+        bar = [one.interval.low, min(one.interval.high, MOST_SHOWN * law.alpha)]
+        marks.append({"kind": "line", "k": k, "x": [one.n_end] * 2, "y": bar})
+        marks.append({"kind": "points", "k": k, "x": [one.n_end], "y": [one.alpha], "tips": [tip]})
     return marks
 
 

@@ -76,6 +76,7 @@ def scrutiny_json(found: Scrutiny) -> dict[str, Any]:
                 "said": found.forms.sentence(),
                 "noise": found.forms.noise,
                 "tenfold_range": found.forms.tenfold_range,
+                "tenfold_allowed": found.forms.tenfold_allowed,
                 "tried": [
                     {
                         "form": one.name,

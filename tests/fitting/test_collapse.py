@@ -70,10 +70,11 @@ def test_one_budget_for_all_sizes_promises_no_collapse_and_names_nobody() -> Non
     """The same curves, as if every size had seen the same tokens: one of them is bad."""
     runs = sweep(4)
     part = 3e6 / runs["tokens"]
-    runs["train_curve"] = [
+    slower = [
         [(t * factor, loss) for t, loss in curve]
         for curve, factor in zip(runs["train_curve"], part)
     ]
+    runs["train_curve"] = pd.Series(slower)
     bundle = found(runs.assign(tokens=3e6))
     assert bundle.design == "one budget"
     assert bundle.leaving == ()
@@ -101,7 +102,7 @@ def test_what_cannot_be_read_is_left_out() -> None:
         whole[2][:50],
         [(t, 0.1) for t, _ in whole[3]],
     ]
-    bundle = found(runs.assign(train_curve=broken + whole[4:]))
+    bundle = found(runs.assign(train_curve=pd.Series(broken + whole[4:])))
     assert [curve.n for curve in bundle.curves] == pytest.approx(runs["n_params"].tolist()[4:])
     assert "It takes 5 sizes" in bundle.sentence()
 
@@ -112,7 +113,7 @@ def test_single_points_that_are_missing_do_no_harm() -> None:
         [(t, np.nan if k % 7 == 0 else loss) for k, (t, loss) in enumerate(curve)]
         for curve in runs["train_curve"]
     ]
-    assert len(found(runs.assign(train_curve=holes)).curves) == 8
+    assert len(found(runs.assign(train_curve=pd.Series(holes))).curves) == 8
 
 
 def test_without_curves_there_is_nothing_to_compare() -> None:
@@ -129,7 +130,8 @@ def test_one_seed_tells_no_noise_of_seeds() -> None:
 
 def test_a_law_without_a_floor_is_normalised_by_its_loss() -> None:
     runs = sweep()
-    runs["train_curve"] = [[(t, loss - 1.2) for t, loss in curve] for curve in runs["train_curve"]]
+    lower = [[(t, loss - 1.2) for t, loss in curve] for curve in runs["train_curve"]]
+    runs["train_curve"] = pd.Series(lower)
     law = fit(runs["n_params"], 8 * runs["n_params"] ** -0.3)
     assert law.c == pytest.approx(0, abs=1e-3)
     assert len(collapse(runs, law).curves) == 8
