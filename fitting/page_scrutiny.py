@@ -14,6 +14,8 @@ from fitting.tables import json_number
 
 MIDDLES = np.sqrt(SHOWN[1:] * SHOWN[:-1])
 """Of the spans of t / T that a curve is drawn over."""
+ASIDE = 1.02
+"""One architecture's bar beside the other's."""
 MOST_SHOWN = 3
 """Times alpha, up to which an interval is drawn."""
 Found = list[tuple[int, str, ArchLaw, Scrutiny]]
@@ -156,8 +158,9 @@ def _drift_marks(k: int, arch: str, law: ArchLaw, scrutiny: Scrutiny) -> list[di
         tip = f"{arch} without the {one.left_out} {one.end}\nα {one.alpha:.3g} {one.interval}"
         # An interval that the sizes leave open would squeeze the others.
         bar = [one.interval.low, min(one.interval.high, MOST_SHOWN * law.alpha)]
-        marks.append({"kind": "line", "k": k, "x": [one.n_end] * 2, "y": bar})
-        marks.append({"kind": "points", "k": k, "x": [one.n_end], "y": [one.alpha], "tips": [tip]})
+        n = one.n_end * ASIDE**k
+        marks.append({"kind": "line", "k": k, "x": [n, n], "y": bar})
+        marks.append({"kind": "points", "k": k, "x": [n], "y": [one.alpha], "tips": [tip]})
     return marks
 
 

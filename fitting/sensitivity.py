@@ -100,7 +100,7 @@ def drift_sentence(alpha: float, interval: Interval, ends: tuple[Trimmed, ...]) 
         worst = min(drifting, key=lambda one: one.noise)
         return (
             f"Leaving out the {NUMBER[worst.left_out]}{worst.end} moves α from {alpha:.3g} to "
-            f"{worst.alpha:.3g} {worst.wide}: the law may {MEANING[worst.end]}."
+            f"{worst.alpha:.3g}, at 99 % in {worst.wide}: the law may {MEANING[worst.end]}."
         )
     if all(one.alpha in interval for one in ends):
         return "α stays within its interval whichever end is left out."
