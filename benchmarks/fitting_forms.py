@@ -24,6 +24,8 @@ from fitting.sensitivity import drift_sentence, without_ends
 Curve = Callable[[Array], Array]
 DESIGNS = ((5, 1), (5, 3), (8, 1), (8, 3))
 SMALLEST, SPAN = 3e4, 100.0
+TOKENS_SEEN = 30
+"""For each parameter."""
 
 
 def power(alpha: float, fraction: float) -> Curve:
@@ -153,36 +155,41 @@ def curves(
     rng: np.random.Generator,
     bad: int | None = None,
     excess: float = 0.02,
-    seen: float = 30.0,
+    falls: float = 0.0,
 ) -> pd.DataFrame:
-    """Runs of 30 tokens a parameter with training curves of one course: points scatter by `point`,
-    runs by `noise`; from a third of its training on, size `bad` comes to lie `excess` above."""
+    """Runs with training curves of one course: points scatter by `point`,
+    runs by `noise`, at the smallest size, and by N^-falls of it beyond; from a third of its
+    training on, size `bad` comes to lie `excess` above."""
     t = np.arange(1, 101) / 100
     course = t**-0.35 * (1 - 0.25 * t) / 0.75
     rows = []
     for k, n in enumerate(np.geomspace(SMALLEST, SPAN * SMALLEST, sizes)):
+        less = (n / SMALLEST) ** -falls
         for seed in range(seeds):
-            loss = (8 * n**-0.3 * course + 1.2) * np.exp(noise * rng.standard_normal())
+            loss = (8 * n**-0.3 * course + 1.2) * np.exp(less * noise * rng.standard_normal())
             if k == bad:
                 loss = loss * (1 + excess * np.clip((t - 0.3) / 0.5, 0, 1))
-            recorded = loss * np.exp(point * rng.standard_normal(len(t)))
+            recorded = loss * np.exp(less * point * rng.standard_normal(len(t)))
             rows.append(
                 {
                     "n_params": n,
-                    "tokens": seen * n,
+                    "tokens": TOKENS_SEEN * n,
                     "seed": seed,
                     "val_loss": loss[-1],
-                    "train_curve": list(zip(t * seen * n, recorded)),
+                    "train_curve": list(zip(t * TOKENS_SEEN * n, recorded)),
                 }
             )
     return pd.DataFrame(rows)
 
 
 def named(
-    design: tuple[int, int], noise: float, point: float, rng: np.random.Generator, bad: int | None
+    setting: tuple[tuple[int, int], float, float, float],
+    rng: np.random.Generator,
+    bad: int | None,
 ) -> tuple[bool, bool]:
     """Whether the bad size is named, and whether another one is."""
-    runs = curves(*design, noise, point, rng, bad)
+    design, noise, point, falls = setting
+    runs = curves(*design, noise, point, rng, bad, falls=falls)
     found = collapse(runs, fit(runs["n_params"], runs["val_loss"]))
     sizes = np.sort(runs["n_params"].unique())
     which = {int(np.argmin(np.abs(np.log(sizes / one.n)))) for one in found.leaving}
@@ -193,26 +200,28 @@ def print_collapse(draws: int) -> None:
     """How often sizes are named."""
     print("\n## Sizes that are said to leave the bundle\n")
     print(
-        "| sizes x seeds | noise of runs | of points | any, none being bad | the second, 2 % too "
-        "high | the middle one | the largest | another beside it |"
+        "| sizes x seeds | noise of runs | of points | fall as N^- | any, none being bad "
+        "| the second, 2 % too high | the middle one | the largest | another beside it |"
     )
-    print("| --- " * 8 + "|")
-    for design, noise, point in [
-        *((design, 0.003, 0.01) for design in DESIGNS),
-        ((8, 3), 0.002, 0.005),
-        ((8, 3), 0.005, 0.015),
-        ((8, 3), 0.002, 0.03),
+    print("| --- " * 9 + "|")
+    for setting in [
+        *((design, 0.003, 0.01, 0.0) for design in DESIGNS),
+        ((8, 3), 0.002, 0.005, 0.0),
+        ((8, 3), 0.005, 0.015, 0.0),
+        ((8, 3), 0.002, 0.03, 0.0),
+        ((8, 3), 0.01, 0.03, 0.35),
     ]:
+        design, noise, point, falls = setting
         rng = np.random.default_rng([*design, int(1e4 * noise)])
-        false = np.mean([named(design, noise, point, rng, None)[1] for _ in range(4 * draws)])
+        false = np.mean([named(setting, rng, None)[1] for _ in range(4 * draws)])
         found = [
-            [named(design, noise, point, rng, bad) for _ in range(draws)]
+            [named(setting, rng, bad) for _ in range(draws)]
             for bad in (1, design[0] // 2, design[0] - 1)
         ]
         hits = " | ".join(f"{rate:.2f}" for rate in np.mean(found, axis=1)[:, 0])
         sizes, seeds = design
         print(
-            f"| {sizes} x {seeds} | {noise} | {point} | {false:.3f} | {hits} "
+            f"| {sizes} x {seeds} | {noise} | {point} | {falls} | {false:.3f} | {hits} "
             f"| {np.mean(found, axis=(0, 1))[1]:.2f} |",
             flush=True,
         )

@@ -49,7 +49,8 @@ class ArchLaw:
     frontier: Frontier | None
     """IsoFLOP minima, where several sizes share a compute."""
     scrutiny: Scrutiny | None
-    """What other choices would have made of the law; None where it cannot be tested."""
+    """What other choices would have made of the law; None where it cannot be tested, or the
+    losses do not fall."""
     verdict: Verdict
 
     @property

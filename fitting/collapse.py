@@ -15,7 +15,7 @@ of t / T, which take the same part of each curve: `SPANS` for the tests, `SHOWN`
 is the mean over the last span. c is that of the law, and not known well; to first order a c that is
 off by d moves log r by d / (a N^-alpha) times a factor that the sizes share. A size is therefore
 held against a straight line in N^alpha through the others, by the noise of the seeds or by that of
-the sizes about the line, whichever is larger. The noise of log r grows as L / (L - c) with size.
+the sizes about the line, whichever is larger. That noise goes with size as its seeds say.
 """
 
 from dataclasses import dataclass
@@ -33,10 +33,12 @@ Design = Literal["one ratio", "one budget", "other", "unknown"]
 SPANS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
 """Of t / T. The first tenth is warm-up, the last is L(T)."""
 SHOWN = np.geomspace(0.02, 1.0, 21)
-LEVEL = 0.05
-"""Chance that any size of a true bundle is named."""
+LEVEL = 0.03
+"""Nominal chance that any size of a true bundle is named; in simulated sweeps it is 2 to 5 %."""
 MIN_SIZES = 5
 """A line through the others needs four of them to have noise of its own."""
+MIN_SCALED = 3
+"""Sizes with several seeds from which it is told how the noise goes with size."""
 SAME_RATIO = 0.25
 """Tokens over size that differ by no more than this fraction keep one ratio."""
 
@@ -137,9 +139,9 @@ def collapse(runs: pd.DataFrame, law: PowerLaw) -> Collapse:
     tilt = (sizes / sizes[-1]) ** law.alpha
     leaving: tuple[Leaving, ...] = ()
     if design == "one ratio" and law.a > 0:
-        amplified = law.predict(sizes) / (law.predict(sizes) - law.c)
-        variance = ((within / amplified[group, None]) ** 2).sum(axis=0) / max(dof, 1)
-        leaving = leave_bundle(sizes, tilt, counts / amplified**2, log_r, variance, dof)
+        scale = _noise_by_size(law, sizes, group, within)
+        variance = ((within / scale[group, None]) ** 2).sum(axis=0) / max(dof, 1)
+        leaving = leave_bundle(sizes, tilt, counts / scale**2, log_r, variance, dof)
     level, line = np.ones((len(sizes), 1)), np.stack([np.ones_like(tilt), tilt], axis=1)
     spread, beyond_c = _spread(log_r, level), _spread(log_r, line)
     return Collapse(design, curves, spread, beyond_c, float(noise), leaving)
@@ -192,6 +194,23 @@ def leave_bundle(
         found.append(Leaving(float(n[k]), middle, float(np.exp(away[k, span])), float(p[k, span])))
         n, tilt, weight, log_r = (np.delete(v, k, axis=0) for v in (n, tilt, weight, log_r))
     return tuple(found)
+
+
+def _noise_by_size(law: PowerLaw, sizes: Array, group: NDArray[np.int64], within: Array) -> Array:
+    """(sizes,) what the noise of log_r is proportional to.
+
+    A power of N, by the distances of the runs from their size's mean, `within` (runs, spans). Where
+    fewer than three sizes have several seeds: L / (L - c), as if the noise of L fell with L.
+    """
+    square = (within**2).sum(axis=1)
+    counts = np.bincount(group)
+    known = counts > 1
+    if known.sum() < MIN_SCALED:
+        return law.predict(sizes) / (law.predict(sizes) - law.c)
+    variance = (np.bincount(group, square)[known] / (counts[known] - 1)).clip(1e-30)
+    x = np.log(sizes / sizes[-1])
+    slope, _ = np.polyfit(x[known], np.log(variance), 1, w=np.sqrt(counts[known] - 1))
+    return np.exp(slope / 2 * x)
 
 
 def _distance(

@@ -31,8 +31,15 @@ class Scrutiny:
     """None for a law against anything but N."""
 
 
-def scrutinise(law: PowerLaw, interval: Interval, runs: pd.DataFrame, axis: Axis) -> Scrutiny:
-    """Look at a law, the 95 % `interval` of its alpha, and the runs that it was fitted to."""
+def scrutinise(
+    law: PowerLaw, interval: Interval, runs: pd.DataFrame, axis: Axis
+) -> Scrutiny | None:
+    """Look at a law, the 95 % `interval` of its alpha, and the runs that it was fitted to.
+
+    None where the losses do not fall: there is no exponent to ask about.
+    """
+    if law.bound == "a":
+        return None
     trimmed = without_ends(law)
     by_size = axis == N_PARAMS
     return Scrutiny(

@@ -63,6 +63,12 @@ def test_where_no_law_can_be_tested_nothing_is_shown() -> None:
     assert page_scrutiny.plots(found.laws, found.axis) == {}
 
 
+def test_losses_that_rise_have_no_exponent_to_ask_about() -> None:
+    records = complete(make_records())
+    found = analyse(records.assign(val_loss=1 + 0.1 * np.log(records["n_params"])))
+    assert all(law.scrutiny is None for law in found.laws.values())
+
+
 def test_four_sizes_of_one_seed_are_shown_with_what_is_missing() -> None:
     found = analyse(complete(make_records(sizes=4, seeds=1)))
     sections = page_scrutiny.sections(found.laws)
