@@ -38,7 +38,7 @@ def scrutinise(
 
     None where the losses do not fall: there is no exponent to ask about.
     """
-    if law.bound == "a":
+    if law.a <= 0:
         return None
     trimmed = without_ends(law)
     by_size = axis == N_PARAMS
