@@ -85,8 +85,8 @@ class Curve:
         return np.concatenate(columns, axis=1)
 
     def variance(self, n: Array, counts: Array, at: Array) -> Array:
-        """Variance (m,) of log L at the sizes `at` (m,), for a curve that was fitted to `counts` runs
-        of unit noise at each of the sizes n."""
+        """(m,) variance of log L at the sizes `at` (m,), for a curve that was fitted to `counts`
+        runs of unit noise at each of the sizes n."""
         inner, outer = self.jacobian(n), self.jacobian(at)
         length = np.linalg.norm(inner, axis=0)
         # Less is what rounding leaves of a parameter that moves nothing.
