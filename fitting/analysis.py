@@ -22,6 +22,7 @@ from fitting.isoflop import Frontier, fit_frontier
 from fitting.pairs import compare_all
 from fitting.power_law import FitError, PowerLaw, fit
 from fitting.records import RecordError
+from fitting.scrutiny import Scrutiny, scrutinise
 from fitting.selection import Selection, many_budgets, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
 from fitting.surface import RepeatedData, Surface, fit_repeated, fit_surface
@@ -64,6 +65,9 @@ class ArchLaw:
     """At ten times the largest; None for a law that is not supported."""
     by_unit: tuple[UnitLaw, ...]
     """In nats per note and per second, where all runs were measured in them."""
+    scrutiny: Scrutiny | None
+    """What other choices would have made of the law; None where it cannot be tested, or the
+    losses do not fall."""
     verdict: Verdict
 
     @property
@@ -246,5 +250,6 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         _frontier(selection.all_budgets),
         extrapolate(law, error) if law and stands else None,
         laws_by_unit(runs, axis) if law and testable else (),
+        scrutinise(law, alpha, runs, axis) if law and testable else None,
         verdict,
     )

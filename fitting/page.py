@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fitting import page_surface, plots, tables
+from fitting import page_scrutiny, page_surface, plots, tables
 from fitting.analysis import Analysis, ArchLaw
 from fitting.axis import Axis
 from fitting.intervals import Interval, law_band
+from fitting.markup import bracketed, said, table
 from fitting.surface_law import SurfaceLaw
 from fitting.verdict import Word
 
@@ -48,6 +49,7 @@ def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
         "<!--size-->": SIZE_WORD[analysis.axis.column],
         "<!--law-->": f"L({analysis.axis.symbol}) = a {analysis.axis.symbol}<sup>−α</sup> + c; "
         f"{analysis.axis.symbol}: {analysis.axis.label}",
+        "<!--scrutiny-->": page_scrutiny.sections(analysis.laws),
         "<!--repeated-->": _repeated(analysis),
         "<!--minima-->": _minima(analysis),
         "<!--surface-->": page_surface.section(_surfaces(analysis)),
@@ -71,8 +73,8 @@ def _answer(law: ArchLaw, axis: Axis) -> str:
         equation = (
             f"<p class=law>L({axis.symbol}) = {law.a:.3g} {axis.symbol}"
             f"<sup>−{law.alpha:.3g}</sup> + {law.c:.3g}</p>"
-            f"<p class=interval>α = {law.alpha:.3g} {_text(law.alpha_interval)}, "
-            f"c = {law.c:.3g} {_text(law.c_interval)}</p>"
+            f"<p class=interval>α = {law.alpha:.3g} {bracketed(law.alpha_interval)}, "
+            f"c = {law.c:.3g} {bracketed(law.c_interval)}</p>"
         )
     if law.fit and law.verdict.word != "not supported":
         equation += f"<p>Ten times the {SIZE_WORD[axis.column]}: {_tenfold(law)}.</p>"
@@ -88,16 +90,14 @@ def _tenfold(law: ArchLaw) -> str:
     largest = law.fit.n.max()
     now, then = law.fit.predict([largest, 10 * largest])
     low, high = law_band(law.fit, [10 * largest])
-    band = _text(Interval(float(low[0]), float(high[0])))
+    band = bracketed(Interval(float(low[0]), float(high[0])))
     return f"loss {now:.3f} → {then:.3f} {band}"
 
 
 def _repeated(analysis: Analysis) -> str:
     """What the runs say of data seen more than once; a single time where all say the same."""
-    said = {arch: law.repeated_note for arch, law in analysis.laws.items() if law.repeated_note}
-    if len(set(said.values())) == 1:
-        return f"<p>{escape(next(iter(said.values())))}</p>"
-    return "".join(f"<p>{escape(arch)}: {escape(note)}</p>" for arch, note in said.items())
+    notes = ((arch, law.repeated_note) for arch, law in analysis.laws.items())
+    return said((arch, note) for arch, note in notes if note)
 
 
 def _minima(analysis: Analysis) -> str:
@@ -124,7 +124,7 @@ def _minima(analysis: Analysis) -> str:
                 f"C<sup>{1 - frontier.exponent:.3g}</sup>.</p>"
             )
     head = ["", "compute C, FLOPs", "best N", "tokens D = C / 6 N", "D / N"]
-    return "".join(sentences) + (_table(head, rows) if rows else "")
+    return "".join(sentences) + table(head, rows)
 
 
 def _comparison(analysis: Analysis) -> str:
@@ -136,7 +136,7 @@ def _numbers(analysis: Analysis) -> str:
     columns = [_quantities(law) for law in analysis.laws.values()]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]
-    return _table(["", *analysis.laws], rows)
+    return table(["", *analysis.laws], rows)
 
 
 def _quantities(law: ArchLaw) -> dict[str, str]:
@@ -145,19 +145,19 @@ def _quantities(law: ArchLaw) -> dict[str, str]:
         return found
     found |= {
         "noise of a run": f"{100 * law.fit.noise:.2g} %",
-        "α": f"{law.alpha:.4g} {_text(law.alpha_interval)}",
-        "c": f"{law.c:.4g} {_text(law.c_interval)}",
+        "α": f"{law.alpha:.4g} {bracketed(law.alpha_interval)}",
+        "c": f"{law.c:.4g} {bracketed(law.c_interval)}",
     }
     if held := law.held_out:
         found |= {
-            "largest, predicted": f"{held.predicted:.4g} {_text(held.interval)}",
+            "largest, predicted": f"{held.predicted:.4g} {bracketed(held.interval)}",
             "largest, observed": f"{held.observed:.4g} ({100 * held.relative_error:+.2g} %)",
         }
     if other := law.alternatives:
         needless = "too few runs" if np.isinf(other.aicc_gain) else f"{other.aicc_gain:+.1f}"
         found |= {
-            "α, by Student-t": _text(law.alpha_student),
-            "c, by Student-t": _text(law.c_student),
+            "α, by Student-t": bracketed(law.alpha_student),
+            "c, by Student-t": bracketed(law.c_student),
             "α, by Huber": f"{other.alpha_huber:.4g}",
             "c, by Huber": f"{other.c_huber:.4g}",
             "α, without c": f"{other.alpha_no_floor:.4g}",
@@ -181,22 +181,11 @@ def _left_out(analysis: Analysis) -> str:
     if not rows:
         return "<p>None.</p>"
     more = len(out) - len(rows)
-    return _table(head, rows) + (f"<p>And {more} more, in fit.json.</p>" if more else "")
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    lines = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
-    return f"<div class=scroll><table><tr>{top}</tr>{''.join(lines)}</table></div>"
+    return table(head, rows) + (f"<p>And {more} more, in fit.json.</p>" if more else "")
 
 
 def _number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:,.6g}"
-
-
-def _text(interval: Interval) -> str:
-    high = "∞" if np.isinf(interval.high) else f"{interval.high:.3g}"
-    return f"[{interval.low:.3g},\N{NO-BREAK SPACE}{high}]"
 
 
 def _data(analysis: Analysis) -> dict[str, Any]:
@@ -205,7 +194,8 @@ def _data(analysis: Analysis) -> dict[str, Any]:
     return {
         "axis": {"column": axis.column, "symbol": axis.symbol, "label": axis.label},
         "laws": [_law(law) for law in analysis.laws.values()],
-        "plots": page_surface.plots(_surfaces(analysis), colours),
+        "plots": page_surface.plots(_surfaces(analysis), colours)
+        | page_scrutiny.plots(analysis.laws, axis),
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fitting.analysis import Analysis, ArchLaw
+from fitting.collapse import SHOWN
 from fitting.escape import legend
 from fitting.intervals import law_band
 
@@ -33,6 +34,8 @@ def draw(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
         f"loss_by_{analysis.axis.column.removeprefix('n_')}": loss_figure(analysis),
         "residuals": residual_figure(analysis),
         "training_curves": curve_figure(analysis),
+        "sensitivity": sensitivity_figure(analysis),
+        "collapse": collapse_figure(analysis),
         "loss_by_budget": budget_figure(analysis),
         "isoflop": isoflop_figure(analysis),
     }
@@ -101,6 +104,31 @@ def curve_figure(analysis: Analysis) -> Figure:
             tokens, loss = zip(*points)
             axes.plot(tokens, loss, color=colour, lw=0.8, alpha=0.6, label=label)
             label = "_"
+    return _finished(figure, axes, analysis, log_y=True)
+
+
+def sensitivity_figure(analysis: Analysis) -> Figure:
+    """The exponent without the smallest, and without the largest sizes, with 95 % intervals."""
+    figure, axes = _figure(f"smallest or largest {analysis.axis.symbol} kept", "alpha")
+    for colour, name, law in _styled(analysis):
+        for k, one in enumerate(law.scrutiny.ends if law.scrutiny else ()):
+            reach = [[max(one.alpha - one.interval.low, 0)], [one.interval.high - one.alpha]]
+            reach[1][0] = min(max(reach[1][0], 0), 2 * one.alpha)
+            label = "_" if k else name
+            axes.errorbar(one.n_end, one.alpha, reach, fmt="o", ms=4, color=colour, label=label)
+            axes.axhline(law.alpha, color=colour, lw=0.8, zorder=0)
+    return _finished(figure, axes, analysis)
+
+
+def collapse_figure(analysis: Analysis) -> Figure:
+    """Training curves normalised by their end; a size that leaves the bundle is drawn thick."""
+    figure, axes = _figure("part of the training, t / T", "(L(t) - c) / (L(T) - c)")
+    for colour, name, law in _styled(analysis):
+        bundle = law.scrutiny.collapse if law.scrutiny else None
+        named = {one.n for one in bundle.leaving} if bundle else set()
+        for k, curve in enumerate(bundle.curves if bundle else ()):
+            width, label = 2 if curve.n in named else 0.8, "_" if k else name
+            axes.plot(SHOWN[1:], curve.r, color=colour, lw=width, label=label)
     return _finished(figure, axes, analysis, log_y=True)
 
 

@@ -10,6 +10,7 @@ from fitting.analysis import Analysis, ArchLaw
 from fitting.comparison import Comparison
 from fitting.escape import latex, spreadsheet
 from fitting.intervals import Interval
+from fitting.scrutiny import scrutiny_json
 from fitting.surface_json import surface_json
 
 SCHEMA = 3
@@ -174,6 +175,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
                 for curve in law.frontier.curves
             ],
         },
+        "scrutiny": scrutiny_json(law.scrutiny) if law.scrutiny else None,
         "leave_one_out": [
             {"at": i.n, "val_loss": i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
         ],
