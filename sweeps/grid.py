@@ -133,15 +133,6 @@ class Grid:
         return sorted(found.values(), key=lambda cell: cell.flops, reverse=True)
 
 
-def axes_that_vary(cells: list[Cell]) -> list[str]:
-    """The fields by which the cells of one architecture and size differ."""
-    values: dict[tuple[str, str, str], set[Any]] = {}
-    for cell in cells:
-        for name in ("seed", "lr", "tokenizer", *SETTINGS):
-            values.setdefault((name, cell.arch, cell.size), set()).add(getattr(cell, name))
-    return list(dict.fromkeys(name for (name, _, _), found in values.items() if len(found) > 1))
-
-
 def count(text: str) -> float:
     """'2.5M', '1e15' or '40_000' as a number from 0 up. Raises ValueError."""
     text = text.strip().replace("_", "")

@@ -11,12 +11,13 @@ from rich.table import Table
 from data.packed import DataError, Manifest
 from data.tokenizers import make_tokenizer
 from sweeps.console import console, table
-from sweeps.grid import DataSpec, axes_that_vary
+from sweeps.grid import DataSpec
 from sweeps.needs import Needs, memory_bytes
 from sweeps.packing import Capacity, Demand, in_order, makespan
 from sweeps.sweep import GridError, Listed, Sweep, only
 from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
+from trainers.names import names, varying
 
 START_SECONDS = 15
 """Of a cell, before its first step and after its last; `benchmarks/sweep_time.py` measures it."""
@@ -136,12 +137,13 @@ def show(
     if stated:
         to_user.print(f"{_on(f'A cluster of {cluster}', stated, planned)}")
 
-    refused = [f"{_called(p.cell)} {p.refused}" for p in planned if p.refused]
+    called = names({cell.key: vars(cell) for cell in every})
+    refused = [f"{called[p.cell.key]} {p.refused}" for p in planned if p.refused]
     for each in planned:
         demand = each.demand
         if stated and not each.refused and not stated.holds(demand):
             refused.append(
-                f"{_called(each.cell)} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
+                f"{called[each.cell.key]} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
                 f"{cluster} has {stated.gpus} and {stated.cpus:g}"
             )
     for line in refused:
@@ -150,7 +152,7 @@ def show(
 
 
 def _table(planned: list[Planned]) -> Table:
-    varied = axes_that_vary([each.cell for each in planned])
+    varied = varying(vars(each.cell) for each in planned)
     numbers = ["n_params", "tokens", "FLOPs", "GB", "GPUs", "time", "GPU-hours"]
     rows = table(["arch", "size", *varied], numbers, [])
     for each in planned:
@@ -176,10 +178,6 @@ def _on(name: str, capacity: Capacity, planned: list[Planned]) -> str:
     seconds = makespan(in_order(fitting, capacity), capacity)
     left_out = f" for the {len(fitting)} cells that it carries" if fitting != demands else ""
     return f"{name}: {duration(seconds)}{left_out}"
-
-
-def _called(cell: Cell) -> str:
-    return cell.key.rpartition("-")[0]
 
 
 def duration(seconds: float) -> str:

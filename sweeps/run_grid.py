@@ -23,6 +23,7 @@ from data.storage import Location
 from sweeps.console import quiet, say
 from sweeps.sweep import GridError, Listed, Sweep, only
 from trainers.ladder import LadderError
+from trainers.names import names
 
 if TYPE_CHECKING:
     from fitting.analysis import Analysis
@@ -139,7 +140,8 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
 
         # On the head, where MLflow may listen for itself alone.
         on_head = ray.remote(num_cpus=0, resources=DRIVER)
-        tracker = on_head(Tracker).remote(uri, sweep.name, tags())
+        called = names({cell.key: vars(cell) for cell in every})
+        tracker = on_head(Tracker).remote(uri, sweep.name, tags(), called)
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
@@ -291,9 +293,10 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     from sweeps import summary
 
     records = sweep.records(cell.key for cell in cells)
-    missing = [cell.key for cell in cells if cell.key not in records]
+    called = names({cell.key: cell.fields for cell in sweep.listed()})
+    missing = [called[cell.key] for cell in cells if cell.key not in records]
     ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
-    summary.show(list(records.values()), missing, analysis_of(sweep), sweep.report, ui)
+    summary.show(records, called, missing, analysis_of(sweep), sweep.report, ui)
     finished = [record for record in records.values() if record.status == "finished"]
     return 0 if len(finished) == len(cells) else 1
 

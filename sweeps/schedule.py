@@ -21,6 +21,7 @@ from sweeps.records import Record, write_record
 from sweeps.sweep import GridError
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
+from trainers.names import names
 
 DRIVER = {"node:__internal_head__": 0.001}
 """What a trial's driver holds. It only waits, so no CPU: drivers would hold those that their own
@@ -64,10 +65,11 @@ def present() -> Capacity:
 def refuse_what_never_fits(jobs: list[Job]) -> None:
     """Raises GridError for a cell that the present cluster could not hold if it were empty."""
     capacity = present()
-    for job in jobs:
-        if not capacity.holds(job.demand):
+    called = names({job.cell.key: vars(job.cell) for job in jobs})
+    for demand in [job.demand for job in jobs]:
+        if not capacity.holds(demand):
             raise GridError(
-                f"{job.cell.name} takes {job.demand.gpus:g} GPUs and {job.demand.cpus:g} CPUs; "
+                f"{called[demand.key]} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
                 f"this machine has {capacity.gpus} and {capacity.cpus:g}"
             )
 

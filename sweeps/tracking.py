@@ -143,8 +143,11 @@ def _answers(uri: str) -> bool:
 class Tracker:
     """Run as a Ray actor. Every method returns at once; a thread of its own talks to MLflow."""
 
-    def __init__(self, uri: str, experiment: str, tags: dict[str, str]) -> None:
-        self.uri, self.experiment, self.tags = uri, experiment, tags
+    def __init__(
+        self, uri: str, experiment: str, tags: dict[str, str], names: dict[str, str]
+    ) -> None:
+        """names: what each cell's run is called, by the cell's key."""
+        self.uri, self.experiment, self.tags, self.names = uri, experiment, tags, names
         self.cells: dict[str, dict[str, Any]] = {}
         self.ended: dict[str, str] = {}
         self.leaving = False
@@ -228,13 +231,14 @@ class Tracker:
                 # Not MLflow's own parent tag: its pages and charts hide runs that have a parent.
                 tags[SWEEP] = self.parent.info.run_id
             return self.client.create_run(self.experiment_id, run_name=name, tags=tags)
-        self.client.update_run(found[0].info.run_id, status="RUNNING")
+        # A grid that has grown may call the same cell otherwise.
+        self.client.update_run(found[0].info.run_id, status="RUNNING", name=name)
         return found[0]
 
     def _start(self, key: str, params: dict[str, Any]) -> None:
         from mlflow.entities import Param
 
-        run = self._run({KIND: "cell", CELL_KEY: key}, name=key.rpartition("-")[0])
+        run = self._run({KIND: "cell", CELL_KEY: key}, name=self.names[key])
         run_id = run.info.run_id
         self.client.set_tag(run_id, DATA, params["data"])
         self.client.set_tag(run_id, STATUS, "running")

@@ -9,12 +9,12 @@ import pytest
 
 from data.filters import Filters
 from data.packed import Manifest
-from sweeps.grid import axes_that_vary
 from sweeps.grid_yaml import SHIPPED, load_grid
 from sweeps.needs import Needs, memory_bytes
 from sweeps.sweep import GridError
 from trainers.cell import Placement
 from trainers.ladder import load_arch
+from trainers.names import varying
 
 MANIFEST = Manifest("print", "folk", "abc", 24, 139, 0, {}, {}, {}, {})
 GOOD = """\
@@ -80,7 +80,7 @@ training:"""
     cells = load_grid(write(tmp_path, text)).resolve([MANIFEST])
     # The 4k LSTM with the usual clipping stands in both blocks and is one cell.
     assert len(cells) == 5
-    assert axes_that_vary(cells) == ["clip"]
+    assert varying(vars(cell) for cell in cells) == ["clip"]
 
 
 def test_every_tokenizer_is_trained_on(tmp_path: Path) -> None:
