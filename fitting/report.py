@@ -16,6 +16,7 @@ from pathlib import Path
 from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
 from fitting.axis import AXES, N_PARAMS
+from fitting.outcomes import Review
 from fitting.records import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
@@ -23,17 +24,17 @@ __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 
-def write(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
+def write(analysis: Analysis, out_dir: Path, forecast: Review | None = None) -> dict[str, Path]:
     """Write every file of the report into `out_dir`, made if absent: name to path."""
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = plots.draw(analysis, out_dir)
-    data = tables.fit_json(analysis)
+    data = tables.fit_json(analysis) | {"forecast": forecast and forecast.to_json()}
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
         "laws.csv": tables.laws_table(analysis).to_csv(index=False),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
-        "report.html": page.html(analysis, samples=sorted(out_dir.glob("samples*.html"))),
+        "report.html": page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
     }
     for name, text in texts.items():
         paths[name] = out_dir / name
