@@ -50,6 +50,8 @@ class Job:
     placement: Placement
     seconds: float = 0.0
     """Expected."""
+    forecast: str = ""
+    """What its record is to carry."""
 
     @property
     def demand(self) -> Demand:
@@ -132,6 +134,8 @@ def run_cells(jobs: list[Job], cells: Location, tracker: Any, verbose: int) -> N
     cells: the folder of checkpoints and records, which every node sees.
     tracker: handle of the `sweeps.tracking.Tracker` actor.
     """
+    if not jobs:
+        return
     by_key = {job.cell.key: job for job in jobs}
 
     def trial(config: dict[str, str]) -> None:
@@ -174,7 +178,7 @@ def run_cell(job: Job, cells: Location, tracker: Any) -> None:
     os.environ.update({**PATIENT, **QUIET_AND_QUICK, **os.environ})
     cell = job.cell
     params, started = cell.params(), time.time()
-    tracker.start.remote(cell.key, params)
+    tracker.start.remote(cell.key, params, job.forecast)
 
     def report(points: list) -> None:
         tracker.points.remote(cell.key, points)
@@ -186,7 +190,14 @@ def run_cell(job: Job, cells: Location, tracker: Any) -> None:
         outcome = fit(cell, job.data, cells, job.placement, report, leave)
     except TrainingFailedError as error:
         outcome = Outcome("failed", reason(error), {}, [])
-    record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))
+    record = Record(
+        cell.key,
+        params=params,
+        started=started,
+        ended=time.time(),
+        forecast=job.forecast,
+        **vars(outcome),
+    )
     write_record(cells, record)
     ray.get(tracker.finish.remote(record))
 

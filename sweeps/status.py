@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data.storage import Location
+from sweeps import forecasts
 from sweeps.console import console, table
 from sweeps.records import Record
 from sweeps.sweep import READERS, Listed, Sweep
@@ -78,13 +79,15 @@ def show(sweep: Sweep, cells: list[Listed]) -> None:
     found = states(sweep, cells)
     to_user = console()
     varied = varying(cell.fields for cell in cells)
-    rows = table(["arch", "size", *varied, "status", ""], [], [])
+    rows = table(["arch", "size", *varied, "", "status", ""], [], [])
     for state in found:
         axes = [str(state.cell.fields[name]) for name in ("arch", "size", *varied)]
-        rows.add_row(*axes, state.status, state.detail)
+        rows.add_row(*axes, "target" * state.cell.target, state.status, state.detail)
     to_user.print(rows)
     counts = Counter(state.status for state in found)
     to_user.print(f"\n{len(found)} cells: {', '.join(f'{n} {s}' for s, n in counts.items())}")
+    if any(cell.target for cell in cells):
+        to_user.print(forecasts.standing(sweep))
     failed, diverged = counts["failed"], counts["diverged"]
     if failed:
         to_user.print("Failed cells are tried again with --retry-failed.")

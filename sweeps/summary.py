@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 from rich.table import Table
 
 from data.storage import Location
 from fitting import records as run_records
 from fitting.analysis import Analysis
+from fitting.outcomes import Review
 from sweeps.console import console, table
 from sweeps.records import Record
 from trainers.names import varying
 
 
-def frame(records: list[Record]) -> pd.DataFrame:
+def frame(records: Iterable[Record]) -> pd.DataFrame:
     """The records as `fitting` reads them, one row a cell."""
     return run_records.complete(pd.DataFrame([record.row() for record in records]))
 
@@ -44,6 +47,7 @@ def show(
     called: dict[str, str],
     missing: list[str],
     analysis: Analysis | None,
+    forecast: Review | None,
     report: Location,
     ui: str,
 ) -> None:
@@ -54,6 +58,8 @@ def show(
     to_user.print(cells_table(list(records.values())))
     to_user.print()
     for line in analysis.lines() if analysis else ["No law: no cell has finished."]:
+        to_user.print(line)
+    for line in forecast.lines() if forecast else []:
         to_user.print(line)
     for key, record in records.items():
         if record.status != "finished":

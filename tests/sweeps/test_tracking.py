@@ -63,12 +63,12 @@ def cells(server: Server, experiment: str) -> list:
 def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(server: Server) -> None:
     record = replace(RECORD, curve=CURVE, measured=MEASURED)
     first = Tracker(server.uri, "resumed", {}, NAMES)
-    first.start(CELL.key, CELL.params())
+    first.start(CELL.key, CELL.params(), "")
     first.points(CELL.key, CURVE[:3])
     drain(first)
     # The sweep is killed; the next one trains from the second point again, a little faster.
     second = Tracker(server.uri, "resumed", {}, NAMES)
-    second.start(CELL.key, CELL.params())
+    second.start(CELL.key, CELL.params(), "")
     second.points(CELL.key, CURVE[:2])
     second.points(CELL.key, [CURVE[2] | {"tokens_per_second": 2e4, "time": 1.8e9}])
     second.points(CELL.key, CURVE[3:])
