@@ -72,11 +72,9 @@ def registered(
     if new:
         sweep.forecast.write_text(_made(sweep, cells, {cell.key for cell in listed if cell.target}))
     text = sweep.forecast.read_text()
+    tracker.register.remote(text, digest(text), new)
     # What was registered first is what counts, whatever the file says now.
-    known = None if new else in_mlflow(sweep, uri)
-    if known is None:
-        tracker.register.remote(text, digest(text))
-    sha256 = known or digest(text)
+    sha256 = (None if new else in_mlflow(sweep, uri)) or digest(text)
     say(f"Forecast {'made' if new else 'stands'}: {sweep.forecast}, sha256 {sha256[:12]}...")
     theirs = _targets(text)
     return [
@@ -160,4 +158,6 @@ def reviewed(sweep: Sweep, uri: str | None = None) -> Review | None:
     if not there and not any(carried.values()):
         return None
     text = sweep.forecast.read_text() if there else None
-    return review(text, frame(ended.values()), carried, in_mlflow(sweep, uri) if uri else None)
+    return review(
+        text, frame(ended.values()), carried, in_mlflow(sweep, uri) if uri and text else None
+    )

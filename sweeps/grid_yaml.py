@@ -149,8 +149,8 @@ class _Reader:
             there = list(dict.fromkeys(v for block in blocks for v in block.values(key)))
             for item, value in zip(_items(given[key]), values):
                 if value not in there:
-                    hint = _hint(item.value, [str(each) for each in there])
-                    raise self.error(item, f"no cell has {key} {item.value!r}{hint}")
+                    known = ", ".join(map(str, there))
+                    raise self.error(item, f"no cell has {key} {item.value!r}; there are {known}")
         found = [block.narrowed(wanted) for block in blocks]
         targets = tuple(block for block in found if block)
         if not targets:

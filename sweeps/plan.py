@@ -135,8 +135,8 @@ def show(
         to_user.print("The data are not prepared: preparing them is not in the plan.")
     if waiting := sum(each.target for each in planned):
         to_user.print(
-            f"Two phases: first {len(planned) - waiting} cells; then {waiting} targets, when all "
-            "of the first have ended and the targets' losses are forecast from them."
+            f"Two phases: {len(planned) - waiting} cells; then, when all of these have ended and "
+            f"the targets' losses are forecast from them, the targets: {waiting}."
         )
     hours = sum(p.demand.gpus * p.seconds for p in planned) / 3600
     if hours:
@@ -163,7 +163,7 @@ def show(
 def _table(planned: list[Planned]) -> Table:
     varied = varying(vars(each.cell) for each in planned)
     numbers = ["n_params", "tokens", "FLOPs", "GB", "GPUs", "time", "GPU-hours"]
-    rows = table(["arch", "size", *varied], numbers, [""])
+    rows = table(["arch", "size", *varied], numbers, [""] * any(each.target for each in planned))
     for each in planned:
         cell = each.cell
         rows.add_row(
@@ -175,7 +175,7 @@ def _table(planned: list[Planned]) -> Table:
             f"{each.demand.gpus:g}",
             duration(each.seconds),
             f"{each.demand.gpus * each.seconds / 3600:.2f}",
-            "target" * each.target,
+            *["target"] * each.target,
         )
     return rows
 
@@ -185,11 +185,16 @@ def _on(name: str, capacity: Capacity, planned: list[Planned]) -> str:
     fitting = [each for each in accepted if capacity.holds(each.demand)]
     if not fitting:
         return f"{name}: carries no cell; it has {capacity.gpus} GPUs and {capacity.cpus:g} CPUs"
-    phases = [[each.demand for each in fitting if each.target == last] for last in (False, True)]
-    spans = [makespan(in_order(phase, capacity), capacity) for phase in phases if phase]
+    spans = in_phases(fitting, capacity)
     parts = f" ({' and '.join(map(duration, spans))})" if len(spans) > 1 else ""
     left_out = f" for the {len(fitting)} cells that it carries" if fitting != accepted else ""
     return f"{name}: {duration(sum(spans))}{parts}{left_out}"
+
+
+def in_phases(planned: list[Planned], capacity: Capacity) -> list[float]:
+    """Seconds of each phase: of the cells that are no targets, and then of the targets."""
+    phases = [[each.demand for each in planned if each.target == last] for last in (False, True)]
+    return [makespan(in_order(phase, capacity), capacity) for phase in phases if phase]
 
 
 def duration(seconds: float) -> str:

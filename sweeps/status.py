@@ -79,14 +79,16 @@ def show(sweep: Sweep, cells: list[Listed]) -> None:
     found = states(sweep, cells)
     to_user = console()
     varied = varying(cell.fields for cell in cells)
-    rows = table(["arch", "size", *varied, "", "status", ""], [], [])
+    forecast = any(cell.target for cell in cells)
+    rows = table(["arch", "size", *varied, *[""] * forecast, "status", ""], [], [])
     for state in found:
         axes = [str(state.cell.fields[name]) for name in ("arch", "size", *varied)]
-        rows.add_row(*axes, "target" * state.cell.target, state.status, state.detail)
+        mark = ["target" * state.cell.target] * forecast
+        rows.add_row(*axes, *mark, state.status, state.detail)
     to_user.print(rows)
     counts = Counter(state.status for state in found)
     to_user.print(f"\n{len(found)} cells: {', '.join(f'{n} {s}' for s, n in counts.items())}")
-    if any(cell.target for cell in cells):
+    if forecast:
         to_user.print(forecasts.standing(sweep))
     failed, diverged = counts["failed"], counts["diverged"]
     if failed:

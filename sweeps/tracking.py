@@ -169,9 +169,9 @@ class Tracker:
 
     # What cells and the sweep call.
 
-    def register(self, forecast: str, sha256: str) -> None:
-        """Keep the text of the sweep's forecast."""
-        self.todo.put(lambda: self._register(forecast, sha256))
+    def register(self, forecast: str, sha256: str, new: bool) -> None:
+        """Keep the text of the sweep's forecast; where it is not new, only if none is kept yet."""
+        self.todo.put(lambda: self._register(forecast, sha256, new))
 
     def start(self, key: str, params: dict[str, Any], forecast: str) -> None:
         """forecast: sha256 of the one that the cell is a target of, or ""."""
@@ -249,10 +249,11 @@ class Tracker:
         self.client.update_run(found[0].info.run_id, status="RUNNING", name=name)
         return found[0]
 
-    def _register(self, forecast: str, sha256: str) -> None:
+    def _register(self, forecast: str, sha256: str, new: bool) -> None:
         run_id = self.parent.info.run_id
-        self.client.log_text(run_id, forecast, "forecast.json")
-        self.client.set_tag(run_id, FORECAST, sha256)
+        if new or FORECAST not in self.parent.data.tags:
+            self.client.log_text(run_id, forecast, "forecast.json")
+            self.client.set_tag(run_id, FORECAST, sha256)
 
     def _start(self, key: str, params: dict[str, Any], forecast: str) -> None:
         from mlflow.entities import Param

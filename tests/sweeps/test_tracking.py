@@ -89,6 +89,25 @@ def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(server: Server) -
     assert run.info.run_name == NAMES[CELL.key]
 
 
+def test_a_forecast_is_kept_with_the_sweep_and_named_by_its_targets(server: Server) -> None:
+    first = Tracker(server.uri, "told", {}, NAMES)
+    first.register("the text", "aaa", True)
+    first.finish(replace(RECORD, curve=CURVE, measured=MEASURED, forecast="aaa"))
+    first.finish(Record("other", "diverged", "it blew up", CELL.params(), {}, [], 1.0, 2.0))
+    drain(first)
+    # A later sweep finds another text in the file: what was kept first stays.
+    second = Tracker(server.uri, "told", {}, NAMES)
+    second.register("another text", "bbb", False)
+    drain(second)
+    found = {run.data.tags["crescendo.cell_key"]: run.data.tags for run in cells(server, "told")}
+    assert found[CELL.key]["crescendo.forecast"] == "aaa"
+    assert "crescendo.forecast" not in found["other"]
+    client, run = MlflowClient(server.uri), second.parent
+    assert client.get_run(run.info.run_id).data.tags["crescendo.forecast"] == "aaa"
+    kept = [path.read_text() for path in server.log.parent.rglob("forecast.json")]
+    assert kept == ["the text"]
+
+
 def test_fitting_reads_what_was_tracked(server: Server) -> None:
     tracker = Tracker(server.uri, "read", {}, NAMES)
     tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
