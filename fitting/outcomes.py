@@ -37,6 +37,22 @@ class Outcome:
     """How many targets it is the mean of."""
 
     @property
+    def expected(self) -> str:
+        """What was forecast, with its interval: four digits, so that "inside" can be checked."""
+        if self.predicted is None or self.interval is None:
+            return "no forecast"
+        high = f"{self.interval.high:.4f}" if np.isfinite(self.interval.high) else "∞"
+        return f"{self.predicted:.4f} [{self.interval.low:.4f}, {high}]"
+
+    @property
+    def came(self) -> str:
+        """What was measured, with the relative error of the forecast."""
+        if self.measured is None:
+            return self.status
+        error = self.relative_error
+        return f"{self.measured:.4f}" + (f" ({100 * error:+.2f} %)" if error is not None else "")
+
+    @property
     def inside(self) -> bool | None:
         """Whether the interval holds what was measured; None where one of them is not there."""
         if self.interval is None or self.measured is None:
@@ -74,6 +90,8 @@ class Review:
         parts = [
             f"{sum(bool(each.inside) for each in told)} of {len(told)} targets fell inside the "
             f"{100 * self.forecast.level:g} % interval forecast before the first of them trained"
+            if told
+            else "No target can be compared with its forecast yet"
         ]
         for count, what in (
             (sum(each.status == WAITING for each in single), "not ended"),
@@ -141,7 +159,7 @@ def outcomes(forecast: Forecast, records: pd.DataFrame) -> tuple[Outcome, ...]:
         if len(mine) > 1 and len(losses) == len(mine):
             found.append(
                 Outcome(
-                    f"mean of {', '.join(prediction.names)}",
+                    f"mean of these {len(mine)}",
                     prediction.loss,
                     prediction.mean_interval,
                     "finished",
@@ -179,17 +197,11 @@ def _spoiled(sha256: str, problem: str) -> Review:
 
 
 def _line(outcome: Outcome) -> str:
-    if outcome.predicted is None:
-        expected = f"no forecast: {outcome.reason}"
-    else:
-        expected = f"forecast {outcome.predicted:.4f} {outcome.interval}"
-    if outcome.measured is None:
-        return f"{outcome.name}  {expected}   {outcome.status}"
-    came = f"measured {outcome.measured:.4f}"
-    if outcome.relative_error is not None:
-        place = "inside" if outcome.inside else "outside"
-        came += f" ({100 * outcome.relative_error:+.2f} %), {place}"
-    return f"{outcome.name}  {expected}   {came}"
+    why = f": {outcome.reason}" if outcome.reason else ""
+    expected = "forecast " * (outcome.predicted is not None) + outcome.expected + why
+    place = {True: ", inside", False: ", outside", None: ""}[outcome.inside]
+    measured = "measured " * (outcome.measured is not None) + outcome.came + place
+    return f"{outcome.name}  {expected}   {measured}"
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

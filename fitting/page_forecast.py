@@ -2,9 +2,11 @@
 
 from html import escape
 
+from fitting.forecast import Prediction
 from fitting.outcomes import Outcome, Review
 
-HEAD = ("", "forecast", "95 %", "measured", "inside?", "error")
+HEAD = ("target", "forecast [95 %]", "measured (error)", "inside?")
+"""Two numbers to a column: four columns are what a phone has room for."""
 
 
 def section(review: Review | None) -> str:
@@ -18,11 +20,7 @@ def section(review: Review | None) -> str:
     said = "".join(f"<p class=note>{escape(note)}</p>" for note in review.notes)
     rows = "".join(_row(outcome) for outcome in review.outcomes)
     head = "".join(f"<th>{name}</th>" for name in HEAD)
-    laws = "".join(
-        f"<li>{escape(', '.join(each.names))}: "
-        f"{escape(f'{each.law} ({each.verdict})' if each.law else each.reason)}</li>"
-        for each in made.predictions
-    )
+    laws = "".join(_law(prediction) for prediction in made.predictions)
     return (
         f"{heading}<p>{escape(review.sentence())}</p>{said}"
         f"<div class=scroll><table><tr>{head}</tr>{rows}</table></div>"
@@ -34,12 +32,13 @@ def section(review: Review | None) -> str:
 
 
 def _row(outcome: Outcome) -> str:
-    cells = ["–"] * 4
-    if outcome.predicted is not None:
-        cells[:2] = [f"{outcome.predicted:.4f}", str(outcome.interval)]
-    cells[2] = outcome.status if outcome.measured is None else f"{outcome.measured:.4f}"
-    if outcome.inside is not None:
-        cells[3] = "yes" if outcome.inside else "no"
-    error = outcome.relative_error
-    cells.append("–" if error is None else f"{100 * error:+.2f} %")
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in (outcome.name, *cells))}</tr>"
+    inside = {True: "yes", False: "no", None: "–"}[outcome.inside]
+    cells = (outcome.name, outcome.expected, outcome.came, inside)
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _law(prediction: Prediction) -> str:
+    more = len(prediction.names) - 1
+    named = prediction.names[0] + (f" and {more} more" if more else "")
+    told = f"{prediction.law} ({prediction.verdict})" if prediction.law else prediction.reason
+    return f"<li>{escape(f'{named}: {told}')}</li>"

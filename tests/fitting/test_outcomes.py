@@ -59,6 +59,9 @@ def test_one_sentence_says_how_many_fell_inside() -> None:
 
 
 def test_what_has_not_ended_has_no_outcome_yet() -> None:
+    assert reviewed(BASE, carried={}).lines()[-1] == (
+        "Forecast: No target can be compared with its forecast yet; 6 have not ended."
+    )
     for each in outcomes(FORECAST, BASE):
         assert (each.status, each.measured, each.inside) == (WAITING, None, None)
 
@@ -67,7 +70,7 @@ def test_targets_without_a_forecast_are_told_with_the_reason() -> None:
     none = made(BASE.head(2), TARGETS)
     found = review(to_json(none), RECORDS, {}, None)
     assert found.sentence().endswith("6 have no forecast.")
-    assert "a forecast needs 4" in found.lines()[0]
+    assert "-0  no forecast: 1 size finished" in found.lines()[0]
 
 
 @pytest.mark.parametrize(
