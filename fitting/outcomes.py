@@ -61,10 +61,10 @@ class Outcome:
 
     @property
     def relative_error(self) -> float | None:
-        """Measured over predicted, less 1."""
+        """Predicted over measured, less 1, as of `fitting.self_test.HeldOut`."""
         if self.predicted is None or self.measured is None:
             return None
-        return self.measured / self.predicted - 1
+        return self.predicted / self.measured - 1
 
 
 @dataclass(frozen=True)

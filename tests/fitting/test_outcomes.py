@@ -41,7 +41,7 @@ def test_every_target_stands_beside_its_measurement_and_seeds_beside_their_mean(
         for each in four:
             assert each.measured is not None
             assert prediction.loss is not None
-            assert each.relative_error == pytest.approx(each.measured / prediction.loss - 1)
+            assert each.relative_error == pytest.approx(prediction.loss / each.measured - 1)
 
 
 def test_one_sentence_says_how_many_fell_inside() -> None:
