@@ -18,7 +18,7 @@ from fitting.analysis import analyse
 from fitting.contract import APART, NUMBERS, TEXTS
 from fitting.groups import SAME_BUDGET
 from fitting.intervals import Interval, prediction_interval
-from fitting.power_law import FitError
+from fitting.power_law import Array, FitError
 from fitting.records import RecordError
 from fitting.surface import Surface, bootstrap, fit_surface
 from fitting.tables import json_number
@@ -119,17 +119,13 @@ def read_json(text: str) -> Forecast:
     """The forecast whose text this is. Raises ForecastError."""
     try:
         values = json.loads(text)
-        if values["schema"] != SCHEMA:
-            raise ForecastError(
-                f"forecast.json has schema {values['schema']}; this version reads {SCHEMA}"
-            )
-        predictions = tuple(_read_prediction(each) for each in values["predictions"])
-        keys = tuple(values["records"])
-        return Forecast(**values | {"predictions": predictions, "records": keys})
+        schema = values["schema"]
+        if schema == SCHEMA:
+            found = {name: _checked(name, value) for name, value in values.items()}
+            return Forecast(**found | {"predictions": tuple(map(_read, values["predictions"]))})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, ForecastError):
-            raise
         raise ForecastError(f"forecast.json is no forecast ({error})") from None
+    raise ForecastError(f"forecast.json has schema {schema!r}; this version reads {SCHEMA}")
 
 
 def digest(text: str) -> str:
@@ -152,15 +148,40 @@ def records_digest(records: pd.DataFrame) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_prediction(values: dict[str, Any]) -> Prediction:
-    found = dict(values)
-    for name in ("targets", "names"):
-        found[name] = tuple(found[name])
-    for name in ("interval", "mean_interval"):
-        if found[name] is not None:
-            low, high = found[name]
-            found[name] = Interval(low, np.inf if high is None else high)
-    return Prediction(**found)
+def _read(values: dict[str, Any]) -> Prediction:
+    return Prediction(**{name: _checked(name, value) for name, value in values.items()})
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A value of the file, which anyone may have changed, as it stands here. Raises ValueError."""
+    match name:
+        case "schema" | "predictions":
+            return value
+        case "n_params" | "tokens" | "level":
+            return _number(value)
+        case "loss":
+            return None if value is None else _number(value)
+        case "interval" | "mean_interval":
+            if value is None:
+                return None
+            low, high = value
+            return Interval(_number(low), np.inf if high is None else _number(high))
+        case "targets" | "names" | "records":
+            return tuple(map(_text, value))
+        case _:
+            return _text(value)
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or not np.isfinite(value):
+        raise ValueError(f"found {value!r} where a number belongs")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"found {value!r} where a text belongs")
+    return value
 
 
 def _predict(records: pd.DataFrame, targets: pd.DataFrame, names: tuple[str, ...]) -> Prediction:
@@ -232,12 +253,12 @@ def _by_size_and_tokens(runs: pd.DataFrame, said: Prediction) -> Prediction:
     surface = fit_surface(runs["n_params"], runs["tokens"], runs["val_loss"], delta=None)
     if abs(np.corrcoef(np.log(surface.n), np.log(surface.d))[0, 1]) > ONE_LINE:
         raise FitError("sizes and tokens go together, so that neither's share can be told")
-    n, tokens = said.n_params, said.tokens
+    draws, n, tokens = bootstrap(surface).draws, said.n_params, said.tokens
     return replace(
         said,
         loss=float(surface.predict(n, tokens)),
-        interval=surface_interval(surface, n, tokens),
-        mean_interval=surface_interval(surface, n, tokens, new_runs=len(said.targets)),
+        interval=surface_interval(surface, draws, n, tokens),
+        mean_interval=surface_interval(surface, draws, n, tokens, new_runs=len(said.targets)),
         law=f"L(N, D) = {surface.E:.3g} + {surface.A:.3g} N^-{surface.alpha:.3g} + "
         f"{surface.B:.3g} D^-{surface.beta:.3g}, from {len(runs)} runs",
         verdict=NOT_JUDGED,
@@ -245,14 +266,19 @@ def _by_size_and_tokens(runs: pd.DataFrame, said: Prediction) -> Prediction:
 
 
 def surface_interval(
-    surface: Surface, n: float, tokens: float, level: float = LEVEL, *, new_runs: int = 1
+    surface: Surface,
+    draws: Mapping[str, Array],
+    n: float,
+    tokens: float,
+    level: float = LEVEL,
+    *,
+    new_runs: int = 1,
 ) -> Interval:
     """Interval for the mean loss of `new_runs` runs that the surface has not seen.
 
-    Bootstrap draws of the surface with a new run's noise added, all widened as Student's t widens a
+    draws: of its bootstrap. A new run's noise is added, and all is widened as Student's t widens a
     normal, because the size of the noise is judged from the same few runs.
     """
-    draws = bootstrap(surface).draws
     drawn = draws["E"] + draws["A"] * n ** -draws["alpha"] + draws["B"] * tokens ** -draws["beta"]
     centre = float(surface.predict(n, tokens))
     dof = len(surface.loss) - 5

@@ -31,8 +31,8 @@ def refuse_targets_alone(sweep: Sweep, cells: list[Listed], pending: set[str]) -
     waiting = waits_for(sweep, cells)
     if waiting and pending and pending <= targets:
         raise GridError(
-            f"the cells chosen are targets, forecast from {waiting} cells that have not ended; "
-            "train those first: the same command without --only"
+            "the cells chosen are targets, to be forecast from others that have not ended: "
+            f"{waiting}; train those first, by the same command without --only"
         )
 
 
@@ -62,7 +62,7 @@ def registered(
 
     listed = sweep.listed()
     if waiting := waits_for(sweep, listed):
-        say(f"The targets wait for {waiting} cells that have not ended; the same command goes on.")
+        say(f"The targets wait for other cells to end: {waiting}; the same command goes on.")
         return []
     new = not sweep.forecast.exists()
     if new and (early := begun(sweep, listed)):
@@ -138,7 +138,9 @@ def standing(sweep: Sweep) -> str:
         return f"Forecast registered {made.time}: {review.sentence()}" if made else review.problem
     cells = sweep.listed()
     if waiting := waits_for(sweep, cells):
-        return f"No forecast is registered yet: it is made when {waiting} more cells have ended."
+        return (
+            f"No forecast is registered yet: it is made when the other cells have ended: {waiting}."
+        )
     if begun(sweep, cells):
         return "No forecast is registered: targets had begun to train before one could be."
     return "No forecast is registered yet: the same command without --status makes it."

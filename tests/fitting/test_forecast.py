@@ -25,7 +25,7 @@ from fitting.forecast import (
 )
 from fitting.intervals import Interval, prediction_interval
 from fitting.records import complete
-from fitting.surface import fit_surface
+from fitting.surface import bootstrap, fit_surface
 from tests.fitting.conftest import TRUE_LAWS, make_isoflop_records, make_records
 
 NOISY, TRUE = (complete(make_records(seeds=3, sizes=9, noise=noise)) for noise in (0.003, 0.0))
@@ -103,7 +103,8 @@ def test_other_budgets_are_forecast_by_the_surface() -> None:
 def test_the_mean_of_several_runs_is_known_better_than_one_on_a_surface_as_well() -> None:
     runs = make_isoflop_records(unique=1e12)
     surface = fit_surface(runs["n_params"], runs["tokens"], runs["val_loss"], delta=None)
-    one, many = (surface_interval(surface, 1e7, 1e9, new_runs=k) for k in (1, 100))
+    draws = bootstrap(surface).draws
+    one, many = (surface_interval(surface, draws, 1e7, 1e9, new_runs=k) for k in (1, 100))
     assert one.low < many.low < many.high < one.high
 
 
@@ -120,9 +121,8 @@ def test_the_surfaces_interval_covers_a_new_run_as_often_as_it_says() -> None:
     held = []
     for _ in range(200):
         surface = fit_surface(n, d, noisy(n, d), delta=None)
-        held.append(
-            float(noisy(np.array(4e6), np.array(4e8))) in surface_interval(surface, 4e6, 4e8)
-        )
+        interval = surface_interval(surface, bootstrap(surface, 400).draws, 4e6, 4e8)
+        held.append(float(noisy(np.array(4e6), np.array(4e8))) in interval)
     assert 0.90 <= np.mean(held) <= 0.995
 
 
@@ -196,7 +196,11 @@ def test_any_forecast_comes_back_from_its_text(one: Forecast) -> None:
         ("[]", "no forecast"),
         ("{}", "no forecast"),
         ('{"schema": 9}', "has schema 9; this version reads 1"),
+        ('{"schema": "<b>"}', "has schema '<b>'"),
         ('{"schema": 1, "predictions": [3]}', "no forecast"),
+        ('{"schema": 1, "predictions": [{"loss": "<b>"}]}', "'<b>' where a number belongs"),
+        ('{"schema": 1, "predictions": [{"loss": NaN}]}', "nan where a number belongs"),
+        ('{"schema": 1, "predictions": [], "time": 3}', "3 where a text belongs"),
     ],
 )
 def test_what_is_no_forecast_is_refused_in_one_line(text: str, message: str) -> None:

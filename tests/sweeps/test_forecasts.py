@@ -83,7 +83,7 @@ def test_targets_wait_until_every_other_cell_has_ended(sweep: Sweep, said: list[
     base, _ = parted(sweep)
     end(sweep, base[1:])
     assert registered(sweep) == []
-    assert said == ["The targets wait for 1 cells that have not ended; the same command goes on."]
+    assert said == ["The targets wait for other cells to end: 1; the same command goes on."]
     assert not sweep.forecast.exists()
     end(sweep, base[:1], status="failed")
     assert len(registered(sweep)) == 2
@@ -167,7 +167,7 @@ def test_where_the_others_failed_the_forecast_says_why_there_is_none(
 def test_targets_alone_are_refused_before_their_forecast(sweep: Sweep) -> None:
     base, targets = parted(sweep)
     listed, alone = sweep.listed(), {cell.key for cell in targets}
-    with pytest.raises(GridError, match="forecast from 8 cells that have not ended; train those"):
+    with pytest.raises(GridError, match="from others that have not ended: 8; train those first"):
         forecasts.refuse_targets_alone(sweep, listed, alone)
     forecasts.refuse_targets_alone(sweep, listed, alone | {base[0].key})
     forecasts.refuse_targets_alone(sweep, listed, set())
@@ -177,7 +177,7 @@ def test_targets_alone_are_refused_before_their_forecast(sweep: Sweep) -> None:
 
 def test_status_says_where_the_forecast_stands(sweep: Sweep) -> None:
     base, targets = parted(sweep)
-    assert "when 8 more cells have ended" in forecasts.standing(sweep)
+    assert "when the other cells have ended: 8" in forecasts.standing(sweep)
     end(sweep, base)
     assert "the same command without --status makes it" in forecasts.standing(sweep)
     registered(sweep)
