@@ -31,6 +31,7 @@ from sweeps.schedule import DRIVER, run_trials
 from sweeps.sweep import Sweep
 from sweeps.tracking import Server, Tracker
 from trainers.cell import Cell
+from trainers.names import names
 
 AT_A_TIME = 8
 GRID = """\
@@ -63,12 +64,14 @@ def sweep_of(cells: int, folder: Path) -> Sweep:
 
 
 def run_stand_ins(sweep: Sweep, cells: list[Cell], uri: str, seconds: float) -> Growth:
-    tracker = ray.remote(num_cpus=0, resources=DRIVER)(Tracker).remote(uri, sweep.name, {})
+    called = names({cell.key: vars(cell) for cell in cells})
+    on_head = ray.remote(num_cpus=0, resources=DRIVER)
+    tracker = on_head(Tracker).remote(uri, sweep.name, {}, called)
     by_key, folder = {cell.key: cell for cell in cells}, sweep.cells
 
     def trial(config: dict[str, str]) -> None:
         cell, started = by_key[config["cell"]], time.time()
-        tracker.start.remote(cell.key, cell.params())
+        tracker.start.remote(cell.key, cell.params(), "")
         point = {"tokens": cell.tokens, "train_loss": 1.0, "tokens_per_second": 1.0}
         tracker.points.remote(cell.key, [point | {"time": started}])
         time.sleep(seconds)

@@ -22,15 +22,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP = (
+KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST = (
     "crescendo.kind",
     "crescendo.cell_key",
     "crescendo.data",
     "crescendo.status",
     "crescendo.reason",
     "crescendo.sweep",
+    "crescendo.forecast",
 )
-"""Tags of MLflow's runs. `crescendo.kind` is cell, sweep or fit."""
+"""Tags of MLflow's runs. `crescendo.kind` is cell, sweep or fit; `crescendo.forecast`, of a sweep
+and of its targets, is the sha256 of what was forecast before they trained."""
 
 REQUIRED = ("arch", "n_params", "val_loss")
 SETTINGS = ("batch_tokens", "context", "weight_decay", "clip", "schedule", "rates", "boundaries")

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fitting import page_scrutiny, page_surface, plots, tables
+from fitting import page_forecast, page_scrutiny, page_surface, plots, tables
 from fitting.analysis import Analysis, ArchLaw
 from fitting.axis import Axis
 from fitting.intervals import Interval, law_band
 from fitting.markup import bracketed, said, table
+from fitting.outcomes import Review
 from fitting.surface_law import SurfaceLaw
 from fitting.verdict import Word
 
@@ -34,7 +35,7 @@ SIZE_WORD = {"n_params": "size", "tokens": "data", "flops": "compute"}
 MAX_LEFT_OUT = 200
 
 
-def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
+def html(analysis: Analysis, samples: Sequence[Path] = (), forecast: Review | None = None) -> str:
     """The page, complete. samples: pages beside it on which the models can be heard."""
     text = json.dumps(_data(analysis), allow_nan=False, separators=(",", ":"))
     parts = {
@@ -46,6 +47,7 @@ def html(analysis: Analysis, samples: Sequence[Path] = ()) -> str:
             f'<p><a href="{escape(path.name)}">Hear what each size composed</a></p>'
             for path in samples
         ),
+        "<!--forecast-->": page_forecast.section(forecast),
         "<!--size-->": SIZE_WORD[analysis.axis.column],
         "<!--law-->": f"L({analysis.axis.symbol}) = a {analysis.axis.symbol}<sup>−α</sup> + c; "
         f"{analysis.axis.symbol}: {analysis.axis.label}",

@@ -24,6 +24,7 @@ from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
 from fitting.axis import AXES, N_PARAMS
 from fitting.escape import mlflow_name
+from fitting.outcomes import Review
 from fitting.records import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
@@ -32,7 +33,10 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 
 
 def write(
-    analysis: Analysis, out_dir: Path, progress: Callable[[str], None] = lambda step: None
+    analysis: Analysis,
+    out_dir: Path,
+    forecast: Review | None = None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> dict[str, Path]:
     """Write every file of the report into `out_dir`, made if absent: name to path.
 
@@ -44,13 +48,13 @@ def write(
     progress("figures")
     paths = plots.draw(analysis, out_dir)
     progress("tables and page")
-    data = tables.fit_json(analysis)
+    data = tables.fit_json(analysis) | {"forecast": forecast and forecast.to_json()}
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
         "laws.csv": tables.laws_csv(analysis),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
-        "report.html": page.html(analysis, samples=sorted(out_dir.glob("samples*.html"))),
+        "report.html": page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
     }
     for name, text in texts.items():
         paths[name] = out_dir / name
@@ -111,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
             # What the reader of the table has to say comes first.
             notes = (*records.attrs.get("notes", ()), *analysis.notes)
             analysis = replace(analysis, notes=notes)
-            paths = write(analysis, args.out, progress)
+            paths = write(analysis, args.out, progress=progress)
             if args.experiment:
                 log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
     except (RecordError, OSError) as error:

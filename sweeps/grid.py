@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from data.filters import Filters
@@ -47,6 +47,9 @@ class Budget:
                 return cls(count(text.removesuffix(ending)), unit)
         return cls(count(text))
 
+    def __str__(self) -> str:
+        return f"{self.amount:g}" + {"tokens": "", "param": "/param", "flops": " flops"}[self.unit]
+
     def tokens(self, rung: Rung, context: int) -> float:
         if self.unit == "param":
             return self.amount * rung.counts.n_params
@@ -66,6 +69,9 @@ class Rate:
     def parse(cls, text: str) -> Rate:
         """'0.008', or '2x' for twice the architecture's own. Raises ValueError."""
         return cls(count(text.removesuffix("x")), relative=text.endswith("x"))
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{'x' * self.relative}"
 
     def of(self, arch: str) -> float:
         return self.value * load_arch(arch).LR if self.relative else self.value
@@ -114,6 +120,24 @@ class Block:
             found.append(Cell(**one_batch | {"tokens": max(1, batches) * one_batch["tokens"]}))
         return found
 
+    def values(self, name: str) -> tuple[Any, ...]:
+        """What its cells have for this axis or setting."""
+        if name in AXES:
+            return getattr(self, name)
+        return self.settings.get(name, (SETTINGS[name].default,))
+
+    def narrowed(self, wanted: dict[str, tuple[Any, ...]]) -> Block | None:
+        """The part of it that has none but these values, by name; None if there is no such part."""
+        kept = {
+            name: tuple(value for value in self.values(name) if value in values)
+            for name, values in wanted.items()
+        }
+        if not all(kept.values()):
+            return None
+        axes = {name: values for name, values in kept.items() if name in AXES}
+        settings = {name: values for name, values in kept.items() if name in SETTINGS}
+        return replace(self, **axes, settings=self.settings | settings)
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -121,25 +145,26 @@ class Grid:
     data: DataSpec
     cells: tuple[Block, ...]
     placement: Needs
+    targets: tuple[Block, ...] = ()
+    """The parts of `cells` whose losses are forecast from the others before they train."""
 
     def resolve(self, manifests: list[Manifest]) -> list[Cell]:
         """The grid's cells on its data sets, the most compute first. Raises LadderError."""
-        found = {
-            cell.key: cell
-            for manifest in manifests
-            for block in self.cells
-            for cell in block.cells(manifest)
-        }
+        found = _resolved(self.cells, manifests)
         return sorted(found.values(), key=lambda cell: cell.flops, reverse=True)
 
+    def target_keys(self, manifests: list[Manifest]) -> set[str]:
+        """The keys of those of the cells that are targets."""
+        return set(_resolved(self.targets, manifests))
 
-def axes_that_vary(cells: list[Cell]) -> list[str]:
-    """The fields by which the cells of one architecture and size differ."""
-    values: dict[tuple[str, str, str], set[Any]] = {}
-    for cell in cells:
-        for name in ("seed", "lr", "tokenizer", *SETTINGS):
-            values.setdefault((name, cell.arch, cell.size), set()).add(getattr(cell, name))
-    return list(dict.fromkeys(name for (name, _, _), found in values.items() if len(found) > 1))
+
+def _resolved(blocks: tuple[Block, ...], manifests: list[Manifest]) -> dict[str, Cell]:
+    return {
+        cell.key: cell
+        for manifest in manifests
+        for block in blocks
+        for cell in block.cells(manifest)
+    }
 
 
 def count(text: str) -> float:

@@ -29,7 +29,7 @@ from trainers.cell import Cell
 from trainers.ladder import LadderError, load_arch, parse_size
 
 SHIPPED = Path(__file__).parent / "grids"
-SECTIONS = ("data", "cells", "training", "placement", "options")
+SECTIONS = ("data", "cells", "training", "placement", "forecast", "options")
 
 
 def load_grid(name: str, options: Iterable[str] = ()) -> Grid:
@@ -66,11 +66,13 @@ class _Reader:
         offered = sections.pop("options", None)
         self.lay_over(sections, offered, options)
         training = self.optional(sections, "training", SETTINGS)
+        cells = tuple(self.block(node, training) for node in _items(sections["cells"]))
         return Grid(
             name="+".join([name, *options]),
             data=self.data(sections["data"]),
-            cells=tuple(self.block(node, training) for node in _items(sections["cells"])),
+            cells=cells,
             placement=self.placement(self.optional(sections, "placement", _names(Needs))),
+            targets=self.targets(sections["forecast"], cells) if "forecast" in sections else (),
         )
 
     def lay_over(
@@ -124,18 +126,10 @@ class _Reader:
         for required in ("arch", "size", "tokens"):
             if required not in given:
                 raise self.error(node, f"'cells' lacks {required!r}")
-        read: dict[str, Callable[[yaml.Node, str], Any]] = {
-            "arch": self.arch,
-            "size": self.size,
-            "tokens": lambda node, key: self.parsed(node, key, Budget.parse),
-            "seed": self.whole,
-            "lr": lambda node, key: self.parsed(node, key, Rate.parse),
-        }
-        axes = {key: self.each(given[key], read[key], key) for key in AXES if key in given}
+        found = self.values({**training, **given})
+        axes = {key: values for key, values in found.items() if key in AXES}
         settings = {name: (value,) for name, value in USUAL.items()} | {
-            key: self.each(value, self.setting, key)
-            for key, value in {**training, **given}.items()
-            if key in SETTINGS
+            key: values for key, values in found.items() if key in SETTINGS
         }
         for key, setting in SETTINGS.items():
             if key not in settings and setting.default is MISSING:
@@ -143,6 +137,42 @@ class _Reader:
         block = Block(**axes, settings=settings)
         self.check(block, node, training)
         return block
+
+    def targets(self, node: yaml.Node, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        """The parts of the blocks whose cells have these values."""
+        sections = self.mapping(node, "forecast", ("targets",))
+        if "targets" not in sections:
+            raise self.error(node, "'forecast' lacks 'targets'")
+        given = self.mapping(sections["targets"], "targets", (*AXES, *SETTINGS))
+        wanted = self.values(given)
+        for key, values in wanted.items():
+            there = list(dict.fromkeys(v for block in blocks for v in block.values(key)))
+            for item, value in zip(_items(given[key]), values):
+                if value not in there:
+                    known = ", ".join(map(str, there))
+                    raise self.error(item, f"no cell has {key} {item.value!r}; there are {known}")
+        found = [block.narrowed(wanted) for block in blocks]
+        targets = tuple(block for block in found if block)
+        if not targets:
+            raise self.error(sections["targets"], "no cell has all of these values: no target")
+        if targets == blocks:
+            raise self.error(
+                sections["targets"], "every cell is a target: none is left to forecast from"
+            )
+        return targets
+
+    def values(self, given: dict[str, yaml.Node]) -> dict[str, tuple[Any, ...]]:
+        """What axes and settings are given, by name."""
+        read: dict[str, Callable[[yaml.Node, str], Any]] = {
+            "arch": self.arch,
+            "size": self.size,
+            "tokens": lambda node, key: self.parsed(node, key, Budget.parse),
+            "seed": self.whole,
+            "lr": lambda node, key: self.parsed(node, key, Rate.parse),
+        }
+        return {
+            key: self.each(node, read.get(key, self.setting), key) for key, node in given.items()
+        }
 
     def check(self, block: Block, node: yaml.Node, training: dict[str, yaml.Node]) -> None:
         """What only a whole cell can tell, such as a batch that is no multiple of the context."""

@@ -17,9 +17,9 @@ from rich.text import Text
 
 from data.storage import Location
 from sweeps.console import console
-from sweeps.grid import axes_that_vary
 from sweeps.throughput import work
 from trainers.cell import Cell
+from trainers.names import varying, words
 
 ALIVE_SECONDS = 15
 """How often the sweep leaves word that it is running, for `--status`."""
@@ -35,7 +35,7 @@ class LiveView:
         self.pending = {cell.key: cell for cell in pending}
         self.ended_before, self.tracker, self.alive = ended, tracker, alive
         self.total_work = sum(work(cell, cell.tokens) for cell in pending)
-        self.varied = axes_that_vary(pending)
+        self.varied = varying(vars(cell) for cell in pending)
         self.console = console()
         self.every = 1.0 if self.console.is_terminal else 15.0
         self.started, self.told = time.monotonic(), 0.0
@@ -98,8 +98,7 @@ class LiveView:
 
     def called(self, key: str) -> list[str]:
         cell = self.pending[key]
-        varied = [f"{name} {getattr(cell, name)}" for name in self.varied]
-        return [f"{cell.arch} {cell.size}", *varied]
+        return [f"{cell.arch} {cell.size}", *words(vars(cell), self.varied)]
 
     def pace(self, key: str, point: dict[str, Any]) -> list[str]:
         if not point["tokens"]:

@@ -11,12 +11,13 @@ from rich.table import Table
 from data.packed import DataError, Manifest
 from data.tokenizers import make_tokenizer
 from sweeps.console import console, table
-from sweeps.grid import DataSpec, axes_that_vary
+from sweeps.grid import DataSpec
 from sweeps.needs import Needs, memory_bytes
 from sweeps.packing import Capacity, Demand, in_order, makespan
 from sweeps.sweep import GridError, Listed, Sweep, only
 from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
+from trainers.names import names, varying
 
 START_SECONDS = 15
 """Of a cell, before its first step and after its last; `benchmarks/sweep_time.py` measures it."""
@@ -34,14 +35,16 @@ class Planned:
     """On the device that was measured, start and stop included, evaluation not."""
     refused: str = ""
     """Why it cannot be trained, if it cannot."""
+    target: bool = False
+    """Whether it waits until the others have ended and its loss is forecast."""
 
     @property
     def demand(self) -> Demand:
         return Demand.of(self.cell.key, self.placement, self.seconds)
 
 
-def plan(cells: list[Cell], needs: Needs, measured: Throughput) -> list[Planned]:
-    """In the order of `cells`."""
+def plan(cells: list[Cell], needs: Needs, measured: Throughput, targets: set[str]) -> list[Planned]:
+    """In the order of `cells`. targets: keys of those that are forecast."""
     found = []
     for cell in cells:
         placement = needs.placement(cell)
@@ -52,7 +55,7 @@ def plan(cells: list[Cell], needs: Needs, measured: Throughput) -> list[Planned]
             share = f"{placement.gpus:g} of " if placement.gpus < 1 else ""
             refused = f"needs {memory / 1e9:.1f} GB on {share}a GPU of {needs.gpu_gb:g} GB"
         seconds = START_SECONDS + measured.seconds(cell, placement)
-        found.append(Planned(cell, placement, memory, seconds, refused))
+        found.append(Planned(cell, placement, memory, seconds, refused, cell.key in targets))
     return found
 
 
@@ -113,7 +116,9 @@ def show(
     """Print the plan of the selected cells; 2 if one fits nowhere."""
     manifests, prepared = planned_manifests(sweep)
     every = sweep.grid.resolve(manifests)
-    chosen = {cell.key for cell in only([Listed.of(cell) for cell in every], selection)}
+    targets = sweep.grid.target_keys(manifests)
+    listed = [Listed.of(cell, cell.key in targets) for cell in every]
+    chosen = {cell.key for cell in only(listed, selection)}
     cells = [cell for cell in every if cell.key in chosen]
     needs = sweep.grid.placement
     stated = parse_cluster(cluster) if cluster else None
@@ -121,13 +126,18 @@ def show(
     measured = measure(cells, threads=max(1, round(needs.cpus)), micro_tokens=needs.micro_tokens)
     if needs.gpus and not here.gpus:
         measured = on_gpus(measured, gpu_tflops)
-    planned = plan(cells, needs, measured)
+    planned = plan(cells, needs, measured, targets)
 
     to_user = console()
     to_user.print(_table(planned))
     to_user.print(f"\nTimes are for {measured.device}.")
     if not prepared:
         to_user.print("The data are not prepared: preparing them is not in the plan.")
+    if waiting := sum(each.target for each in planned):
+        to_user.print(
+            f"Two phases: {len(planned) - waiting} cells; then, when all of these have ended and "
+            f"the targets' losses are forecast from them, the targets: {waiting}."
+        )
     hours = sum(p.demand.gpus * p.seconds for p in planned) / 3600
     if hours:
         cost = f", {hours * gpu_price:,.2f} at {gpu_price:g} a GPU-hour" if gpu_price else ""
@@ -136,12 +146,13 @@ def show(
     if stated:
         to_user.print(f"{_on(f'A cluster of {cluster}', stated, planned)}")
 
-    refused = [f"{_called(p.cell)} {p.refused}" for p in planned if p.refused]
+    called = names({cell.key: vars(cell) for cell in every})
+    refused = [f"{called[p.cell.key]} {p.refused}" for p in planned if p.refused]
     for each in planned:
         demand = each.demand
         if stated and not each.refused and not stated.holds(demand):
             refused.append(
-                f"{_called(each.cell)} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
+                f"{called[each.cell.key]} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
                 f"{cluster} has {stated.gpus} and {stated.cpus:g}"
             )
     for line in refused:
@@ -150,9 +161,9 @@ def show(
 
 
 def _table(planned: list[Planned]) -> Table:
-    varied = axes_that_vary([each.cell for each in planned])
+    varied = varying(vars(each.cell) for each in planned)
     numbers = ["n_params", "tokens", "FLOPs", "GB", "GPUs", "time", "GPU-hours"]
-    rows = table(["arch", "size", *varied], numbers, [])
+    rows = table(["arch", "size", *varied], numbers, [""] * any(each.target for each in planned))
     for each in planned:
         cell = each.cell
         rows.add_row(
@@ -164,22 +175,26 @@ def _table(planned: list[Planned]) -> Table:
             f"{each.demand.gpus:g}",
             duration(each.seconds),
             f"{each.demand.gpus * each.seconds / 3600:.2f}",
+            *["target"] * each.target,
         )
     return rows
 
 
 def _on(name: str, capacity: Capacity, planned: list[Planned]) -> str:
-    demands = [each.demand for each in planned if not each.refused]
-    fitting = [demand for demand in demands if capacity.holds(demand)]
+    accepted = [each for each in planned if not each.refused]
+    fitting = [each for each in accepted if capacity.holds(each.demand)]
     if not fitting:
         return f"{name}: carries no cell; it has {capacity.gpus} GPUs and {capacity.cpus:g} CPUs"
-    seconds = makespan(in_order(fitting, capacity), capacity)
-    left_out = f" for the {len(fitting)} cells that it carries" if fitting != demands else ""
-    return f"{name}: {duration(seconds)}{left_out}"
+    spans = in_phases(fitting, capacity)
+    parts = f" ({' and '.join(map(duration, spans))})" if len(spans) > 1 else ""
+    left_out = f" for the {len(fitting)} cells that it carries" if fitting != accepted else ""
+    return f"{name}: {duration(sum(spans))}{parts}{left_out}"
 
 
-def _called(cell: Cell) -> str:
-    return cell.key.rpartition("-")[0]
+def in_phases(planned: list[Planned], capacity: Capacity) -> list[float]:
+    """Seconds of each phase: of the cells that are no targets, and then of the targets."""
+    phases = [[each.demand for each in planned if each.target == last] for last in (False, True)]
+    return [makespan(in_order(phase, capacity), capacity) for phase in phases if phase]
 
 
 def duration(seconds: float) -> str:

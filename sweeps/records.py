@@ -29,6 +29,8 @@ class Record:
     started: float
     """When the last try began, seconds since the epoch."""
     ended: float
+    forecast: str = ""
+    """sha256 of the forecast that was registered before it trained; "" for what is no target."""
 
     def row(self) -> dict[str, Any]:
         """The cell as `fitting.records` reads it."""

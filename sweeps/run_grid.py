@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from data.storage import Location
 from sweeps.console import quiet, say
 from sweeps.sweep import GridError, Listed, Sweep, only
 from trainers.ladder import LadderError
+from trainers.names import names
 
 if TYPE_CHECKING:
     from fitting.analysis import Analysis
@@ -111,10 +111,11 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     # Imported here: together they take longer than finding out that there is nothing to do.
     import ray
 
+    from sweeps import forecasts
     from sweeps.leaving import Leaving
     from sweeps.live import LiveView
     from sweeps.schedule import DRIVER, refuse_what_never_fits, run_cells
-    from sweeps.tracking import Server, Tracker
+    from sweeps.tracking import Server, Tracker, tags
 
     server = None if own_tracker() else Server.start(mlflow_folder(sweep))
     uri = server.uri if server else own_tracker() or ""
@@ -123,12 +124,14 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         for tokenizer in sweep.grid.data.tokenizer:
             prepare_data(sweep, tokenizer)
         every = sweep.resolve()
-        chosen = only([Listed.of(cell) for cell in every], args.only)
+        listed = sweep.listed()
+        chosen = only(listed, args.only)
         if args.retry_failed:
             records = sweep.records(cell.key for cell in chosen)
             sweep.forget(key for key, record in records.items() if record.status == "failed")
         records = sweep.records(cell.key for cell in every)
         wanted = {cell.key for cell in chosen} - set(records)
+        forecasts.refuse_targets_alone(sweep, listed, wanted)
         pending = [cell for cell in every if cell.key in wanted]
         jobs = jobs_of(sweep, pending)
         if own_cluster:
@@ -139,14 +142,21 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
 
         # On the head, where MLflow may listen for itself alone.
         on_head = ray.remote(num_cpus=0, resources=DRIVER)
-        tracker = on_head(Tracker).remote(uri, sweep.name, tags())
+        called = names({cell.key: vars(cell) for cell in every})
+        tracker = on_head(Tracker).remote(uri, sweep.name, tags(), called)
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
             say(f"Cells    {len(records)} have ended, {len(pending)} to train")
             ended = [record.status for record in records.values()]
             with LiveView(pending, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
-                run_cells(jobs, sweep.cells, tracker, args.verbose)
+                targets = {cell.key for cell in listed if cell.target}
+                last = [job for job in jobs if job.cell.key in targets]
+                first = [job for job in jobs if job.cell.key not in targets]
+                run_cells(first, sweep.cells, tracker, args.verbose)
+                if last:
+                    last = forecasts.registered(sweep, every, last, tracker, uri)
+                    run_cells(last, sweep.cells, tracker, args.verbose)
         report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
@@ -242,14 +252,16 @@ def report(sweep: Sweep, uri: str) -> None:
     from mlflow.exceptions import MlflowException
 
     from fitting.report import log_to_mlflow, write
+    from sweeps import forecasts
 
     analysis = analysis_of(sweep)
     if analysis is None:
         return
+    review = forecasts.reviewed(sweep, uri)
     with sweep.report.writing_folder() as folder:
         # First, so that the report can point to what it finds beside it.
         heard = samples(sweep, folder)
-        paths = write(analysis, folder) | heard
+        paths = write(analysis, folder, review) | heard
         try:
             log_to_mlflow(analysis, paths, sweep.name, uri)
         except MlflowException as error:
@@ -292,21 +304,16 @@ def drained(tracker: Any, seconds: float = 60) -> bool:
 
 def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print what came of it; 1 unless every cell finished."""
-    from sweeps import summary
+    from sweeps import forecasts, summary
 
     records = sweep.records(cell.key for cell in cells)
-    missing = [cell.key for cell in cells if cell.key not in records]
+    called = names({cell.key: cell.fields for cell in sweep.listed()})
+    missing = [called[cell.key] for cell in cells if cell.key not in records]
     ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
-    summary.show(list(records.values()), missing, analysis_of(sweep), sweep.report, ui)
+    review = forecasts.reviewed(sweep)
+    summary.show(records, called, missing, analysis_of(sweep), review, sweep.report, ui)
     finished = [record for record in records.values() if record.status == "finished"]
     return 0 if len(finished) == len(cells) else 1
-
-
-def tags() -> dict[str, str]:
-    """What every MLflow run carries: which code. The data's fingerprint comes with the cell."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {"crescendo.code": found.stdout.strip() or "unknown"}
 
 
 def parse_args() -> argparse.Namespace:

@@ -21,6 +21,7 @@ from sweeps.records import Record, write_record
 from sweeps.sweep import GridError
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
+from trainers.names import names
 
 DRIVER = {"node:__internal_head__": 0.001}
 """What a trial's driver holds. It only waits, so no CPU: drivers would hold those that their own
@@ -49,6 +50,8 @@ class Job:
     placement: Placement
     seconds: float = 0.0
     """Expected."""
+    forecast: str = ""
+    """What its record is to carry."""
 
     @property
     def demand(self) -> Demand:
@@ -64,10 +67,11 @@ def present() -> Capacity:
 def refuse_what_never_fits(jobs: list[Job]) -> None:
     """Raises GridError for a cell that the present cluster could not hold if it were empty."""
     capacity = present()
-    for job in jobs:
-        if not capacity.holds(job.demand):
+    called = names({job.cell.key: vars(job.cell) for job in jobs})
+    for demand in [job.demand for job in jobs]:
+        if not capacity.holds(demand):
             raise GridError(
-                f"{job.cell.name} takes {job.demand.gpus:g} GPUs and {job.demand.cpus:g} CPUs; "
+                f"{called[demand.key]} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
                 f"this machine has {capacity.gpus} and {capacity.cpus:g}"
             )
 
@@ -130,6 +134,8 @@ def run_cells(jobs: list[Job], cells: Location, tracker: Any, verbose: int) -> N
     cells: the folder of checkpoints and records, which every node sees.
     tracker: handle of the `sweeps.tracking.Tracker` actor.
     """
+    if not jobs:
+        return
     by_key = {job.cell.key: job for job in jobs}
 
     def trial(config: dict[str, str]) -> None:
@@ -172,7 +178,7 @@ def run_cell(job: Job, cells: Location, tracker: Any) -> None:
     os.environ.update({**PATIENT, **QUIET_AND_QUICK, **os.environ})
     cell = job.cell
     params, started = cell.params(), time.time()
-    tracker.start.remote(cell.key, params)
+    tracker.start.remote(cell.key, params, job.forecast)
 
     def report(points: list) -> None:
         tracker.points.remote(cell.key, points)
@@ -184,7 +190,14 @@ def run_cell(job: Job, cells: Location, tracker: Any) -> None:
         outcome = fit(cell, job.data, cells, job.placement, report, leave)
     except TrainingFailedError as error:
         outcome = Outcome("failed", reason(error), {}, [])
-    record = Record(cell.key, params=params, started=started, ended=time.time(), **vars(outcome))
+    record = Record(
+        cell.key,
+        params=params,
+        started=started,
+        ended=time.time(),
+        forecast=job.forecast,
+        **vars(outcome),
+    )
     write_record(cells, record)
     ray.get(tracker.finish.remote(record))
 

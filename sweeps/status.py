@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data.storage import Location
+from sweeps import forecasts
 from sweeps.console import console, table
 from sweeps.records import Record
 from sweeps.sweep import READERS, Listed, Sweep
+from trainers.names import varying
 
 STALE_SECONDS = 90
 """A sweep that has said nothing for so long is not running."""
@@ -76,28 +78,20 @@ def _running(sweep: Sweep) -> dict[str, float]:
 def show(sweep: Sweep, cells: list[Listed]) -> None:
     found = states(sweep, cells)
     to_user = console()
-    varied = varying(cells)
-    rows = table(["arch", "size", *varied, "status", ""], [], [])
+    varied = varying(cell.fields for cell in cells)
+    forecast = any(cell.target for cell in cells)
+    rows = table(["arch", "size", *varied, *[""] * forecast, "status", ""], [], [])
     for state in found:
         axes = [str(state.cell.fields[name]) for name in ("arch", "size", *varied)]
-        rows.add_row(*axes, state.status, state.detail)
+        mark = ["target" * state.cell.target] * forecast
+        rows.add_row(*axes, *mark, state.status, state.detail)
     to_user.print(rows)
     counts = Counter(state.status for state in found)
     to_user.print(f"\n{len(found)} cells: {', '.join(f'{n} {s}' for s, n in counts.items())}")
+    if forecast:
+        to_user.print(forecasts.standing(sweep))
     failed, diverged = counts["failed"], counts["diverged"]
     if failed:
         to_user.print("Failed cells are tried again with --retry-failed.")
     if len(found) > counts["finished"] + failed + diverged and not counts["running"]:
         to_user.print("The sweep is not running; the same command without --status goes on.")
-
-
-def varying(cells: list[Listed]) -> list[str]:
-    """The fields by which cells of one architecture and size differ."""
-    values: dict[tuple[str, ...], set[str]] = {}
-    for cell in cells:
-        for name, value in cell.fields.items():
-            # A budget by parameters or FLOPs differs with the size, and says nothing more.
-            key = (name, cell.fields["arch"], cell.fields["size"])
-            values.setdefault(key, set()).add(str(value))
-    found = dict.fromkeys(name for (name, _, _), seen in values.items() if len(seen) > 1)
-    return [name for name in found if name not in ("data", "vocab_size")]

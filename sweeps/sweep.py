@@ -42,10 +42,12 @@ class Listed:
     n_params: int
     fields: dict[str, Any]
     """Of `trainers.cell.Cell`."""
+    target: bool = False
+    """Whether its loss is forecast before it trains."""
 
     @classmethod
-    def of(cls, cell: Cell) -> Listed:
-        return cls(cell.key, cell.steps, cell.rung.counts.n_params, vars(cell))
+    def of(cls, cell: Cell, target: bool) -> Listed:
+        return cls(cell.key, cell.steps, cell.rung.counts.n_params, vars(cell), target)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class Sweep:
         return self.folder / "report"
 
     @property
+    def forecast(self) -> Location:
+        """What was expected of the grid's targets; written once, before any of them trains."""
+        return self.report / "forecast.json"
+
+    @property
     def tracked(self) -> Location:
         """Names the cells of the last sweep that ended with everything fitted and in MLflow."""
         return self.folder / "tracked.txt"
@@ -98,12 +105,14 @@ class Sweep:
 
     def resolve(self) -> list[Cell]:
         """The cells, kept for `listed`. Raises DataError, LadderError."""
-        cells = self.grid.resolve(self.manifests())
+        manifests = self.manifests()
+        cells = self.grid.resolve(manifests)
+        targets = self.grid.target_keys(manifests)
         data = [str(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
         kept = {
             "digest": self._digest(data),
             "data": data,
-            "cells": [vars(Listed.of(cell)) for cell in cells],
+            "cells": [vars(Listed.of(cell, cell.key in targets)) for cell in cells],
         }
         self._list.write_text(json.dumps(kept))
         return cells
@@ -114,7 +123,8 @@ class Sweep:
             kept = json.loads(self._list.read_text())
             if kept["digest"] == self._digest(kept["data"]):
                 return [Listed(**cell) for cell in kept["cells"]]
-        return [Listed.of(cell) for cell in self.resolve()]
+        self.resolve()
+        return self.listed()
 
     @property
     def _list(self) -> Location:
@@ -151,6 +161,8 @@ class Sweep:
         self.tracked.delete()
         for key in keys:
             (self.cells / key).delete()
+        if not self.cells.children():
+            self.forecast.delete()
 
 
 def only(cells: list[Listed], wanted: str) -> list[Listed]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from fitting.contract import CELL_KEY, DATA, KIND, REASON, STATUS, SWEEP
+from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
 from sweeps.records import Record
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from trainers.loop import Point
 
+CODE = "crescendo.code"
+"""A tag of every run."""
 FIRST_PORT = 5000
 STARTING = Path(tempfile.gettempdir()) / f"crescendo-mlflow-{os.getuid()}.lock"
 
@@ -140,11 +142,21 @@ def _answers(uri: str) -> bool:
         return False
 
 
+def tags() -> dict[str, str]:
+    """What every MLflow run carries: which code. The data's fingerprint comes with the cell."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {CODE: found.stdout.strip() or "unknown"}
+
+
 class Tracker:
     """Run as a Ray actor. Every method returns at once; a thread of its own talks to MLflow."""
 
-    def __init__(self, uri: str, experiment: str, tags: dict[str, str]) -> None:
-        self.uri, self.experiment, self.tags = uri, experiment, tags
+    def __init__(
+        self, uri: str, experiment: str, tags: dict[str, str], names: dict[str, str]
+    ) -> None:
+        """names: what each cell's run is called, by the cell's key."""
+        self.uri, self.experiment, self.tags, self.names = uri, experiment, tags, names
         self.cells: dict[str, dict[str, Any]] = {}
         self.ended: dict[str, str] = {}
         self.leaving = False
@@ -157,9 +169,14 @@ class Tracker:
 
     # What cells and the sweep call.
 
-    def start(self, key: str, params: dict[str, Any]) -> None:
+    def register(self, forecast: str, sha256: str, new: bool) -> None:
+        """Keep the text of the sweep's forecast; where it is not new, only if none is kept yet."""
+        self.todo.put(lambda: self._register(forecast, sha256, new))
+
+    def start(self, key: str, params: dict[str, Any], forecast: str) -> None:
+        """forecast: sha256 of the one that the cell is a target of, or ""."""
         self.cells[key] = {"tokens": 0, "tokens_per_second": 0.0, "train_loss": None}
-        self.todo.put(lambda: self._start(key, params))
+        self.todo.put(lambda: self._start(key, params, forecast))
 
     def points(self, key: str, points: list[Point]) -> None:
         if points:
@@ -228,16 +245,25 @@ class Tracker:
                 # Not MLflow's own parent tag: its pages and charts hide runs that have a parent.
                 tags[SWEEP] = self.parent.info.run_id
             return self.client.create_run(self.experiment_id, run_name=name, tags=tags)
-        self.client.update_run(found[0].info.run_id, status="RUNNING")
+        # A grid that has grown may call the same cell otherwise.
+        self.client.update_run(found[0].info.run_id, status="RUNNING", name=name)
         return found[0]
 
-    def _start(self, key: str, params: dict[str, Any]) -> None:
+    def _register(self, forecast: str, sha256: str, new: bool) -> None:
+        run_id = self.parent.info.run_id
+        if new or FORECAST not in self.parent.data.tags:
+            self.client.log_text(run_id, forecast, "forecast.json")
+            self.client.set_tag(run_id, FORECAST, sha256)
+
+    def _start(self, key: str, params: dict[str, Any], forecast: str) -> None:
         from mlflow.entities import Param
 
-        run = self._run({KIND: "cell", CELL_KEY: key}, name=key.rpartition("-")[0])
+        run = self._run({KIND: "cell", CELL_KEY: key}, name=self.names[key])
         run_id = run.info.run_id
         self.client.set_tag(run_id, DATA, params["data"])
         self.client.set_tag(run_id, STATUS, "running")
+        if forecast:
+            self.client.set_tag(run_id, FORECAST, forecast)
         if not run.data.params:
             self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
         history = self.client.get_metric_history(run_id, "train_loss")
@@ -263,7 +289,7 @@ class Tracker:
         from mlflow.entities import Metric
 
         if record.cell_key not in self.runs:
-            self._start(record.cell_key, record.params)
+            self._start(record.cell_key, record.params, record.forecast)
         self._points(record.cell_key, record.curve)
         run_id = self.runs[record.cell_key].info.run_id
         # The record's own time: sent again by a later sweep, it is the same measurement.

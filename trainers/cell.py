@@ -69,12 +69,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """How its key begins; beside cells that differ in more, see `trainers.names`."""
         return f"{self.arch}-{self.size}-seed{self.seed}"
 
     @property
     def key(self) -> str:
-        """What machines call it: the name and the hash of the configuration and the shape."""
+        """Its identity: the name and the hash of the configuration and the shape."""
         text = json.dumps(self.params(), sort_keys=True)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

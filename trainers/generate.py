@@ -106,9 +106,9 @@ def how(request: Request) -> str:
 
 def choose(cells: Sequence[Trained], name: str | None, best: bool) -> list[Trained]:
     """The cells asked for. Raises CellError."""
-    chosen = [one for one in cells if name in (None, one.cell.name, one.cell.key)]
+    chosen = [one for one in cells if name in (None, one.name, one.cell.key)]
     if not chosen:
-        there = ", ".join(one.cell.name for one in cells)
+        there = ", ".join(one.name for one in cells)
         raise CellError(f"no finished cell {name!r}; there are {there}")
     return [min(chosen, key=lambda one: one.val_loss)] if best else chosen
 
@@ -120,7 +120,7 @@ def data_of(trained: Trained, out: Location) -> Path:
         if found and read_manifest(folder).fingerprint == trained.cell.data:
             return with_tokenizer(folder)
     raise DataError(
-        f"{out}: no data with the fingerprint {trained.cell.data} that {trained.cell.name} was "
+        f"{out}: no data with the fingerprint {trained.cell.data} that {trained.name} was "
         "trained on; name its folder with --data"
     )
 

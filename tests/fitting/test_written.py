@@ -12,6 +12,7 @@ from fitting.analysis import Analysis, analyse
 from fitting.records import complete
 from fitting.tables import fit_json
 from tests.fitting.conftest import make_isoflop_records, make_records
+from tests.fitting.test_outcomes import reviewed
 
 FIELDS = Path(__file__).parents[2] / "docs" / "fit.md"
 
@@ -92,6 +93,7 @@ def test_r_star_is_told_only_with_what_was_said_of_it(budgets: Analysis) -> None
 
 def test_the_fields_of_fit_json_are_the_documented_ones(small: Analysis, budgets: Analysis) -> None:
     written = _names(fit_json(small)) | _names(fit_json(budgets))
+    written |= _names({"forecast": reviewed().to_json()})
     documented = set(re.findall(r"^\| `([^`]+)` \|", FIELDS.read_text(), re.MULTILINE))
     assert documented == written
 

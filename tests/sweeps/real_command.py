@@ -43,11 +43,12 @@ def write_grid(
     sizes: str = "[4k, 6k]",
     tokens: str = "60k",
     every: float = 0,
+    more: str = "",
 ) -> Path:
+    """more: YAML to stand below the rest."""
     path = folder / f"{name}.yaml"
-    path.write_text(
-        GRID.format(source=source, archs=archs, sizes=sizes, tokens=tokens, every=every)
-    )
+    text = GRID.format(source=source, archs=archs, sizes=sizes, tokens=tokens, every=every)
+    path.write_text(text + more)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import pytest
 
 from data.filters import Filters
 from data.packed import Manifest
-from sweeps.grid import axes_that_vary
 from sweeps.grid_yaml import SHIPPED, load_grid
 from sweeps.needs import Needs, memory_bytes
 from sweeps.sweep import GridError
-from trainers.cell import Placement
+from trainers.cell import Cell, Placement
 from trainers.ladder import load_arch
+from trainers.names import varying
 
 MANIFEST = Manifest("print", "folk", "abc", 24, 139, 0, {}, {}, {}, {})
 GOOD = """\
@@ -80,7 +81,7 @@ training:"""
     cells = load_grid(write(tmp_path, text)).resolve([MANIFEST])
     # The 4k LSTM with the usual clipping stands in both blocks and is one cell.
     assert len(cells) == 5
-    assert axes_that_vary(cells) == ["clip"]
+    assert varying(vars(cell) for cell in cells) == ["clip"]
 
 
 def test_every_tokenizer_is_trained_on(tmp_path: Path) -> None:
@@ -146,6 +147,60 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, me
     with pytest.raises(GridError, match=message) as refused:
         load_grid(write(tmp_path, GOOD.replace(old, new)))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("targets", "chosen"),
+    [
+        ("{size: 9k}", lambda cell: cell.size == "9k"),
+        ("{size: 9k, arch: lstm}", lambda cell: (cell.size, cell.arch) == ("9k", "lstm")),
+        ("{seed: [1, 0], arch: lstm}", lambda cell: cell.arch == "lstm"),
+        ("{context: 256}", lambda cell: cell.context == 256),
+        ("{tokens: 20_000}", lambda cell: cell.tokens > 15_000),
+        ("{lr: 2x, schedule: cosine}", lambda cell: cell.lr == 2 * load_arch(cell.arch).LR),
+    ],
+)
+def test_a_target_is_a_cell_that_has_all_of_the_values(
+    tmp_path: Path, targets: str, chosen: Callable[[Cell], bool]
+) -> None:
+    text = GOOD.replace("tokens: 10k", "tokens: [10k, 20k]\n  lr: [1x, 2x]").replace(
+        "context: 128", "context: [128, 256]"
+    )
+    grid = load_grid(write(tmp_path, f"{text}forecast:\n  targets: {targets}\n"))
+    cells = grid.resolve([MANIFEST])
+    assert grid.target_keys([MANIFEST]) == {cell.key for cell in cells if chosen(cell)}
+
+
+@pytest.mark.parametrize(
+    ("forecast", "message"),
+    [
+        ("{targets: {size: 12k}}", "mine.yaml:11: no cell has size '12k'; there are 9k, 4k"),
+        ("{targets: {seed: [1, 7]}}", "mine.yaml:11: no cell has seed '7'; there are 0, 1"),
+        ("{targets: {tokens: 20/param}}", "no cell has tokens '20/param'; there are 10000"),
+        ("{targets: {lr: 3x}}", "mine.yaml:11: no cell has lr '3x'; .*1x"),
+        ("{targets: {sise: 9k}}", "mine.yaml:11: unknown key 'sise' .*did you mean 'size'"),
+        ("{targets: {size: [9k, 4k]}}", "mine.yaml:11: every cell is a target: none is left"),
+        ("{targets: {}}", "mine.yaml:11: every cell is a target"),
+        ("{target: {size: 9k}}", "mine.yaml:11: unknown key 'target' in forecast"),
+        ("{}", "mine.yaml:11: 'forecast' lacks 'targets'"),
+        ("{targets: 9k}", "mine.yaml:11: targets must hold keys and values"),
+        ("{targets: {size: []}}", "mine.yaml:11: 'size' is empty"),
+    ],
+)
+def test_a_mistake_in_a_target_is_named_with_its_line(
+    tmp_path: Path, forecast: str, message: str
+) -> None:
+    with pytest.raises(GridError, match=message) as refused:
+        load_grid(write(tmp_path, f"{GOOD}forecast: {forecast}\n"))
+    assert "\n" not in str(refused.value)
+
+
+def test_values_that_no_cell_has_together_make_no_target(tmp_path: Path) -> None:
+    blocks = "cells:\n  - {arch: lstm, size: 4k, tokens: 10k}\n"
+    blocks += "  - {arch: transformer, size: 9k, tokens: 10k}\ntraining:"
+    text = GOOD[: GOOD.index("cells:")] + blocks + GOOD[GOOD.index("training:") + 9 :]
+    with pytest.raises(GridError, match=r"mine.yaml:9: no cell has all of these values"):
+        load_grid(write(tmp_path, text + "forecast: {targets: {arch: lstm, size: 9k}}\n"))
 
 
 def test_an_unknown_grid_is_refused_with_the_nearest_name() -> None:

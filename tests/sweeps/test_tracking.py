@@ -32,6 +32,7 @@ CURVE = [
     }
     for step in range(1, 6)
 ]
+NAMES = {CELL.key: "lstm-4k-lr0.01-seed0", "other": "lstm-4k-lr0.02-seed0"}
 MEASURED = {"n_params": 4000.0, "val_loss": 0.6, "tokens": 1280.0}
 
 
@@ -61,20 +62,20 @@ def cells(server: Server, experiment: str) -> list:
 
 def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(server: Server) -> None:
     record = replace(RECORD, curve=CURVE, measured=MEASURED)
-    first = Tracker(server.uri, "resumed", {})
-    first.start(CELL.key, CELL.params())
+    first = Tracker(server.uri, "resumed", {}, NAMES)
+    first.start(CELL.key, CELL.params(), "")
     first.points(CELL.key, CURVE[:3])
     drain(first)
     # The sweep is killed; the next one trains from the second point again, a little faster.
-    second = Tracker(server.uri, "resumed", {})
-    second.start(CELL.key, CELL.params())
+    second = Tracker(server.uri, "resumed", {}, NAMES)
+    second.start(CELL.key, CELL.params(), "")
     second.points(CELL.key, CURVE[:2])
     second.points(CELL.key, [CURVE[2] | {"tokens_per_second": 2e4, "time": 1.8e9}])
     second.points(CELL.key, CURVE[3:])
     second.finish(record)
     drain(second)
     # And a third finds it ended.
-    third = Tracker(server.uri, "resumed", {})
+    third = Tracker(server.uri, "resumed", {}, NAMES)
     third.finish(record)
     drain(third)
     (run,) = cells(server, "resumed")
@@ -85,10 +86,30 @@ def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(server: Server) -
     assert run.info.end_time == int(record.ended * 1000)
     assert run.info.status == "FINISHED"
     assert run.data.params["size"] == "4k"
+    assert run.info.run_name == NAMES[CELL.key]
+
+
+def test_a_forecast_is_kept_with_the_sweep_and_named_by_its_targets(server: Server) -> None:
+    first = Tracker(server.uri, "told", {}, NAMES)
+    first.register("the text", "aaa", True)
+    first.finish(replace(RECORD, curve=CURVE, measured=MEASURED, forecast="aaa"))
+    first.finish(Record("other", "diverged", "it blew up", CELL.params(), {}, [], 1.0, 2.0))
+    drain(first)
+    # A later sweep finds another text in the file: what was kept first stays.
+    second = Tracker(server.uri, "told", {}, NAMES)
+    second.register("another text", "bbb", False)
+    drain(second)
+    found = {run.data.tags["crescendo.cell_key"]: run.data.tags for run in cells(server, "told")}
+    assert found[CELL.key]["crescendo.forecast"] == "aaa"
+    assert "crescendo.forecast" not in found["other"]
+    client, run = MlflowClient(server.uri), second.parent
+    assert client.get_run(run.info.run_id).data.tags["crescendo.forecast"] == "aaa"
+    kept = [path.read_text() for path in server.log.parent.rglob("forecast.json")]
+    assert kept == ["the text"]
 
 
 def test_fitting_reads_what_was_tracked(server: Server) -> None:
-    tracker = Tracker(server.uri, "read", {})
+    tracker = Tracker(server.uri, "read", {}, NAMES)
     tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
     tracker.finish(Record("other", "diverged", "it blew up", CELL.params(), {}, [], 1.0, 2.0))
     drain(tracker)
@@ -100,7 +121,7 @@ def test_fitting_reads_what_was_tracked(server: Server) -> None:
 
 def test_a_server_that_is_away_loses_nothing(tmp_path: Path) -> None:
     port = free_port(5700)
-    tracker = Tracker(f"http://127.0.0.1:{port}", "away", {})
+    tracker = Tracker(f"http://127.0.0.1:{port}", "away", {}, NAMES)
     tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
     assert tracker.pending() == 2
     server = Server.start(tmp_path, port)

@@ -20,8 +20,9 @@ from data.storage import Location
 from tests.conftest import CELL
 from tests.data.conftest import melody, same_music
 from trainers import checkpoint
-from trainers.generate import main, make_page
+from trainers.generate import choose, main, make_page
 from trainers.ladder import rung
+from trainers.samples.cells import finished
 from trainers.sampling import Draw, sample
 
 ABC2MIDI = Path(symusic.__file__).parent / "bin" / "abc2midi"
@@ -77,6 +78,23 @@ def out(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def generate(out: Path, *more: str) -> int:
     return main(["--sweep", "sweep", "--out", str(out), "--count", "3", *more])
+
+
+def test_cells_that_differ_in_a_rate_are_told_apart(out: Path, tmp_path: Path) -> None:
+    """By what they are called, and so in the names of their files."""
+    (cell,) = (out / "sweep" / "cells").iterdir()
+    record = json.loads((cell / "record.json").read_text())
+    for lr in (0.008, 0.016):
+        made = replace(CELL, lr=lr, tokens=1024, batch_tokens=1024)
+        ended = record | {"cell_key": made.key, "params": made.params()}
+        (tmp_path / made.key).mkdir()
+        (tmp_path / made.key / "record.json").write_text(json.dumps(ended))
+    found = finished(Location.of(tmp_path))
+    assert sorted(each.name for each in found) == [
+        "transformer-4k-lr0.008-seed0",
+        "transformer-4k-lr0.016-seed0",
+    ]
+    assert len(choose(found, "transformer-4k-lr0.016-seed0", best=False)) == 1
 
 
 def test_it_writes_files_and_a_page(out: Path, tmp_path: Path) -> None:

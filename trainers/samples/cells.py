@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from typing import Any
 
 from data.storage import Location
 from trainers import checkpoint
 from trainers.cell import Cell
+from trainers.names import names
 from trainers.sampling import Model
 
 
@@ -21,6 +23,8 @@ class Trained:
     folder: Location
     n_params: int
     val_loss: float
+    name: str
+    """Among the cells of its sweep."""
 
     def model(self) -> Model:
         """The model with the weights of its newest checkpoint. Raises CellError."""
@@ -43,20 +47,25 @@ def load(cell: Cell, folder: Location) -> Model:
 
 def finished(cells: Location) -> list[Trained]:
     """The cells below a sweep's `cells` folder that have finished, by architecture and size."""
-    found, others = [], 0
+    found: list[tuple[Cell, Location, dict[str, Any]]] = []
+    others = 0
     for folder in cells.children():
         path = folder / "record.json"
         record = json.loads(path.read_text()) if path.exists() else {}
         if record.get("status") == "finished":
-            names = {field.name for field in fields(Cell)} & set(record["params"])
-            cell = Cell(**{name: record["params"][name] for name in names})
-            measured = record["measured"]
+            known = {field.name for field in fields(Cell)} & set(record["params"])
+            cell = Cell(**{name: record["params"][name] for name in known})
             if cell.key == record["cell_key"]:
-                found.append(Trained(cell, folder, measured["n_params"], measured["val_loss"]))
+                found.append((cell, folder, record["measured"]))
             else:
                 others += 1
     if not found and others:
         raise CellError(f"{cells}: {others} cells of another version; train the sweep again")
     if not found:
         raise CellError(f"{cells}: no finished cells; train some with sweeps/run_grid.py")
-    return sorted(found, key=lambda trained: (trained.cell.arch, trained.n_params))
+    called = names({cell.key: vars(cell) for cell, _, _ in found})
+    trained = [
+        Trained(cell, folder, measured["n_params"], measured["val_loss"], called[cell.key])
+        for cell, folder, measured in found
+    ]
+    return sorted(trained, key=lambda one: (one.cell.arch, one.n_params))

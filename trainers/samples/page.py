@@ -16,6 +16,7 @@ import numpy as np
 
 from data.score import to_midi
 from data.tokenizers import Tokenizer
+from trainers.names import varying, words
 from trainers.samples import pictures
 from trainers.samples.audio import loudness, note_list
 from trainers.samples.engraving import engrave
@@ -107,6 +108,7 @@ def _grid(composed: Sequence[Composed], archs: list[str], shown: int, cards: _Ca
     columns = f'style="--columns:{len(archs)}"'
     heads = "".join(f"<h3>{escape(arch)}</h3>" for arch in archs)
     rows = [f'<div class="row head" {columns}><h3></h3>{heads}</div>']
+    varied = varying(vars(one.trained.cell) for one in composed)
     sizes = sorted(
         {one.trained.cell.size: one.trained.n_params for one in composed}.items(), key=_by_n
     )
@@ -116,9 +118,9 @@ def _grid(composed: Sequence[Composed], archs: list[str], shown: int, cards: _Ca
             for one in composed:
                 cell = one.trained.cell
                 if (cell.arch, cell.size) == (arch, size):
-                    seed = f", seed {cell.seed}" if _several_seeds(composed) else ""
-                    facts = f"loss {one.trained.val_loss:.3f}{seed}" + _valid(one)
-                    label = f"{arch}, {size}"
+                    told = [f"loss {one.trained.val_loss:.3f}", *words(vars(cell), varied)]
+                    facts = escape(", ".join(told)) + _valid(one)
+                    label = ", ".join([arch, size, *told[1:]])
                     heard = "".join(
                         cards.card(piece, label, f"s{number}") for piece in one.pieces[:shown]
                     )
@@ -132,10 +134,6 @@ def _grid(composed: Sequence[Composed], archs: list[str], shown: int, cards: _Ca
 
 def _by_n(pair: tuple[str, int]) -> int:
     return pair[1]
-
-
-def _several_seeds(composed: Sequence[Composed]) -> bool:
-    return len({one.trained.cell.seed for one in composed}) > 1
 
 
 def _valid(one: Composed) -> str:
@@ -173,10 +171,12 @@ def _series(
 def _numbers(study: Study) -> str:
     head = ["", "pieces", *MEASURES.values()]
     rows = []
+    varied = varying(vars(one.trained.cell) for one in study.composed)
     for one in study.composed:
         cells = [_difference(study.difference(one, name)) for name in MEASURES]
-        name = f"{one.trained.cell.arch} {one.trained.cell.size}"
-        rows.append([escape(name), str(len(one.pieces)), *cells])
+        cell = one.trained.cell
+        told = ", ".join([f"{cell.arch} {cell.size}", *words(vars(cell), varied)])
+        rows.append([escape(told), str(len(one.pieces)), *cells])
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<div class=scroll><table><tr>{top}</tr>{lines}</table></div>"

@@ -105,7 +105,7 @@ def study(
     index = training_index(tokenizer, data)
     composed = []
     for trained in cells:
-        tell(trained.cell.name)
+        tell(trained.name)
         composed.append(compose(trained, tokenizer, index, request))
     return Study(composed, reference(tokenizer, data, index))
 
@@ -159,7 +159,7 @@ def compose(trained: Trained, tokenizer: Tokenizer, index: Index, request: Reque
     for seed, one in zip(seeds, kept):
         score = read(tokenizer, one)
         if score is not None:
-            name = f"{trained.cell.name}-{seed}"
+            name = f"{trained.name}-{seed}"
             pieces.append(piece(name, score, one.tokens, one.log_probability, index))
     readable = sum(read(tokenizer, one) is not None for one in free)
     valid = sum(one.complete and follows(tokenizer, one.tokens) for one in free)

@@ -33,7 +33,13 @@ def study(tokenizer: AbcTokenizer) -> Study:
     base = replace(CELL, arch="lstm", tokens=1024, batch_tokens=1024, context=256, vocab_size=140)
     composed = [
         Composed(
-            Trained(replace(base, arch=arch, size=size), Location("/nowhere"), n, 1.5),
+            Trained(
+                replace(base, arch=arch, size=size),
+                Location("/nowhere"),
+                n,
+                1.5,
+                f"{arch}-{size}-seed0",
+            ),
             [tune(f"{arch}-{size}-{number}", -50.0) for number in range(3)],
             share(3, 4),
             share(1, 4),

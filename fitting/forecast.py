@@ -1,0 +1,291 @@
+"""What runs that have not trained yet are expected to lose, written down before they do.
+
+A forecast is made once, from the runs that have ended, by the laws and intervals of the report, and
+is known by the sha256 of its text. `fitting.outcomes` sets it beside what came.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fitting.analysis import analyse
+from fitting.contract import APART, NUMBERS, TEXTS
+from fitting.groups import SAME_BUDGET
+from fitting.intervals import Interval, prediction_interval
+from fitting.power_law import Array, FitError
+from fitting.records import RecordError
+from fitting.surface import Surface, bootstrap, fit_surface
+from fitting.tables import json_number
+from fitting.verdict import MIN_SIZES
+
+SCHEMA = 1
+"""Raised when a name in forecast.json changes."""
+LEVEL = 0.95
+SHARED = ("arch", "lr", *(name for name in APART if name != "shape"))
+"""What the runs that a target is forecast from have in common with it."""
+ONE_LINE = 0.995
+"""Correlation of log N and log D from which the runs tell L along one line only."""
+NOT_JUDGED = "not judged"
+"""In place of a verdict's word: L(N, D) has none."""
+
+
+class ForecastError(ValueError):
+    """A text that is no forecast of this version; one line says why."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of targets that are alike but for their seeds. Losses are in nats per token."""
+
+    targets: tuple[str, ...]
+    """Their cell keys."""
+    names: tuple[str, ...]
+    """What people call them, in the same order."""
+    n_params: float
+    tokens: float
+    loss: float | None = None
+    """None where no prediction could be made, for the `reason`."""
+    interval: Interval | None = None
+    """Of each target alone."""
+    mean_interval: Interval | None = None
+    """Of the mean of the targets."""
+    law: str = ""
+    verdict: str = ""
+    """The word of the law's verdict, or `NOT_JUDGED`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Predictions, and all that says when and from what they were made."""
+
+    predictions: tuple[Prediction, ...]
+    records: tuple[str, ...]
+    """Cell keys of the runs that it was made from, in order."""
+    records_sha256: str
+    time: str
+    """UTC, ISO 8601."""
+    code: str
+    """Version of the code, as git describes it."""
+    level: float = LEVEL
+    """Of every interval."""
+    schema: int = SCHEMA
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The name of each target by its cell key."""
+        return {key: name for p in self.predictions for key, name in zip(p.targets, p.names)}
+
+
+def forecast(
+    records: pd.DataFrame,
+    targets: pd.DataFrame,
+    names: Mapping[str, str],
+    *,
+    time: str,
+    code: str,
+) -> Forecast:
+    """Predict the loss of `targets` from the runs in `records`; see `fitting.records` for both.
+
+    names: what each target is called, by cell key. Targets have no losses yet: their n_params,
+    tokens, arch, rate and settings are read.
+    """
+    alike = ["size", "shape", "n_params", "tokens", *SHARED]
+    predictions = [
+        _predict(records, rows, tuple(names[key] for key in rows["cell_key"]))
+        for _, rows in targets.groupby(alike, sort=False, dropna=False)
+    ]
+    keys = tuple(sorted(records["cell_key"]))
+    return Forecast(tuple(predictions), keys, records_digest(records), time, code)
+
+
+def to_json(forecast: Forecast) -> str:
+    """The text of forecast.json; `read_json` is its inverse."""
+    values = asdict(forecast)
+    for prediction in values["predictions"]:
+        for name in ("interval", "mean_interval"):
+            if ends := prediction[name]:
+                prediction[name] = [json_number(ends["low"]), json_number(ends["high"])]
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"
+
+
+def read_json(text: str) -> Forecast:
+    """The forecast whose text this is. Raises ForecastError."""
+    try:
+        values = json.loads(text)
+        schema = values["schema"]
+        if schema == SCHEMA:
+            found = {name: _checked(name, value) for name, value in values.items()}
+            return Forecast(**found | {"predictions": tuple(map(_read, values["predictions"]))})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ForecastError(f"forecast.json is no forecast ({error})") from None
+    raise ForecastError(f"forecast.json has schema {schema!r}; this version reads {SCHEMA}")
+
+
+def digest(text: str) -> str:
+    """What a forecast is known by: the sha256 of its text, byte for byte."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def records_digest(records: pd.DataFrame) -> str:
+    """sha256 of the records as canonical JSON, in order of their keys.
+
+    Columns without a value are left out, so that a new column changes nothing; so are training
+    curve and seconds, in which a run made again may differ although its losses are the same.
+    """
+    columns = [name for name in (*TEXTS, *NUMBERS) if name != "seconds"]
+    rows = [
+        {name: value for name, value in row.items() if value != "" and not pd.isna(value)}
+        for row in records.sort_values("cell_key")[columns].to_dict("records")
+    ]
+    text = json.dumps(rows, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(values: dict[str, Any]) -> Prediction:
+    return Prediction(**{name: _checked(name, value) for name, value in values.items()})
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A value of the file, which anyone may have changed, as it stands here. Raises ValueError."""
+    match name:
+        case "schema" | "predictions":
+            return value
+        case "n_params" | "tokens" | "level":
+            return _number(value)
+        case "loss":
+            return None if value is None else _number(value)
+        case "interval" | "mean_interval":
+            if value is None:
+                return None
+            low, high = value
+            return Interval(_number(low), np.inf if high is None else _number(high))
+        case "targets" | "names" | "records":
+            return tuple(map(_text, value))
+        case _:
+            return _text(value)
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or not np.isfinite(value):
+        raise ValueError(f"found {value!r} where a number belongs")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"found {value!r} where a text belongs")
+    return value
+
+
+def _predict(records: pd.DataFrame, targets: pd.DataFrame, names: tuple[str, ...]) -> Prediction:
+    """targets: rows that differ in their seeds alone."""
+    first = targets.iloc[0]
+    base = records[(records[list(SHARED)] == first[list(SHARED)]).all(axis=1)]
+    finished = base[base["status"] == "finished"]
+    said = Prediction(
+        tuple(targets["cell_key"]), names, float(first["n_params"]), float(first["tokens"])
+    )
+    try:
+        runs, told, all_of_them = _along_size(base, said)
+        if len(finished) and not all_of_them:
+            # The surface is made of all runs; one curve of a few of them is what else there is.
+            with contextlib.suppress(FitError):
+                return _by_size_and_tokens(finished, said)
+        return _by_size(runs, told, said)
+    except (FitError, RecordError) as error:
+        return replace(said, reason=str(error))
+
+
+def _along_size(base: pd.DataFrame, said: Prediction) -> tuple[pd.DataFrame, str, bool]:
+    """The runs on whose L(N) a target lies, how they are told, and whether that is all of them.
+
+    They are those of its token budget, or of its tokens for each parameter if more sizes have that.
+    What did not finish has no tokens on record; it is kept, for it weakens the verdict.
+    """
+    ended = base["status"] == "finished"
+    ratio = said.tokens / said.n_params
+    found = []
+    for of_base, of_target, told in (
+        (base["tokens"], said.tokens, f"at {said.tokens:,.0f} tokens"),
+        (base["tokens"] / base["n_params"], ratio, f"at {ratio:.3g} tokens a parameter"),
+    ):
+        near = np.abs(np.log(of_base / of_target)) <= SAME_BUDGET
+        found.append((base[near | ~ended], told, bool(near[ended].all())))
+    return max(found, key=lambda each: _sizes(each[0]))
+
+
+def _sizes(runs: pd.DataFrame) -> int:
+    return runs[runs["status"] == "finished"]["n_params"].nunique()
+
+
+def _by_size(runs: pd.DataFrame, told: str, said: Prediction) -> Prediction:
+    if _sizes(runs) < MIN_SIZES:
+        sizes = "1 size" if _sizes(runs) == 1 else f"{_sizes(runs)} sizes"
+        return replace(
+            said, reason=f"{sizes} finished with its settings {told}; a forecast needs {MIN_SIZES}"
+        )
+    (law,) = analyse(runs).laws.values()
+    fit, n = law.fit, said.n_params
+    if fit is None:
+        return replace(said, reason="; ".join(law.verdict.reasons))
+    reach = n / fit.n.max()
+    beyond = f", {reach:.2g} times the largest" if reach > 1 else ""
+    return replace(
+        said,
+        loss=float(fit.predict(n)),
+        interval=prediction_interval(fit, n, LEVEL),
+        mean_interval=prediction_interval(fit, n, LEVEL, new_runs=len(said.targets)),
+        law=f"L(N) = {fit.a:.3g} N^-{fit.alpha:.3g} + {fit.c:.3g} {told}, "
+        f"from {len(fit.n)} runs of {len(np.unique(fit.n))} sizes{beyond}",
+        verdict=law.verdict.word,
+    )
+
+
+def _by_size_and_tokens(runs: pd.DataFrame, said: Prediction) -> Prediction:
+    """Raises FitError where the runs tell no surface."""
+    surface = fit_surface(runs["n_params"], runs["tokens"], runs["val_loss"], delta=None)
+    if abs(np.corrcoef(np.log(surface.n), np.log(surface.d))[0, 1]) > ONE_LINE:
+        raise FitError("sizes and tokens go together, so that neither's share can be told")
+    draws, n, tokens = bootstrap(surface).draws, said.n_params, said.tokens
+    return replace(
+        said,
+        loss=float(surface.predict(n, tokens)),
+        interval=surface_interval(surface, draws, n, tokens),
+        mean_interval=surface_interval(surface, draws, n, tokens, new_runs=len(said.targets)),
+        law=f"L(N, D) = {surface.E:.3g} + {surface.A:.3g} N^-{surface.alpha:.3g} + "
+        f"{surface.B:.3g} D^-{surface.beta:.3g}, from {len(runs)} runs",
+        verdict=NOT_JUDGED,
+    )
+
+
+def surface_interval(
+    surface: Surface,
+    draws: Mapping[str, Array],
+    n: float,
+    tokens: float,
+    level: float = LEVEL,
+    *,
+    new_runs: int = 1,
+) -> Interval:
+    """Interval for the mean loss of `new_runs` runs that the surface has not seen.
+
+    draws: of its bootstrap. A new run's noise is added, and all is widened as Student's t widens a
+    normal, because the size of the noise is judged from the same few runs.
+    """
+    drawn = draws["E"] + draws["A"] * n ** -draws["alpha"] + draws["B"] * tokens ** -draws["beta"]
+    centre = float(surface.predict(n, tokens))
+    dof = len(surface.loss) - 5
+    misses = np.log(surface.loss / surface.predict(surface.n, surface.d))
+    noise = np.sqrt(np.sum(misses**2) / dof / new_runs)
+    rng = np.random.default_rng(0)
+    away = np.log(drawn / centre) + noise * rng.standard_normal(len(drawn))
+    away *= np.sqrt(dof / rng.chisquare(dof, len(drawn)))
+    low, high = centre * np.exp(np.quantile(away, [(1 - level) / 2, (1 + level) / 2]))
+    return Interval(float(low), float(high))
