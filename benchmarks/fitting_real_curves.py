@@ -17,12 +17,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as t_distribution
 
 from fitting.axis import AXES
-from fitting.drift import law_drift
+from fitting.extrapolation import extrapolate
 from fitting.groups import SAME_SIZE, groups
-from fitting.intervals import Interval, alpha_interval, c_interval, prediction_interval
+from fitting.intervals import (
+    Interval,
+    alpha_interval,
+    c_interval,
+    prediction_interval,
+    with_sampling_error,
+)
 from fitting.isoflop import fit_frontier
 from fitting.power_law import fit
 from fitting.self_test import hold_out_largest, leave_one_out
@@ -105,14 +110,14 @@ def ended_inside(curves: Iterable[Curve], low: float, high: float) -> tuple[int,
 
 
 def predictions(curve: Curve, cut: int, k: int) -> tuple[Interval, Interval]:
-    """Of point `k`, by the law through the first `cut`: form taken as exact, and with drift."""
+    """Of point `k`, by the law through the first `cut`: form taken as exact, and whatever it is."""
     law = fit(curve.x[:cut], curve.loss[:cut])
-    exact = prediction_interval(law, curve.x[k])
-    middle = float(law.predict(curve.x[k]))
-    drift = float(np.sqrt(law_drift(law, curve.x[k])[0]))
-    reach = float(t_distribution.ppf(0.975, law.dof)) * middle * drift
-    low, high = np.hypot([middle - exact.low, exact.high - middle], reach)
-    return exact, Interval(max(0.0, middle - float(low)), middle + float(high))
+    beyond = extrapolate(law, curve.x[k])
+    own = law.noise * beyond.then
+    return (
+        prediction_interval(law, curve.x[k]),
+        with_sampling_error(beyond.by_form, beyond.then, own),
+    )
 
 
 def word(curve: Curve, cut: int) -> str:

@@ -9,7 +9,7 @@ from fitting.alternatives import Alternatives, alternatives
 from fitting.apart import kept_apart
 from fitting.axis import AXES, N_PARAMS, Axis
 from fitting.comparison import Comparison, NotCompared
-from fitting.extrapolation import Extrapolation, extrapolate
+from fitting.extrapolation import TENFOLD, Extrapolation, extrapolate
 from fitting.groups import SAME_SIZE, groups
 from fitting.intervals import (
     Interval,
@@ -248,7 +248,7 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         repeated,
         repeated_note,
         _frontier(selection.all_budgets),
-        extrapolate(law, error) if law and stands else None,
+        extrapolate(law, TENFOLD * law.n.max(), error) if law and stands else None,
         laws_by_unit(runs, axis) if law and testable else (),
         scrutinise(law, alpha, runs, axis) if law and testable else None,
         verdict,

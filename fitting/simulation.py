@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitting.extrapolation import extrapolate
+from fitting.extrapolation import TENFOLD, extrapolate
 from fitting.intervals import alpha_interval, c_interval
 from fitting.noise import Array
 from fitting.power_law import fit
@@ -84,8 +84,8 @@ def simulate(
     alpha, c = alpha_interval(law), c_interval(law)
     held_out = hold_out_largest(law)
     verdict = judge(law, alpha, c, held_out, leave_one_out(law), design.sizes, ())
-    beyond = extrapolate(law)
-    later = float(curve(np.array([10 * RANGE]))[0])
+    beyond = extrapolate(law, TENFOLD * LARGEST)
+    later = float(curve(np.array([TENFOLD * RANGE]))[0])
     return Outcome(
         verdict.word,
         truth[0] in alpha,
