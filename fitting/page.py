@@ -119,7 +119,8 @@ def _minima(analysis: Analysis) -> str:
         ]
         if np.isfinite(frontier.exponent):
             sentences.append(
-                f"<p>{escape(arch)}: by parabolas, the best size grows as C<sup>{frontier.exponent:.3g}</sup>, "
+                f"<p>{escape(arch)}: by parabolas, the best size grows as "
+                f"C<sup>{frontier.exponent:.3g}</sup>, "
                 f"its tokens as C<sup>{1 - frontier.exponent:.3g}</sup>.</p>"
             )
     head = ["", "compute C, FLOPs", "best N", "tokens D = C / 6 N", "D / N"]
