@@ -95,7 +95,7 @@ def test_parabolas_err_without_noise_and_the_surface_does_not(
 
 @pytest.mark.slow
 def test_held_out_budgets_of_real_runs_end_inside_nine_times_in_ten(tables_folder: Path) -> None:
-    """EXPERIMENTS.md has the table by study; one of two such halves is what a user would have."""
+    """All runs, and those without marked outliers; EXPERIMENTS.md has the table by study."""
     from benchmarks.fitting_real_curves import read
     from fitting.surface_held_out import hold_out_these
 
