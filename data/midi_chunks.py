@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -28,6 +29,8 @@ CHUNK = struct.Struct(">4sI")
 
 FAR = 2**28 - 1
 """Ticks, the largest delta time: by so much do notes outlast their track that have no off."""
+LIMIT = 2**31 - 2 * FAR
+"""Ticks that a track may have, so that with them it stays below where symusic's wrap."""
 
 
 def _note_offs(channel: int) -> bytes:
@@ -40,7 +43,8 @@ _FAR = b"\xff\x7f\x00" + b"\xff\xff\xff\x7f"
 _OFFS = [_note_offs(channel) for channel in range(16)]
 _NOTE_ONS = [(NOTE_ON | channel, channel) for channel in range(16)]
 _PROGRAMS = [PROGRAM | channel for channel in range(16)]
-_TEMPO, _METER = b"\xff\x51\x03", b"\xff\x58\x04"
+_METER = b"\xff\x58\x04"
+_TEMPOS = re.compile(rb"\xff\x51\x03...", re.DOTALL)
 _SYSTEM = re.compile(rb"[\xf0\xf7]")
 _SILENCING = [
     [bytes([CONTROL | channel, number]) for number in (120, 123)] for channel in range(16)
@@ -97,39 +101,55 @@ def tracks(data: bytes) -> tuple[int, int, list[bytes]]:
     return division, count, bodies
 
 
-def marked(data: bytes) -> bytes | None:
-    """The file, if symusic reads it right, so that notes without an off last over `FAR` ticks.
+def marked(data: bytes) -> list[bytes]:
+    """What symusic must be able to read if it is to read the file, which is the last of them.
 
-    None if it is to be read by `data.midi_reader`.
+    There, notes without an off last over `FAR` ticks. Empty if the file is to be read by
+    `data.midi_reader`.
     """
     if len(data) < HEADER.size:
-        return None
+        return []
     name, size, form, count, division = HEADER.unpack_from(data)
     if name != b"MThd" or size != 6 or form > 1 or division & 0x8000 or _may_wrap(data):
-        return None
-    parts = [data[: HEADER.size]]
+        return []
+    bodies, sounding = [], []
     at = HEADER.size
     for _ in range(count):
         if at + 8 > len(data):
-            return None
+            return []
         name, size = CHUNK.unpack_from(data, at)
         stop = at + 8 + size
         if name != b"MTrk" or data.find(_END, at + 8) != stop - 3:
-            return None
+            return []
         body = data[at + 8 : stop - 3]
-        channels = [channel for status, channel in _NOTE_ONS if status in body]
-        if not _plain(body, channels):
-            return None
-        if channels:
-            offs = b"".join([_OFFS[channel] for channel in channels])
-            body += _FAR + offs
-        parts += (CHUNK.pack(b"MTrk", len(body) + 3), body, _END)
+        bodies.append(body)
+        sounding.append([channel for status, channel in _NOTE_ONS if status in body])
         at = stop
-    return b"".join(parts) if at == len(data) else None
+    if at != len(data) or not all(map(_known, bodies, sounding)) or _shared(bodies, sounding):
+        return []
+    offs = [b"".join([_FAR, *[_OFFS[channel] for channel in each]]) for each in sounding]
+    ended = [body + off if each else body for body, off, each in zip(bodies, offs, sounding)]
+    contents = [ended]
+    if any(0xF0 in body or 0xF7 in body for body in bodies):
+        contents.insert(0, [_tried(body) for body in bodies])
+    return [_joined(data[: HEADER.size], content) for content in contents]
+
+
+def _joined(header: bytes, bodies: list[bytes]) -> bytes:
+    parts = [header]
+    for body in bodies:
+        parts += (CHUNK.pack(b"MTrk", len(body) + 3), body, _END)
+    return b"".join(parts)
 
 
 def _may_wrap(data: bytes) -> bool:
-    """Whether the ticks of a track might add up to 2^31, by how many bytes could be long times.
+    """Whether the ticks of a track might add up to 2^31, by how many bytes could be long times."""
+    # Tempos look like long times, but are so many in few files only.
+    return _most_ticks(data) > LIMIT and _most_ticks(_TEMPOS.sub(b"", data)) > LIMIT
+
+
+def _most_ticks(data: bytes) -> int:
+    """A bound on the ticks of any track.
 
     A delta time of two bytes has less than 2^14 ticks and takes three bytes with its event; one of
     three has less than 2^21 and begins with a pair of high bytes, one of four, with three of them.
@@ -137,14 +157,14 @@ def _may_wrap(data: bytes) -> bool:
     high = np.frombuffer(data, np.int8) < 0
     pairs = high[:-1] & high[1:]
     count, triples = np.count_nonzero(pairs), np.count_nonzero(pairs[:-1] & high[2:])
-    most = (len(data) // 3 << 14) + (int(count) << 21) + (int(triples) << 28)
-    return most > 2**31 - 2 * FAR
+    return (len(data) // 3 << 14) + (int(count) << 21) + (int(triples) << 28)
 
 
-def _plain(body: bytes, channels: list[int]) -> bool:
-    """Whether symusic knows all that a track says. channels: that may have notes."""
-    if not channels and any(status in body for status in _PROGRAMS) and _sets_programs(body):
-        return False
+def _known(body: bytes, channels: list[int]) -> bool:
+    """Whether symusic knows the controllers and meters of a track.
+
+    channels: that may have notes.
+    """
     for channel in channels:
         if CONTROL | channel in body:
             if any(control in body for control in _SILENCING[channel]):
@@ -156,34 +176,61 @@ def _plain(body: bytes, channels: list[int]) -> bool:
         if body[at + 4 : at + 5] > b"\x1f":
             return False
         at = body.find(_METER, at + 1)
-    return (0xF0 not in body and 0xF7 not in body) or _plain_sysex(body)
+    return True
 
 
-def _sets_programs(body: bytes) -> bool:
+def _shared(bodies: list[bytes], sounding: list[list[int]]) -> bool:
+    """Whether a track without notes sets the program of one that sets none itself."""
+    shared: set[int] = set()
+    for body, channels in zip(bodies, sounding):
+        if not channels and any(status in body for status in _PROGRAMS):
+            shared |= {status & 0x0F for status in _program_changes(body)}
+    return any(
+        PROGRAM | channel not in _program_changes(body)
+        for body, channels in zip(bodies, sounding)
+        for channel in shared.intersection(channels)
+    )
+
+
+def _program_changes(body: bytes) -> Iterator[int]:
+    """Their statuses, up to where the track cannot be read."""
     try:
-        return any(status & 0xF0 == PROGRAM for _, status, _ in events(body, Counter()))
+        for _, status, _ in events(body, Counter()):
+            if status & 0xF0 == PROGRAM:
+                yield status
     except MidiError:
-        return True
+        return
 
 
-def _plain_sysex(body: bytes) -> bool:
-    """Whether each system-exclusive message is in one packet, and a status behind it."""
+def _tried(body: bytes) -> bytes:
+    """A track that symusic refuses if it has a system-exclusive message that is not a plain one.
+
+    F0 and F7 also occur in delta times: F4 instead makes these a little longer or shorter, but is
+    no status.
+    """
+    tried = bytearray(body)
     stop = 0
     for found in _SYSTEM.finditer(body):
         at = found.start()
-        if at < stop or _TEMPO in body[max(at - 5, 0) : at]:
-            continue
-        try:
-            size, start = number(body, at + 1)
-            stop = start + size
-            message = body[start:stop]
-            _, after = number(body, stop)
-        except MidiError:
-            return False
-        if body[at] == 0xF7 or message[-1:] != b"\xf7" or not message[:-1].isascii():
-            return False
-        if body[after : after + 1] < b"\x80" and after < len(body):
-            return False
-        if RHYTHM.match(message):
-            return False
-    return True
+        if at >= stop:
+            stop = _plain_end(body, at)
+            if not stop:
+                tried[at] = 0xF4
+    return bytes(tried)
+
+
+def _plain_end(body: bytes, at: int) -> int:
+    """Where a system-exclusive message ends in one packet, with a status behind; 0 if it does not.
+
+    0 also for those that concern drums.
+    """
+    try:
+        size, start = number(body, at + 1)
+        stop = start + size
+        _, after = number(body, stop)
+    except MidiError:
+        return 0
+    message = body[start:stop]
+    whole = body[at] == 0xF0 and message[-1:] == b"\xf7" and message[:-1].isascii()
+    followed = after == len(body) or body[after] >= 0x80
+    return stop if whole and followed and not RHYTHM.match(message) else 0

@@ -66,6 +66,8 @@ def events(track: bytes, mended: Counter[str]) -> Iterator[Event]:
         if at > len(track):
             raise MidiError(f"a track ends {at - len(track):,} bytes before its last event")
         if status < 0xF0:
+            if not data.isascii():
+                raise MidiError(f"an event {status:#04x} has the data {data.hex(' ')}, over 7f")
             yield tick, status, data
         elif status == META:
             if kind[0] == END_OF_TRACK:

@@ -133,12 +133,10 @@ def _parts(body: bytes, maps: Maps, mended: Counter[str]) -> dict[int, Part]:
         kind, part = status & 0xF0, parts[status & 0x0F]
         if kind in (NOTE_ON, NOTE_OFF):
             pitch, velocity = data
-            if pitch > 127 or velocity > 127:
-                raise MidiError(f"a note has pitch {pitch} and velocity {velocity}")
             sounds = velocity if kind == NOTE_ON else 0
             part.pitches[pitch].append((tick, sounds, len(part.programs) - 1))
         elif kind == PROGRAM:
-            part.programs.append((tick, data[0] & 0x7F, part.bank == XG_DRUM_BANK))
+            part.programs.append((tick, data[0], part.bank == XG_DRUM_BANK))
         elif kind == CONTROL and data[0] == 0:
             part.bank = data[1]
         elif kind == CONTROL and (data[0] == 120 or data[0] > 122):

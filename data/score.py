@@ -134,15 +134,14 @@ def parse(data: bytes) -> Midi:
 
 def _quickly(data: bytes) -> Midi | None:
     """What symusic reads; None where it reads another music than is there, or gives up."""
-    content = marked(data)
-    if content is None:
-        return None
+    score = None
     try:
-        score = symusic.Score.from_midi(content)
+        for content in marked(data):
+            score = symusic.Score.from_midi(content)
     except (RuntimeError, ValueError):
         return None
     # The end is that of the last event of any kind.
-    if score.end() > min(FAR - 1, MAX_QUARTERS * score.ticks_per_quarter):
+    if score is None or score.end() > min(FAR - 1, MAX_QUARTERS * score.ticks_per_quarter):
         return None
     return None if any(map(_silenced, score.tracks)) else Midi(score, {})
 
