@@ -43,14 +43,18 @@ _FAR = b"\xff\x7f\x00" + b"\xff\xff\xff\x7f"
 _OFFS = [_note_offs(channel) for channel in range(16)]
 _NOTE_ONS = [(NOTE_ON | channel, channel) for channel in range(16)]
 _PROGRAMS = [PROGRAM | channel for channel in range(16)]
-_METER = b"\xff\x58\x04"
 _TEMPOS = re.compile(rb"\xff\x51\x03...", re.DOTALL)
 _SYSTEM = re.compile(rb"[\xf0\xf7]")
-_SILENCING = [
-    [bytes([CONTROL | channel, number]) for number in (120, 123)] for channel in range(16)
+# A pattern that begins with one byte is looked for at the speed of memory.
+_ENDS_OR_METER = re.compile(rb"\xff(?=\x2f|\x58\x04.[\x20-\xff])", re.DOTALL)
+_CONTROLS = [
+    re.compile(
+        b"\\x%x" % (CONTROL | channel)
+        + rb"(?:[\0-\x7f]{2}[\x80-\xff]{0,3}[\0-\x7f])*?(?:[\x78\x7b-\x7f]|\0\x7f)"
+    )
+    for channel in range(16)
 ]
-_DRUM_BANK = [bytes([CONTROL | channel, 0, 127]) for channel in range(16)]
-_RUNNING_DRUM_BANK = b"\x00\x00\x7f"
+"""A controller that ends notes, or the drum bank; also behind others, with running status."""
 
 RHYTHM = re.compile(
     rb"\x41.\x42\x12\x40[\x10-\x1f]\x15(?P<gs>.)"  # GS: use for rhythm part
@@ -119,64 +123,53 @@ def marked(data: bytes) -> list[bytes]:
             return []
         name, size = CHUNK.unpack_from(data, at)
         stop = at + 8 + size
-        if name != b"MTrk" or data.find(_END, at + 8) != stop - 3:
-            return []
         body = data[at + 8 : stop - 3]
+        channels = [channel for status, channel in _NOTE_ONS if status in body]
+        known = not _ENDS_OR_METER.search(body)
+        for channel in channels:
+            known = known and not _CONTROLS[channel].search(body)
+        if name != b"MTrk" or data[stop - 3 : stop] != _END or not known:
+            return []
         bodies.append(body)
-        sounding.append([channel for status, channel in _NOTE_ONS if status in body])
+        sounding.append(channels)
         at = stop
-    if at != len(data) or not all(map(_known, bodies, sounding)) or _shared(bodies, sounding):
+    if at != len(data) or (not all(sounding) and _shared(bodies, sounding)):
         return []
-    offs = [b"".join([_FAR, *[_OFFS[channel] for channel in each]]) for each in sounding]
-    ended = [body + off if each else body for body, off, each in zip(bodies, offs, sounding)]
-    contents = [ended]
+    ended = [
+        b"".join([body, _FAR, *[_OFFS[channel] for channel in channels]]) if channels else body
+        for body, channels in zip(bodies, sounding)
+    ]
+    contents = [_joined(data, ended)]
     if any(0xF0 in body or 0xF7 in body for body in bodies):
-        contents.insert(0, [_tried(body) for body in bodies])
-    return [_joined(data[: HEADER.size], content) for content in contents]
+        contents.insert(0, _joined(data, [_tried(body) for body in bodies]))
+    return contents
 
 
-def _joined(header: bytes, bodies: list[bytes]) -> bytes:
-    parts = [header]
+def _joined(data: bytes, bodies: list[bytes]) -> bytes:
+    """A file with the header of that one."""
+    parts = [data[: HEADER.size]]
     for body in bodies:
         parts += (CHUNK.pack(b"MTrk", len(body) + 3), body, _END)
     return b"".join(parts)
 
 
 def _may_wrap(data: bytes) -> bool:
-    """Whether the ticks of a track might add up to 2^31, by how many bytes could be long times."""
-    # Tempos look like long times, but are so many in few files only.
-    return _most_ticks(data) > LIMIT and _most_ticks(_TEMPOS.sub(b"", data)) > LIMIT
-
-
-def _most_ticks(data: bytes) -> int:
-    """A bound on the ticks of any track.
+    """Whether the ticks of a track might add up to 2^31, by how many bytes could be long times.
 
     A delta time of two bytes has less than 2^14 ticks and takes three bytes with its event; one of
     three has less than 2^21 and begins with a pair of high bytes, one of four, with three of them.
     """
     high = np.frombuffer(data, np.int8) < 0
     pairs = high[:-1] & high[1:]
-    count, triples = np.count_nonzero(pairs), np.count_nonzero(pairs[:-1] & high[2:])
-    return (len(data) // 3 << 14) + (int(count) << 21) + (int(triples) << 28)
-
-
-def _known(body: bytes, channels: list[int]) -> bool:
-    """Whether symusic knows the controllers and meters of a track.
-
-    channels: that may have notes.
-    """
-    for channel in channels:
-        if CONTROL | channel in body:
-            if any(control in body for control in _SILENCING[channel]):
-                return False
-            if _DRUM_BANK[channel] in body or _RUNNING_DRUM_BANK in body:
-                return False
-    at = body.find(_METER)
-    while at >= 0:
-        if body[at + 4 : at + 5] > b"\x1f":
-            return False
-        at = body.find(_METER, at + 1)
-    return True
+    count, short = int(np.count_nonzero(pairs)), len(data) // 3 << 14
+    if short + (count << 28) < LIMIT:
+        return False
+    triples = int(np.count_nonzero(pairs[:-1] & high[2:]))
+    if short + (count << 21) + (triples << 28) < LIMIT:
+        return False
+    # Tempos look like long times where there are many of them.
+    without = _TEMPOS.sub(b"", data)
+    return len(without) == len(data) or _may_wrap(without)
 
 
 def _shared(bodies: list[bytes], sounding: list[list[int]]) -> bool:

@@ -114,21 +114,11 @@ def from_midi(data: bytes, ticks_per_quarter: int) -> Score:
 def parse(data: bytes) -> Midi:
     """By symusic, or where that is wrong by our own reader. Raises ScoreError."""
     data = unwrapped(data)
-    midi = _quickly(data)
-    if midi is None:
-        try:
-            midi = Midi(*read(data, MAX_QUARTERS))
-        except MidiError as error:
-            raise ScoreError(f"no MIDI file: {error}") from None
+    midi = _quickly(data) or _carefully(data)
     if midi.score.ticks_per_quarter < 1:
         raise ScoreError("no MIDI file: it has no ticks per quarter")
     if not midi.score.note_num():
         raise ScoreError("the file holds no notes")
-    # Bars last half a beat or more, that is an eighth of a quarter: few files need be counted.
-    if 8 * midi.score.end() > MAX_BARS * midi.score.ticks_per_quarter:
-        bars = len(quantise(midi.score, 24).bars) - 1
-        if bars > MAX_BARS:
-            raise ScoreError(f"it has {bars:,} bars; what is damaged or absurd does so")
     return midi
 
 
@@ -140,18 +130,22 @@ def _quickly(data: bytes) -> Midi | None:
             score = symusic.Score.from_midi(content)
     except (RuntimeError, ValueError):
         return None
-    # The end is that of the last event of any kind.
-    if score is None or score.end() > min(FAR - 1, MAX_QUARTERS * score.ticks_per_quarter):
+    # Its end is that of the last event of any kind. A bar lasts an eighth of a quarter or more.
+    if score is None or score.end() >= min(FAR, MAX_BARS // 8 * score.ticks_per_quarter):
         return None
-    return None if any(map(_silenced, score.tracks)) else Midi(score, {})
+    return Midi(score, {})
 
 
-def _silenced(track: symusic.Track) -> bool:
-    """Whether a controller ends notes; with running status, the bytes do not show it."""
-    if not len(track.controls):
-        return False
-    controllers = track.controls.numpy()["number"]
-    return bool(((controllers == 120) | (controllers > 122)).any())
+def _carefully(data: bytes) -> Midi:
+    try:
+        score, mended = read(data, MAX_QUARTERS)
+    except MidiError as error:
+        raise ScoreError(f"no MIDI file: {error}") from None
+    if score.ticks_per_quarter > 0 and score.note_num():
+        bars = len(quantise(score, 24).bars) - 1
+        if bars > MAX_BARS:
+            raise ScoreError(f"it has {bars:,} bars; what is damaged or absurd does so")
+    return Midi(score, mended)
 
 
 def quantise(midi: symusic.Score, ticks_per_quarter: int) -> Score:
