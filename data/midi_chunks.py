@@ -50,7 +50,7 @@ _ENDS_OR_METER = re.compile(rb"\xff(?=\x2f|\x58\x04.[\x20-\xff])", re.DOTALL)
 _CONTROLS = [
     re.compile(
         b"\\x%x" % (CONTROL | channel)
-        + rb"(?:[\0-\x7f]{2}[\x80-\xff]{0,3}[\0-\x7f])*?(?:[\x78\x7b-\x7f]|\0\x7f)"
+        + rb"(?=(?:[\0-\x7f]{2}[\x80-\xff]{0,3}[\0-\x7f])*?(?:[\x78\x7b-\x7f]|\0\x7f))"
     )
     for channel in range(16)
 ]
@@ -116,7 +116,7 @@ def marked(data: bytes) -> list[bytes]:
     name, size, form, count, division = HEADER.unpack_from(data)
     if name != b"MThd" or size != 6 or form > 1 or division & 0x8000 or _may_wrap(data):
         return []
-    bodies, sounding = [], []
+    bodies, sounding, suspects = [], [], []
     at = HEADER.size
     for _ in range(count):
         if at + 8 > len(data):
@@ -125,13 +125,11 @@ def marked(data: bytes) -> list[bytes]:
         stop = at + 8 + size
         body = data[at + 8 : stop - 3]
         channels = [channel for status, channel in _NOTE_ONS if status in body]
-        known = not _ENDS_OR_METER.search(body)
-        for channel in channels:
-            known = known and not _CONTROLS[channel].search(body)
-        if name != b"MTrk" or data[stop - 3 : stop] != _END or not known:
+        if name != b"MTrk" or data[stop - 3 : stop] != _END or _ENDS_OR_METER.search(body):
             return []
         bodies.append(body)
         sounding.append(channels)
+        suspects.append(_suspects(body, channels))
         at = stop
     if at != len(data) or (not all(sounding) and _shared(bodies, sounding)):
         return []
@@ -140,8 +138,8 @@ def marked(data: bytes) -> list[bytes]:
         for body, channels in zip(bodies, sounding)
     ]
     contents = [_joined(data, ended)]
-    if any(0xF0 in body or 0xF7 in body for body in bodies):
-        contents.insert(0, _joined(data, [_tried(body) for body in bodies]))
+    if any(suspects):
+        contents.insert(0, _joined(data, list(map(_without_statuses, bodies, suspects))))
     return contents
 
 
@@ -195,20 +193,33 @@ def _program_changes(body: bytes) -> Iterator[int]:
         return
 
 
-def _tried(body: bytes) -> bytes:
-    """A track that symusic refuses if it has a system-exclusive message that is not a plain one.
+def _suspects(body: bytes, channels: list[int]) -> list[int]:
+    """Where events may begin that symusic does not know; many of these are bytes of delta times.
 
-    F0 and F7 also occur in delta times: F4 instead makes these a little longer or shorter, but is
-    no status.
+    channels: that may have notes.
+    """
+    found = []
+    for channel in channels:
+        if CONTROL | channel in body:
+            found += [control.start() for control in _CONTROLS[channel].finditer(body)]
+    if 0xF0 in body or 0xF7 in body:
+        stop = 0
+        for system in _SYSTEM.finditer(body):
+            if system.start() >= stop:
+                stop = _plain_end(body, system.start())
+                if not stop:
+                    found.append(system.start())
+    return found
+
+
+def _without_statuses(body: bytes, places: list[int]) -> bytes:
+    """A track that symusic refuses if an event begins at one of `places`.
+
+    F4 is no status; in a delta time it makes it a little longer or shorter.
     """
     tried = bytearray(body)
-    stop = 0
-    for found in _SYSTEM.finditer(body):
-        at = found.start()
-        if at >= stop:
-            stop = _plain_end(body, at)
-            if not stop:
-                tried[at] = 0xF4
+    for at in places:
+        tried[at] = 0xF4
     return bytes(tried)
 
 
