@@ -87,7 +87,7 @@ def keys_of(
         tick = on_grid(key.time, midi.ticks_per_quarter, ticks_per_quarter)
         if not -7 <= key.key <= 7 or tick >= lines[-1]:
             continue
-        bar = int(lines[max(int(np.searchsorted(lines, tick, side="right")) - 1, 0)])
+        bar = int(lines[max(int(lines.searchsorted(tick, side="right")) - 1, 0)])
         if bar != tick:
             mended["key"] = mended.get("key", 0) + 1
         found[bar] = (int(key.key), bool(key.tonality))

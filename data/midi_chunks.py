@@ -114,7 +114,7 @@ def marked(data: bytes) -> list[bytes]:
     if len(data) < HEADER.size:
         return []
     name, size, form, count, division = HEADER.unpack_from(data)
-    if name != b"MThd" or size != 6 or form > 1 or division & 0x8000 or _may_wrap(data):
+    if name != b"MThd" or size != 6 or form > 1 or division & 0x8000:
         return []
     bodies, sounding, suspects = [], [], []
     at = HEADER.size
@@ -132,6 +132,8 @@ def marked(data: bytes) -> list[bytes]:
         suspects.append(_suspects(body, channels))
         at = stop
     if at != len(data) or (not all(sounding) and _shared(bodies, sounding)):
+        return []
+    if _most_ticks(data) >= LIMIT and any(_last_tick(body) >= LIMIT for body in bodies):
         return []
     ended = [
         b"".join([body, _FAR, *[_OFFS[channel] for channel in channels]]) if channels else body
@@ -151,23 +153,29 @@ def _joined(data: bytes, bodies: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _may_wrap(data: bytes) -> bool:
-    """Whether the ticks of a track might add up to 2^31, by how many bytes could be long times.
+def _most_ticks(data: bytes) -> int:
+    """No track has more ticks, by how many bytes could be those of long delta times.
 
-    A delta time of two bytes has less than 2^14 ticks and takes three bytes with its event; one of
-    three has less than 2^21 and begins with a pair of high bytes, one of four, with three of them.
+    One of two bytes has less than 2^14 ticks and takes three bytes with its event; one of three has
+    less than 2^21 and begins with a pair of high bytes, one of four, with three of them.
     """
     high = np.frombuffer(data, np.int8) < 0
     pairs = high[:-1] & high[1:]
-    count, short = int(np.count_nonzero(pairs)), len(data) // 3 << 14
-    if short + (count << 28) < LIMIT:
-        return False
-    triples = int(np.count_nonzero(pairs[:-1] & high[2:]))
-    if short + (count << 21) + (triples << 28) < LIMIT:
-        return False
-    # Tempos look like long times where there are many of them.
-    without = _TEMPOS.sub(b"", data)
-    return len(without) == len(data) or _may_wrap(without)
+    count, triples = int(np.count_nonzero(pairs)), 0
+    if count:
+        triples = int(np.count_nonzero(pairs[:-1] & high[2:]))
+    return (len(data) // 3 << 14) + (count << 21) + (triples << 28)
+
+
+def _last_tick(body: bytes) -> int:
+    """Of a track that has not too many; else, or if it cannot be read, `LIMIT`."""
+    most = _most_ticks(body)
+    if most < LIMIT:
+        return most
+    try:
+        return max(tick for tick, _, _ in events(body + _END, Counter()))
+    except MidiError:
+        return LIMIT
 
 
 def _shared(bodies: list[bytes], sounding: list[list[int]]) -> bool:
@@ -209,7 +217,8 @@ def _suspects(body: bytes, channels: list[int]) -> list[int]:
                 stop = _plain_end(body, system.start())
                 if not stop:
                     found.append(system.start())
-    return found
+    # Before an event is a delta time, whose last byte is low.
+    return [at for at in found if at and body[at - 1] < 0x80]
 
 
 def _without_statuses(body: bytes, places: list[int]) -> bytes:

@@ -164,12 +164,13 @@ def quantise_all(midis: Sequence[Midi], ticks_per_quarter: int) -> list[Score]:
     columns, piece = disjoint(*_columns(files, ticks_per_quarter), mended)
     bounds = np.searchsorted(piece, np.arange(len(files) + 1))
     ends = np.maximum.reduceat(columns[3] + columns[5], bounds[:-1]).tolist()
+    typed = _typed(columns)
     scores = []
     for number, (midi, end) in enumerate(zip(files, ends)):
         meters = meters_of(midi, ticks_per_quarter, end, mended[number])
         lines = bar_lines(meters, ticks_per_quarter, end)
         keys = keys_of(midi, ticks_per_quarter, lines, mended[number])
-        mine = columns[:, bounds[number] : bounds[number + 1]]
+        mine = [column[bounds[number] : bounds[number + 1]] for column in typed]
         tempos = tempos_of(midi, ticks_per_quarter, end, mended[number])
         scores.append(_score(ticks_per_quarter, mine, tempos, meters, keys, mended[number]))
     return scores
@@ -210,12 +211,18 @@ def build(
 ) -> Score:
     """columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity; any order."""
     columns = columns[:, np.lexsort(columns[[4, 3, 0]])]
-    return _score(ticks_per_quarter, columns, tempos, meters, keys, {})
+    return _score(ticks_per_quarter, _typed(columns), tempos, meters, keys, {})
+
+
+def _typed(columns: np.ndarray) -> list[np.ndarray]:
+    """The columns of `build`, each in the type that it has in a `Score`."""
+    types = (np.int32, np.uint8, np.bool_, np.int32, np.uint8, np.int32, np.uint8)
+    return [column.astype(kind) for column, kind in zip(columns, types)]
 
 
 def _score(
     ticks_per_quarter: int,
-    columns: np.ndarray,
+    columns: list[np.ndarray],
     tempos: tuple[tuple[int, int], ...],
     meters: tuple[tuple[int, int, int], ...],
     keys: tuple[tuple[int, int, bool], ...],
@@ -224,13 +231,13 @@ def _score(
     track, program, is_drum, onset, pitch, duration, velocity = columns
     return Score(
         ticks_per_quarter=ticks_per_quarter,
-        track=track.astype(np.int32),
-        program=program.astype(np.uint8),
-        is_drum=is_drum.astype(bool),
-        onset=onset.astype(np.int32),
-        duration=duration.astype(np.int32),
-        pitch=pitch.astype(np.uint8),
-        velocity=velocity.astype(np.uint8),
+        track=track,
+        program=program,
+        is_drum=is_drum,
+        onset=onset,
+        duration=duration,
+        pitch=pitch,
+        velocity=velocity,
         tempos=tempos,
         meters=meters,
         keys=keys,
