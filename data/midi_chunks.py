@@ -50,11 +50,15 @@ _ENDS_OR_METER = re.compile(rb"\xff(?=\x2f|\x58\x04.[\x20-\xff])", re.DOTALL)
 _CONTROLS = [
     re.compile(
         b"\\x%x" % (CONTROL | channel)
-        + rb"(?=(?:[\0-\x7f]{2}[\x80-\xff]{0,3}[\0-\x7f])*?(?:[\x78\x7b-\x7f]|\0\x7f))"
+        + rb"(?=(?:[\0-\x7f]{2}[\x80-\xff]{0,3}[\0-\x7f]){0,255}?(?:[\x78\x7b-\x7f]|\0\x7f))"
     )
     for channel in range(16)
 ]
-"""A controller that ends notes, or the drum bank; also behind others, with running status."""
+"""A controller that ends notes, or the drum bank; also behind others, with running status.
+
+Not behind any number of them: the bytes of a hostile file could then be read again and again."""
+_LONGEST = 4096
+"""Bytes of a system-exclusive message; a longer one is suspect, for the same reason."""
 
 RHYTHM = re.compile(
     rb"\x41.\x42\x12\x40[\x10-\x1f]\x15(?P<gs>.)"  # GS: use for rhythm part
@@ -242,6 +246,8 @@ def _plain_end(body: bytes, at: int) -> int:
         stop = start + size
         _, after = number(body, stop)
     except MidiError:
+        return 0
+    if size > _LONGEST:
         return 0
     message = body[start:stop]
     whole = body[at] == 0xF0 and message[-1:] == b"\xf7" and message[:-1].isascii()

@@ -20,7 +20,8 @@ _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 
 
 Event = tuple[int, int, bytes]
 """Tick, status and data. Of a meta event the data begin with its kind; those of a system-exclusive
-message are whole, however many packets it came in, and without the bytes F0 and F7 around it."""
+message are its first `LONGEST` bytes, however many packets it came in, without F0 and F7."""
+LONGEST = 64
 
 
 class MidiError(ValueError):
@@ -76,9 +77,9 @@ def events(track: bytes, mended: Counter[str]) -> Iterator[Event]:
         elif status in (SYSEX, CONTINUED):
             cancelled = running > 0
             # Outside of a message, F7 escapes bytes that mean nothing to a score.
-            packets = data if status == SYSEX else packets + data if packets else b""
-            if packets.endswith(b"\xf7"):
-                yield tick, SYSEX, packets[:-1]
+            packets = data if status == SYSEX else (packets + data)[:LONGEST] if packets else b""
+            if packets and data.endswith(b"\xf7"):
+                yield tick, SYSEX, packets.removesuffix(b"\xf7")
                 packets = b""
     yield tick, META, bytes([END_OF_TRACK])
 

@@ -47,6 +47,8 @@ DRUM_CHANNEL = 9
 XG_DRUM_BANK = 127
 GS_MESSAGE = re.compile(rb"\x41.\x42\x12", re.DOTALL)
 
+MAX_BYTES = 4 * 2**20
+"""Of one file: each takes a hundred bytes of memory and a microsecond."""
 ALL_OFF = -1
 """In the place of a velocity: what ends all notes."""
 
@@ -83,8 +85,10 @@ class Maps:
 def read(data: bytes, max_quarters: int) -> tuple[symusic.Score, Counter[str]]:
     """The notes, tempos, meters and keys of a MIDI file, and how often each rule was applied.
 
-    Raises MidiError: no MIDI file, or its notes last longer than that.
+    Raises MidiError: no MIDI file, it is too large, or its notes last longer than that.
     """
+    if len(data) > MAX_BYTES:
+        raise MidiError(f"it needs slow reading, and has {len(data):,} bytes, over {MAX_BYTES:,}")
     ticks_per_quarter, count, bodies = tracks(data)
     mended: Counter[str] = Counter()
     mended["header"] = int(count != len(bodies))
@@ -141,7 +145,8 @@ def _parts(body: bytes, maps: Maps, mended: Counter[str]) -> dict[int, Part]:
             part.bank = data[1]
         elif kind == CONTROL and (data[0] == 120 or data[0] > 122):
             for line in part.pitches.values():
-                line.append((tick, ALL_OFF, -1))
+                if line[-1][1] != ALL_OFF:
+                    line.append((tick, ALL_OFF, -1))
     return parts
 
 
