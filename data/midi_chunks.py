@@ -1,6 +1,6 @@
 """The chunks of a MIDI file, and whether symusic reads them right.
 
-symusic 0.6 is a hundred times quicker than `data.midi_reader` and right about nearly every file.
+symusic 0.6 is some sixty times quicker than `data.midi_reader` and right about nearly every file.
 What it reads wrongly, in silence, is found here by a few searches through the bytes:
 
 - note-ons without an off, which it drops: `marked` puts note-offs far behind each track's end;
@@ -43,7 +43,6 @@ _FAR = b"\xff\x7f\x00" + b"\xff\xff\xff\x7f"
 _OFFS = [_note_offs(channel) for channel in range(16)]
 _NOTE_ONS = [(NOTE_ON | channel, channel) for channel in range(16)]
 _PROGRAMS = [PROGRAM | channel for channel in range(16)]
-_TEMPOS = re.compile(rb"\xff\x51\x03...", re.DOTALL)
 _SYSTEM = re.compile(rb"[\xf0\xf7]")
 # A pattern that begins with one byte is looked for at the speed of memory.
 _ENDS_OR_METER = re.compile(rb"\xff(?=\x2f|\x58\x04.[\x20-\xff])", re.DOTALL)
