@@ -20,7 +20,7 @@ import symusic
 from data.abc_tokenizer import AbcTokenizer
 from data.midi_tokenizers import MidiTokTokenizer
 from data.parts import BATCH_NOTES
-from data.score import ScoreError, from_midi, parse, quantise_all
+from data.score import Midi, ScoreError, from_midi, parse, quantise_all
 
 
 def read_files(archive: Path, limit: int) -> list[bytes]:
@@ -42,10 +42,10 @@ def read_files(archive: Path, limit: int) -> list[bytes]:
     return found
 
 
-def batches(midis: list[symusic.Score]) -> list[list[symusic.Score]]:
-    found: list[list[symusic.Score]] = [[]]
+def batches(midis: list[Midi]) -> list[list[Midi]]:
+    found: list[list[Midi]] = [[]]
     for midi in midis:
-        if sum(each.note_num() for each in found[-1]) >= BATCH_NOTES:
+        if sum(each.score.note_num() for each in found[-1]) >= BATCH_NOTES:
             found.append([])
         found[-1].append(midi)
     return found

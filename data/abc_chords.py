@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from data.abc import MARKS, NATURAL, PITCHES, key_alteration
 from data.abc_options import ALL_PITCHES, ALTERATION, note_tokens
-from data.score import DEFAULT_METER
+from data.maps import DEFAULT_METER
 
 NO_LIMIT = 1 << 30
 """Of bars or ticks."""

@@ -39,7 +39,7 @@ from data.abc_options import (
     silence_counts,
 )
 from data.abc_tokenizer import AbcTokenizer
-from data.score import DEFAULT_BPM
+from data.maps import DEFAULT_BPM
 
 PROGRAM, DRUMS, METER, TEMPO, VOICE, MERGE = (
     "[I:MIDI program ",

@@ -13,7 +13,8 @@ import numpy as np
 
 from data.abc import SYSTEM_QUARTERS
 from data.abc_voices import Bools, Chords, Ints, Voices, voices
-from data.score import DEFAULT_BPM, Score
+from data.maps import DEFAULT_BPM
+from data.score import Score
 
 NONE = -1
 

@@ -19,7 +19,8 @@ from data.abc import (
     AbcError,
     key_alteration,
 )
-from data.score import DEFAULT_BPM, DEFAULT_METER, Score, build, changes
+from data.maps import DEFAULT_BPM, DEFAULT_METER, changes
+from data.score import Score, build
 
 DEFAULT_VELOCITY = 80
 

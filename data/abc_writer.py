@@ -25,7 +25,8 @@ from data.abc import (
 )
 from data.abc_layout import NONE, Cells, Layout, Page, lay_out, places
 from data.abc_voices import Bools, Ints, Voices
-from data.score import DEFAULT_METER, Score
+from data.maps import DEFAULT_METER
+from data.score import Score
 
 Rows = NDArray[np.int16]
 """(n, width) ids, NONE where there is no token."""

@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import symusic
 
 from data import versions
 from data.crashes import begin, fatal_files
 from data.cuts import cut
 from data.filters import Filters
 from data.packed import DataError
-from data.score import Score, ScoreError, parse, quantise_all
+from data.score import Midi, Score, ScoreError, parse, quantise_all
 from data.sources import Refused, Shard
 from data.splits import split_groups
 from data.storage import Location
@@ -101,7 +100,7 @@ def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
 
 Reject = Callable[[str, str, str], None]
 """Called with path, reason, detail."""
-Parsed = tuple[str, symusic.Score]
+Parsed = tuple[str, Midi]
 
 
 def parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Parsed]:
@@ -122,7 +121,7 @@ def batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
     notes = 0
     for file in files:
         batch.append(file)
-        notes += file[1].note_num()
+        notes += file[1].score.note_num()
         if notes >= BATCH_NOTES:
             yield batch
             batch, notes = [], 0

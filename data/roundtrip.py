@@ -4,7 +4,8 @@
     python -m data.roundtrip --tokenizers abc remi -- corpus/*.mid
 
 Equal are notes of the same track, program, drums, onset, duration and pitch, each as often. `maps`
-says whether tempo and meter changes come back, too. The notes are those after quantising.
+says whether tempo and meter changes come back, too. All this is after quantising: what that changed
+is in a line of its own, by the rules of `data.score` and `data.midi_reader`.
 """
 
 from __future__ import annotations
@@ -85,6 +86,9 @@ def main() -> int:
             print(f"{path!s:{width}}  {error}")
             failed = True
             continue
+        if score.mended:
+            counts = ", ".join(f"{rule} {count:,}" for rule, count in sorted(score.mended.items()))
+            print(f"{path!s:{width}}  mended: {counts}")
         for tokenizer in tokenizers:
             try:
                 trip = round_trip(score, tokenizer)

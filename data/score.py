@@ -8,8 +8,12 @@ fixed, and each application of one is counted in `Score.mended`:
     overlap       a note still sounding when its pitch starts again on its track ends there
     meter         a meter with no whole number of ticks to the bar, or over 32, is dropped
     key           a key change inside a bar moves to the beginning of that bar
+    tempo_zero    a tempo of 0 microseconds a quarter is dropped
+    tempo_range   a tempo under 4 or over 999 quarters a minute becomes the nearer of these
+    tempo_rounded a tempo becomes a whole number of quarters a minute: 86.5, 86 (halves to even)
 
-Tempo, meter and key changes after the last note go without a count: nothing sounds in them.
+Those that concern the file rather than the grid are in `data.midi_reader`. Tempo, meter and key
+changes after the last note go without a count: nothing sounds in them.
 """
 
 from __future__ import annotations
@@ -18,18 +22,21 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import symusic
 from numpy.typing import NDArray
 
-DEFAULT_BPM = 120
-DEFAULT_METER = (4, 4)
-
+from data.maps import bar_lines, keys_of, meters_of, on_grid, tempos_of
+from data.midi_chunks import FAR, marked, unwrapped
+from data.midi_events import MidiError
+from data.midi_reader import read
 
 MAX_QUARTERS = 100_000
 """Fourteen hours at 120: longer scores are damaged files, and their bars would fill the memory."""
+MAX_BARS = 99_999
+"""What the text can count as silent: five digits."""
 MAX_TICKS = np.iinfo(np.int32).max
 
 Ints = NDArray[np.int64]
@@ -91,73 +98,82 @@ class Score:
         return b"".join(column.astype(np.int32).tobytes() for column in columns)
 
 
-def bar_lines(
-    meters: tuple[tuple[int, int, int], ...], ticks_per_quarter: int, end: int
-) -> np.ndarray:
-    """Beginnings of bars up to `end`, and the end of the bar that reaches it: (bars + 1,) int64.
+class Midi(NamedTuple):
+    """A MIDI file with notes, in its own ticks."""
 
-    A meter change opens a bar, be the one before it full or not.
-    """
-    parts = []
-    for (start, numerator, denominator), following in itertools.zip_longest(meters, meters[1:]):
-        length = numerator * 4 * ticks_per_quarter // denominator
-        if following:
-            parts.append(np.arange(start, following[0], length))
-        else:
-            parts.append(start + length * np.arange(-(-(end - start) // length) + 1))
-    return np.concatenate(parts)
+    score: symusic.Score
+    mended: dict[str, int]
+    """How often each rule of `data.midi_reader` was applied."""
 
 
 def from_midi(data: bytes, ticks_per_quarter: int) -> Score:
     """Parse and quantise a MIDI file. Raises ScoreError."""
-    return quantise(parse(data), ticks_per_quarter)
+    return quantise_all([parse(data)], ticks_per_quarter)[0]
 
 
-def parse(data: bytes) -> symusic.Score:
-    """A MIDI file with notes, in its own ticks. Raises ScoreError."""
-    try:
-        midi = symusic.Score.from_midi(data)
-    except (RuntimeError, ValueError) as error:
-        raise ScoreError(f"no MIDI file: {' '.join(str(error).split())}") from None
-    if midi.ticks_per_quarter < 1:
+def parse(data: bytes) -> Midi:
+    """By symusic, or where that is wrong by our own reader. Raises ScoreError."""
+    data = unwrapped(data)
+    midi = _quickly(data) or _carefully(data)
+    if midi.score.ticks_per_quarter < 1:
         raise ScoreError("no MIDI file: it has no ticks per quarter")
-    if not midi.note_num():
+    if not midi.score.note_num():
         raise ScoreError("the file holds no notes")
-    quarters = midi.end() // midi.ticks_per_quarter
-    if quarters > MAX_QUARTERS:
-        raise ScoreError(f"it lasts {quarters:,} quarters; what is damaged or absurd does so")
     return midi
+
+
+def _quickly(data: bytes) -> Midi | None:
+    """What symusic reads; None where it reads another music than is there, or gives up."""
+    score = None
+    try:
+        for content in marked(data):
+            score = symusic.Score.from_midi(content)
+    except (RuntimeError, ValueError):
+        return None
+    # Its end is that of the last event of any kind. A bar lasts an eighth of a quarter or more.
+    if score is None or score.end() >= min(FAR, MAX_BARS // 8 * score.ticks_per_quarter):
+        return None
+    return Midi(score, {})
+
+
+def _carefully(data: bytes) -> Midi:
+    try:
+        score, mended = read(data, MAX_QUARTERS)
+    except MidiError as error:
+        raise ScoreError(f"no MIDI file: {error}") from None
+    if score.ticks_per_quarter > 0 and score.note_num():
+        bars = len(quantise(score, 24).bars) - 1
+        if bars > MAX_BARS:
+            raise ScoreError(f"it has {bars:,} bars; what is damaged or absurd does so")
+    return Midi(score, mended)
 
 
 def quantise(midi: symusic.Score, ticks_per_quarter: int) -> Score:
     """The rules of this module's docstring. Raises ScoreError if there are no notes."""
     if not midi.note_num():
         raise ScoreError("the file holds no notes")
-    return quantise_all([midi], ticks_per_quarter)[0]
+    return quantise_all([Midi(midi, {})], ticks_per_quarter)[0]
 
 
-def quantise_all(midis: Sequence[symusic.Score], ticks_per_quarter: int) -> list[Score]:
+def quantise_all(midis: Sequence[Midi], ticks_per_quarter: int) -> list[Score]:
     """The same for many, all with notes, in whole-array steps."""
     if not midis:
         return []
-    mended: list[dict[str, int]] = [{} for _ in midis]
-    columns, piece = disjoint(*_columns(midis, ticks_per_quarter), mended)
-    bounds = np.searchsorted(piece, np.arange(len(midis) + 1))
+    files = [midi.score for midi in midis]
+    mended = [dict(midi.mended) for midi in midis]
+    columns, piece = disjoint(*_columns(files, ticks_per_quarter), mended)
+    bounds = np.searchsorted(piece, np.arange(len(files) + 1))
     ends = np.maximum.reduceat(columns[3] + columns[5], bounds[:-1]).tolist()
+    typed = _typed(columns)
     scores = []
-    for number, (midi, end) in enumerate(zip(midis, ends)):
-        meters = _meters(midi, ticks_per_quarter, end, mended[number])
+    for number, (midi, end) in enumerate(zip(files, ends)):
+        meters = meters_of(midi, ticks_per_quarter, end, mended[number])
         lines = bar_lines(meters, ticks_per_quarter, end)
-        keys = _keys(midi, ticks_per_quarter, lines, mended[number])
-        mine = columns[:, bounds[number] : bounds[number + 1]]
-        tempos = _tempos(midi, ticks_per_quarter, end)
+        keys = keys_of(midi, ticks_per_quarter, lines, mended[number])
+        mine = [column[bounds[number] : bounds[number + 1]] for column in typed]
+        tempos = tempos_of(midi, ticks_per_quarter, end, mended[number])
         scores.append(_score(ticks_per_quarter, mine, tempos, meters, keys, mended[number]))
     return scores
-
-
-def on_grid(ticks: Any, midi_ticks: Any, ticks_per_quarter: int) -> Any:
-    """Ticks of MIDI files to ticks of the grid; integers throughout: halves go up, everywhere."""
-    return (2 * ticks * ticks_per_quarter + midi_ticks) // (2 * midi_ticks)
 
 
 def _columns(midis: Sequence[symusic.Score], ticks_per_quarter: int) -> tuple[np.ndarray, Ints]:
@@ -195,12 +211,18 @@ def build(
 ) -> Score:
     """columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity; any order."""
     columns = columns[:, np.lexsort(columns[[4, 3, 0]])]
-    return _score(ticks_per_quarter, columns, tempos, meters, keys, {})
+    return _score(ticks_per_quarter, _typed(columns), tempos, meters, keys, {})
+
+
+def _typed(columns: np.ndarray) -> list[np.ndarray]:
+    """The columns of `build`, each in the type that it has in a `Score`."""
+    types = (np.int32, np.uint8, np.bool_, np.int32, np.uint8, np.int32, np.uint8)
+    return [column.astype(kind) for column, kind in zip(columns, types)]
 
 
 def _score(
     ticks_per_quarter: int,
-    columns: np.ndarray,
+    columns: list[np.ndarray],
     tempos: tuple[tuple[int, int], ...],
     meters: tuple[tuple[int, int, int], ...],
     keys: tuple[tuple[int, int, bool], ...],
@@ -209,13 +231,13 @@ def _score(
     track, program, is_drum, onset, pitch, duration, velocity = columns
     return Score(
         ticks_per_quarter=ticks_per_quarter,
-        track=track.astype(np.int32),
-        program=program.astype(np.uint8),
-        is_drum=is_drum.astype(bool),
-        onset=onset.astype(np.int32),
-        duration=duration.astype(np.int32),
-        pitch=pitch.astype(np.uint8),
-        velocity=velocity.astype(np.uint8),
+        track=track,
+        program=program,
+        is_drum=is_drum,
+        onset=onset,
+        duration=duration,
+        pitch=pitch,
+        velocity=velocity,
         tempos=tempos,
         meters=meters,
         keys=keys,
@@ -250,56 +272,6 @@ def disjoint(
     place = (line[left] // 128 * span + columns[3, left]) * 128 + columns[4, left]
     order = left[np.argsort(place, kind="stable")]
     return columns.take(order, axis=1), piece[order]
-
-
-def _tempos(midi: symusic.Score, ticks_per_quarter: int, end: int) -> tuple[tuple[int, int], ...]:
-    """Whole quarters a minute, from 4 (no MIDI file can be slower) to 999."""
-    found = {0: DEFAULT_BPM}
-    for tempo in midi.tempos:
-        tick = on_grid(tempo.time, midi.ticks_per_quarter, ticks_per_quarter)
-        if tick < end:
-            found[max(tick, 0)] = min(max(round(tempo.qpm), 4), 999)
-    return changes(found)
-
-
-def _meters(
-    midi: symusic.Score, ticks_per_quarter: int, end: int, mended: dict[str, int]
-) -> tuple[tuple[int, int, int], ...]:
-    found = {0: DEFAULT_METER}
-    for meter in midi.time_signatures:
-        tick = on_grid(meter.time, midi.ticks_per_quarter, ticks_per_quarter)
-        numerator, denominator = int(meter.numerator), int(meter.denominator)
-        whole = 4 * ticks_per_quarter
-        if numerator < 1 or denominator not in (1, 2, 4, 8, 16, 32) or whole % denominator:
-            mended["meter"] = mended.get("meter", 0) + 1
-            continue
-        if tick < end:
-            found[max(tick, 0)] = (numerator, denominator)
-    return tuple((tick, *meter) for tick, meter in changes(found))
-
-
-def _keys(
-    midi: symusic.Score, ticks_per_quarter: int, lines: np.ndarray, mended: dict[str, int]
-) -> tuple[tuple[int, int, bool], ...]:
-    found = {}
-    for key in midi.key_signatures:
-        tick = on_grid(key.time, midi.ticks_per_quarter, ticks_per_quarter)
-        if not -7 <= key.key <= 7 or tick >= lines[-1]:
-            continue
-        bar = int(lines[max(int(np.searchsorted(lines, tick, side="right")) - 1, 0)])
-        if bar != tick:
-            mended["key"] = mended.get("key", 0) + 1
-        found[bar] = (int(key.key), bool(key.tonality))
-    return tuple((tick, *key) for tick, key in changes(found))
-
-
-def changes(found: dict) -> tuple:
-    """(tick, value) in order of time, without those that repeat the value before them."""
-    changes: list[tuple] = []
-    for tick in sorted(found):
-        if not changes or changes[-1][1] != found[tick]:
-            changes.append((tick, found[tick]))
-    return tuple(changes)
 
 
 def to_midi(score: Score) -> bytes:
