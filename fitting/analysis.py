@@ -71,6 +71,17 @@ class ArchLaw:
     verdict: Verdict
 
     @property
+    def leading_surface(self) -> SurfaceLaw | None:
+        """L(N, D) where tokens were varied and the runs tell it: then it is the answer."""
+        known = self.surface_law is not None and self.surface_law.identified
+        return self.surface_law if known and self.selection.many_budgets else None
+
+    @property
+    def lead_verdict(self) -> Verdict:
+        """On what answers first: L(N, D) where it leads, else the law."""
+        return self.leading_surface.verdict if self.leading_surface else self.verdict
+
+    @property
     def a(self) -> float:
         """Scale of the law, in nats per token at N = 1."""
         return self.fit.a if self.fit else float("nan")
@@ -85,16 +96,22 @@ class ArchLaw:
         """Loss that no size removes, nats per token."""
         return self.fit.c if self.fit else float("nan")
 
-    def line(self, symbol: str) -> str:
-        """The law in one line, with `symbol` for what it is fitted against."""
+    def lines(self, symbol: str) -> list[str]:
+        """What is known in a line or two, the answer first; `symbol` of what was fitted against."""
+        said = []
+        if surface := self.leading_surface:
+            said.append(
+                f"{self.arch}  {surface.headline()}   alpha {surface.alpha}   "
+                f"beta {surface.beta}   {_judged(surface.verdict)}"
+            )
         if self.fit is None:
-            return f"{self.arch}  no law   {self.verdict.word}: {self.verdict.reasons[0]}"
-        why = f": {self.verdict.reasons[0]}" if self.verdict.reasons else ""
-        return (
+            return [*said, f"{self.arch}  no law   {_judged(self.verdict)}"]
+        return [
+            *said,
             f"{self.arch}  L({symbol}) = {self.a:.3g} {symbol}^-{self.alpha:.3g} + {self.c:.3g}   "
             f"alpha {self.alpha:.3g} {self.alpha_interval}   c {self.c:.3g} {self.c_interval}   "
-            f"{self.verdict.word}{why}"
-        )
+            f"{_judged(self.verdict)}",
+        ]
 
 
 @dataclass(frozen=True)
@@ -114,9 +131,14 @@ class Analysis:
 
     def lines(self) -> list[str]:
         """One printable line an architecture, then one a comparison."""
-        laws = [law.line(self.axis.symbol) for law in self.laws.values()]
+        laws = [line for law in self.laws.values() for line in law.lines(self.axis.symbol)]
         compared = [pair.sentence() for pair in self.comparisons]
         return [*self.notes, *laws, *compared, *(pair.sentence() for pair in self.not_compared)]
+
+
+def _judged(verdict: Verdict) -> str:
+    """The word, and the first reason behind it."""
+    return verdict.word + (f": {verdict.reasons[0]}" if verdict.reasons else "")
 
 
 def analyse(records: pd.DataFrame, against: str = "") -> Analysis:

@@ -138,7 +138,7 @@ class Check:
             f"in its place, is {self.correlation2:.3f}",
             f"  rounding of the printed numbers moves the law by up to {100 * self.rounding:.2g} %"
             + ("" if self.within_tolerance else f", and {explains} the misses"),
-            f"  the losses ask for {self.found.line(axis.symbol)}",
+            f"  the losses ask for {self.found.lines(axis.symbol)[-1]}",
             *self._noise(),
             *_budget(self.found.selection.runs, axis.column),
             f"  {'meets' if self.meets else 'DOES NOT MEET'} its losses: {self._why()}",

@@ -14,24 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fitting import page_forecast, page_scrutiny, page_surface, plots, tables
+from fitting import page_answer, page_forecast, page_scrutiny, page_surface, plots, tables
 from fitting.analysis import Analysis, ArchLaw
 from fitting.axis import Axis
-from fitting.intervals import Interval, law_band
+from fitting.intervals import law_band
 from fitting.markup import bracketed, said, table
 from fitting.outcomes import Review
 from fitting.surface_law import SurfaceLaw
-from fitting.verdict import Word
 
 HERE = Path(__file__).parent
 LINE_POINTS = 80
-MEANING: dict[Word, str] = {
-    "supported": "Nothing in the runs speaks against this law.",
-    "weak": "The runs fit this law, but do not pin it down:",
-    "not supported": "The runs do not show a law:",
-}
-SIZE_WORD = {"n_params": "size", "tokens": "data", "flops": "compute"}
-"""What grows, in a sentence."""
 MAX_LEFT_OUT = 200
 
 
@@ -42,20 +34,20 @@ def html(analysis: Analysis, samples: Sequence[Path] = (), forecast: Review | No
         "/*style*/": (HERE / "page.css").read_text(encoding="utf-8"),
         "/*script*/": (HERE / "page.js").read_text(encoding="utf-8"),
         "<!--notes-->": "".join(f"<p class=note>{escape(note)}</p>" for note in analysis.notes),
-        "<!--answer-->": "\n".join(_answer(law, analysis.axis) for law in analysis.laws.values()),
+        "<!--answer-->": page_answer.answers(analysis),
         "<!--samples-->": "".join(
             f'<p><a href="{escape(path.name)}">Hear what each size composed</a></p>'
             for path in samples
         ),
         "<!--forecast-->": page_forecast.section(forecast),
-        "<!--size-->": SIZE_WORD[analysis.axis.column],
+        "<!--size-->": page_answer.SIZE_WORD[analysis.axis.column],
         "<!--law-->": f"L({analysis.axis.symbol}) = a {analysis.axis.symbol}<sup>−α</sup> + c; "
         f"{analysis.axis.symbol}: {analysis.axis.label}",
         "<!--scrutiny-->": page_scrutiny.sections(analysis.laws),
         "<!--repeated-->": _repeated(analysis),
         "<!--minima-->": _minima(analysis),
         "<!--surface-->": page_surface.section(_surfaces(analysis)),
-        "<!--comparison-->": _comparison(analysis),
+        "<!--comparison-->": page_answer.pairs(analysis),
         "<!--numbers-->": _numbers(analysis),
         "<!--left-out-->": _left_out(analysis),
         # A name from a table could hold "</script>": JSON lets "<" be written as an escape.
@@ -64,36 +56,6 @@ def html(analysis: Analysis, samples: Sequence[Path] = (), forecast: Review | No
     page = (HERE / "page.html").read_text(encoding="utf-8")
     # In one pass: a name from a table could itself hold a mark.
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
-
-
-def _answer(law: ArchLaw, axis: Axis) -> str:
-    kind = law.verdict.word.replace(" ", "-")
-    meaning = f"<p class=meaning>{MEANING[law.verdict.word]}</p>"
-    reasons = "".join(f"<li>{escape(text)}</li>" for text in law.verdict.reasons)
-    equation = "<p class=law>no law</p>"
-    if law.fit:
-        equation = (
-            f"<p class=law>L({axis.symbol}) = {law.a:.3g} {axis.symbol}"
-            f"<sup>−{law.alpha:.3g}</sup> + {law.c:.3g}</p>"
-            f"<p class=interval>α = {law.alpha:.3g} {bracketed(law.alpha_interval)}, "
-            f"c = {law.c:.3g} {bracketed(law.c_interval)}</p>"
-        )
-    if law.fit and law.verdict.word != "not supported":
-        equation += f"<p>Ten times the {SIZE_WORD[axis.column]}: {_tenfold(law)}.</p>"
-    heading = f"{escape(law.arch)} <span class=verdict>{law.verdict.word}</span>"
-    return (
-        f"<article class={kind}><h2>{heading}</h2>{meaning}{equation}<ul>{reasons}</ul></article>"
-    )
-
-
-def _tenfold(law: ArchLaw) -> str:
-    """What the law promises beyond the largest size that was measured."""
-    assert law.fit is not None
-    largest = law.fit.n.max()
-    now, then = law.fit.predict([largest, 10 * largest])
-    low, high = law_band(law.fit, [10 * largest])
-    band = bracketed(Interval(float(low[0]), float(high[0])))
-    return f"loss {now:.3f} → {then:.3f} {band}"
 
 
 def _repeated(analysis: Analysis) -> str:
@@ -129,24 +91,23 @@ def _minima(analysis: Analysis) -> str:
     return "".join(sentences) + table(head, rows)
 
 
-def _comparison(analysis: Analysis) -> str:
-    return "".join(f"<p class=versus>{escape(c.sentence())}</p>" for c in analysis.comparisons)
-
-
 def _numbers(analysis: Analysis) -> str:
     """A row a quantity, a column an architecture: it is read downwards on a phone."""
-    columns = [_quantities(law) for law in analysis.laws.values()]
+    columns = [_quantities(law, analysis.axis) for law in analysis.laws.values()]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]
     return table(["", *analysis.laws], rows)
 
 
-def _quantities(law: ArchLaw) -> dict[str, str]:
+def _quantities(law: ArchLaw, axis: Axis) -> dict[str, str]:
     found = {"runs fitted": str(len(law.selection.runs))}
     if law.fit is None:
         return found
     found |= {
         "noise of a run": f"{100 * law.fit.noise:.2g} %",
+        "noise grows as": f"{law.fit.spread.growth:+.2g} power"
+        if law.fit.spread.growth
+        else "even",
         "α": f"{law.alpha:.4g} {bracketed(law.alpha_interval)}",
         "c": f"{law.c:.4g} {bracketed(law.c_interval)}",
     }
@@ -165,6 +126,9 @@ def _quantities(law: ArchLaw) -> dict[str, str]:
             "α, without c": f"{other.alpha_no_floor:.4g}",
             "AICc gained by c": needless,
         }
+    for each in law.by_unit:
+        found[f"α, {each.unit}"] = f"{each.fit.alpha:.4g} {bracketed(each.alpha_interval)}"
+        found[f"c, {each.unit}"] = f"{each.fit.c:.4g} {bracketed(each.c_interval)}"
     return found
 
 

@@ -34,12 +34,18 @@ class Selection:
         return many_budgets(self.all_budgets)
 
     @property
+    def tokens_vary(self) -> bool:
+        """Whether the runs of the law differ in tokens, as in a ladder of D = 20 N."""
+        tokens = self.runs["tokens"]
+        return bool((tokens > 0).all()) and groups(tokens, SAME_BUDGET).max(initial=0) > 0
+
+    @property
     def along(self) -> str:
         """The budget of the runs in words: "2,500,000 tokens", "D = 20 N", "" if unknown."""
         tokens = self.runs["tokens"]
         if self.runs.empty or not (tokens > 0).all():
             return ""
-        if groups(tokens, SAME_BUDGET).max() == 0:
+        if not self.tokens_vary:
             return f"{tokens.median():,.0f} tokens"
         ratio = tokens / self.runs["n_params"]
         if groups(ratio, SAME_RATIO).max() == 0:
@@ -138,6 +144,8 @@ def _best_rates(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """Mask of the runs at the best rate of their size and budget, and the sizes at an edge."""
     best = pd.Series(True, index=runs.index)
     edges: list[str] = []
+    if runs["lr"].nunique() < 2:
+        return best, edges
     for _, cell in runs.groupby(list(_numbers(runs))):
         loss = cell.groupby("lr")["val_loss"].mean()
         if len(loss) < 2:
