@@ -50,7 +50,9 @@ function plot(id, marks, options) {
   const xs = framed.flatMap(m => m.x), ys = framed.flatMap(m => m.y).filter(v => v !== null);
   const fx = Math.log, fy = options.logY ? Math.log : v => v;
   const range = (values, f, pad) => {
-    const low = Math.min(...values.map(f)), high = Math.max(...values.map(f)), more = (high - low || 1) * pad;
+    // No spread: an engine takes some 100,000 arguments, and a table may have more runs.
+    const low = values.reduce((least, v) => Math.min(least, f(v)), Infinity);
+    const high = values.reduce((most, v) => Math.max(most, f(v)), -Infinity), more = (high - low || 1) * pad;
     return [low - more, high + more];
   };
   const [x0, x1] = range(xs, fx, .04);

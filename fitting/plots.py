@@ -164,9 +164,10 @@ def training_curves(recorded: Iterable[object]) -> list[list[tuple[float, float]
 
 def budgets(runs: pd.DataFrame) -> list[tuple[float, pd.Series]]:
     """Mean loss by tokens of each size that was trained at several budgets."""
-    sizes = [runs[runs["n_params"] == n] for n in sorted(runs["n_params"].unique())]
-    means = [(g["n_params"].iloc[0], g.groupby("tokens")["val_loss"].mean()) for g in sizes]
-    return [(float(n), mean) for n, mean in means if len(mean) > 1]
+    means = runs.groupby(["n_params", "tokens"])["val_loss"].mean()
+    several = means[means.groupby(level=0).transform("size") > 1]
+    sizes = several.index.get_level_values(0).unique()
+    return [(float(n), several.loc[n]) for n in sizes]
 
 
 def _styled(analysis: Analysis) -> list[tuple[str, str, ArchLaw]]:
