@@ -59,14 +59,10 @@ def confounded(runs: pd.DataFrame) -> list[str]:
     return found
 
 
-def differing(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
-    """The settings by which the runs of two laws differ, with their values."""
-    found = []
-    for name in SETTINGS:
-        one, two = (" and ".join(sorted(set(runs[name]) - {""})) for runs in (first, second))
-        if one and two and one != two:
-            found.append(f"{name} ({one}; {two})")
-    return found
+def settings(runs: pd.DataFrame) -> dict[str, str]:
+    """The settings of the runs of one law, in words; those that were not recorded are left out."""
+    found = {name: " and ".join(sorted(set(runs[name]) - {""})) for name in SETTINGS}
+    return {name: value for name, value in found.items() if value}
 
 
 def sizes(records: pd.DataFrame) -> pd.Series:

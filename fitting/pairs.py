@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fitting.apart import differing
+from fitting.apart import settings
 from fitting.axis import AXES, Axis
 from fitting.comparison import Comparison, NotCompared, compare, drawn_laws
 from fitting.groups import SAME_BUDGET, SAME_SIZE, groups
@@ -21,14 +21,47 @@ if TYPE_CHECKING:
     from fitting.analysis import ArchLaw
 
 MIN_COSTS = 3
+LOSSES = ("val_loss", *UNITS)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What decides of one architecture with what it may be compared."""
+
+    law: ArchLaw
+    tokens_of: tuple[str, str]
+    """Tokenizer and data."""
+    settings: dict[str, str]
+    along: str
+    spans: dict[str, tuple[float, float]]
+    """Least and greatest of sizes, tokens and tokens per parameter; NaN where one is unknown."""
+    costs: frozenset[str]
+    """The axes along which it has a law."""
+    losses: frozenset[str]
+    """The columns of the loss that all its runs have."""
+
+    @classmethod
+    def of(cls, law: ArchLaw) -> _Side:
+        runs = law.selection.runs
+        ratio = runs["tokens"] / runs["n_params"]
+        numbers = {"n_params": runs["n_params"], "tokens": runs["tokens"], "ratio": ratio}
+        return cls(
+            law,
+            (str(runs["tokenizer"].iloc[0]), str(runs["data"].iloc[0])),
+            settings(runs),
+            law.selection.along,
+            {name: (values.min(skipna=False), values.max()) for name, values in numbers.items()},
+            frozenset(axis for axis in AXES if _spread(runs[axis])),
+            frozenset(column for column in LOSSES if (runs[column] > 0).all()),
+        )
 
 
 @dataclass(frozen=True)
 class _Planned:
     """A comparison that means something."""
 
-    one: ArchLaw
-    two: ArchLaw
+    one: _Side
+    two: _Side
     axis: str
     column: str
     """Of the loss."""
@@ -38,35 +71,39 @@ def compare_all(
     laws: dict[str, ArchLaw], against: Axis
 ) -> tuple[tuple[Comparison, ...], tuple[NotCompared, ...]]:
     """Compare by `against` and by FLOPs; what cannot be is said with its reason."""
+    sides = {arch: _Side.of(law) for arch, law in laws.items() if _stands(law)}
     planned: list[_Planned] = []
     refused: list[NotCompared] = []
-    for one, two in combinations(laws.values(), 2):
-        meaningful, why = _plan(one, two, against)
+    for one, two in combinations(laws, 2):
+        missing = [arch for arch in (one, two) if arch not in sides]
+        if missing:
+            why = f"the runs of {' and of '.join(missing)} show no law"
+            refused.append(NotCompared(one, two, why))
+            continue
+        meaningful, why = _plan(sides[one], sides[two], against)
         planned += meaningful
         if not meaningful:
-            refused.append(NotCompared(one.arch, two.arch, why))
+            refused.append(NotCompared(one, two, why))
     fits: dict[tuple[str, str, str], tuple[PowerLaw, Array]] = {}
 
-    def fitted(law: ArchLaw, each: _Planned) -> tuple[PowerLaw, Array]:
-        key = law.arch, each.axis, each.column
+    def fitted(side: _Side, each: _Planned) -> tuple[PowerLaw, Array]:
+        key = side.law.arch, each.axis, each.column
         if key not in fits:
-            runs = law.selection.runs
+            runs = side.law.selection.runs
             made = fit(runs[each.axis], runs[each.column])
             fits[key] = made, drawn_laws(made, len(fits))
         return fits[key]
 
     compared = []
     # Of one pair what is said by parameters and by FLOPs is hardly two chances to err.
-    count = len({(each.one.arch, each.two.arch) for each in planned})
+    count = len({(each.one.law.arch, each.two.law.arch) for each in planned})
     for each in planned:
-        (one_fit, one_draws), (two_fit, two_draws) = (
-            fitted(each.one, each),
-            fitted(each.two, each),
-        )
+        (one_fit, one_draws), (two_fit, two_draws) = fitted(each.one, each), fitted(each.two, each)
+        names = each.one.law.arch, each.two.law.arch
         found = compare(
-            each.one.arch,
+            names[0],
             one_fit,
-            each.two.arch,
+            names[1],
             two_fit,
             each.axis,
             unit=UNITS.get(each.column, PER_TOKEN),
@@ -78,66 +115,64 @@ def compare_all(
             compared.append(found)
         else:
             why = f"they have no {AXES[each.axis].unit} in common"
-            refused.append(NotCompared(each.one.arch, each.two.arch, why))
+            refused.append(NotCompared(*names, why))
     return tuple(compared), tuple(refused)
 
 
-def _plan(one: ArchLaw, two: ArchLaw, against: Axis) -> tuple[list[_Planned], str]:
+def _stands(law: ArchLaw) -> bool:
+    return law.fit is not None and law.verdict.word != "not supported"
+
+
+def _plan(one: _Side, two: _Side, against: Axis) -> tuple[list[_Planned], str]:
     """The comparisons of a pair that mean something, or a reason why none does."""
-    for law in (one, two):
-        if law.fit is None or law.verdict.word == "not supported":
-            return [], f"the runs of {law.arch} show no law"
-    first, second = one.selection.runs, two.selection.runs
     column = "val_loss"
-    if _differ(first, second, "tokenizer"):
+    if one.tokens_of[0] != two.tokens_of[0]:
         column = "val_loss_per_note"
-        if not all((runs[column] > 0).all() for runs in (first, second)):
+        if column not in one.losses & two.losses:
             return [], "their tokenizers differ, and the loss per note is not recorded"
-    elif _differ(first, second, "data"):
+    elif one.tokens_of != two.tokens_of:
         return [], "their data differ"
-    axes = [against.column] if _alike_besides(first, second, against) else []
+    axes = [against.column] if _alike_besides(one, two, against) else []
     axes += ["flops"] if "flops" not in axes else []
-    usable = [axis for axis in axes if all(_spread(runs, axis) for runs in (first, second))]
+    usable = [axis for axis in axes if axis in one.costs & two.costs]
     if not usable:
         return [], (
-            f"{one.arch} was trained on {one.selection.along or 'an unknown number of tokens'}, "
-            f"{two.arch} on {two.selection.along or 'an unknown number of tokens'}, and not all "
-            "compute is recorded"
+            f"{one.law.arch} was trained on {one.along or 'an unknown number of tokens'}, "
+            f"{two.law.arch} on {two.along or 'an unknown number of tokens'}, and not all compute "
+            "is recorded"
         )
     return [_Planned(one, two, axis, column) for axis in usable], ""
 
 
-def _alike_besides(first: pd.DataFrame, second: pd.DataFrame, axis: Axis) -> bool:
+def _alike_besides(one: _Side, two: _Side, axis: Axis) -> bool:
     """Whether runs of equal `axis` are equal in what else decides the loss."""
-    both = pd.concat([first, second])
-    if axis.column == "tokens":
-        return bool(groups(both["n_params"], SAME_SIZE).max() == 0)
     if axis.column == "flops":
         return True
-    tokens = both["tokens"]
-    if not (tokens > 0).any():
-        # A table that tells no tokens: what it calls equal is taken to be.
+    if axis.column == "tokens":
+        return _within(one, two, "n_params", SAME_SIZE)
+    if not one.along and not two.along:
+        # Tables that tell no tokens: what they call equal is taken to be.
         return True
-    if not (tokens > 0).all():
-        return False
-    ratio = tokens / both["n_params"]
-    return bool(groups(tokens, SAME_BUDGET).max() == 0 or groups(ratio, SAME_RATIO).max() == 0)
+    return _within(one, two, "tokens", SAME_BUDGET) or _within(one, two, "ratio", SAME_RATIO)
+
+
+def _within(one: _Side, two: _Side, name: str, tolerance: float) -> bool:
+    """Whether all runs of both lie within a fraction of each other; False where one is unknown."""
+    low = min(side.spans[name][0] for side in (one, two))
+    high = max(side.spans[name][1] for side in (one, two))
+    known = all(side.spans[name][0] > 0 for side in (one, two))
+    return bool(known and high <= low * (1 + tolerance))
 
 
 def _also(each: _Planned) -> list[str]:
     """What else differs within a pair."""
-    one, two = each.one.selection, each.two.selection
-    found = differing(one.runs, two.runs)
-    if each.axis == "flops" and one.along != two.along:
-        found.insert(0, f"tokens ({one.along}; {two.along})")
+    one, two = each.one.settings, each.two.settings
+    found = [f"{k} ({one[k]}; {two[k]})" for k in one if k in two and one[k] != two[k]]
+    if each.axis == "flops" and each.one.along != each.two.along:
+        found.insert(0, f"tokens ({each.one.along}; {each.two.along})")
     return found
 
 
-def _differ(first: pd.DataFrame, second: pd.DataFrame, name: str) -> bool:
-    return bool(first[name].iloc[0] != second[name].iloc[0])
-
-
-def _spread(runs: pd.DataFrame, axis: str) -> bool:
-    """Whether all runs have a value on this axis, and enough different ones for a law."""
-    values = runs[axis]
+def _spread(values: pd.Series) -> bool:
+    """Whether all runs have a value, and enough different ones for a law."""
     return bool((values > 0).all()) and groups(values, SAME_SIZE).max() + 1 >= MIN_COSTS
