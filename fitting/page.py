@@ -25,6 +25,8 @@ from fitting.surface_law import SurfaceLaw
 HERE = Path(__file__).parent
 LINE_POINTS = 80
 MAX_LEFT_OUT = 200
+FOLDED = 12
+"""Of more runs that were left out than these, the table is folded away."""
 
 
 def html(analysis: Analysis, samples: Sequence[Path] = (), forecast: Review | None = None) -> str:
@@ -40,6 +42,7 @@ def html(analysis: Analysis, samples: Sequence[Path] = (), forecast: Review | No
             for path in samples
         ),
         "<!--forecast-->": page_forecast.section(forecast),
+        "<!--lead-->": page_answer.lead(analysis),
         "<!--size-->": page_answer.SIZE_WORD[analysis.axis.column],
         "<!--law-->": f"L({analysis.axis.symbol}) = a {analysis.axis.symbol}<sup>−α</sup> + c; "
         f"{analysis.axis.symbol}: {analysis.axis.label}",
@@ -61,7 +64,10 @@ def html(analysis: Analysis, samples: Sequence[Path] = (), forecast: Review | No
 def _repeated(analysis: Analysis) -> str:
     """What the runs say of data seen more than once; a single time where all say the same."""
     notes = ((arch, law.repeated_note) for arch, law in analysis.laws.items())
-    return said((arch, note) for arch, note in notes if note)
+    told = {arch: note for arch, note in notes if note}
+    if not told:
+        return ""
+    return f"<section><h2>Data seen more than once</h2>{said(told.items())}</section>"
 
 
 def _minima(analysis: Analysis) -> str:
@@ -146,8 +152,11 @@ def _left_out(analysis: Analysis) -> str:
     ]
     if not rows:
         return "<p>None.</p>"
-    more = len(out) - len(rows)
-    return table(head, rows) + (f"<p>And {more} more, in fit.json.</p>" if more else "")
+    more = f"<p>And {len(out) - len(rows)} more, in fit.json.</p>" if len(out) > len(rows) else ""
+    told = table(head, rows) + more
+    if len(out) <= FOLDED:
+        return told
+    return f"<details><summary>{len(out)} runs, each with its reason</summary>{told}</details>"
 
 
 def _number(value: float) -> str:

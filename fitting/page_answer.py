@@ -24,6 +24,19 @@ MAX_PAIRS = 10
 """Of more pairs than these there is a table, and the sentences are folded away."""
 
 
+def lead(analysis: Analysis) -> str:
+    """What is asked, and what the letters are."""
+    if any(law.leading_surface for law in analysis.laws.values()):
+        return (
+            "How the loss of each architecture falls with parameters N and tokens D. Lower is "
+            "better. The exponents α and β say how fast; E is the loss that neither removes."
+        )
+    return (
+        f"How the loss of each architecture falls with more {SIZE_WORD[analysis.axis.column]}. "
+        "Lower is better. The exponent α says how fast; c is the loss that no amount of it removes."
+    )
+
+
 def answers(analysis: Analysis) -> str:
     """A card an architecture; for a crowd of them, a table, the lowest loss first."""
     laws = list(analysis.laws.values())

@@ -2,7 +2,7 @@
 
     python -m fitting.report --experiment NAME [--tracking-uri URI] [--out DIR]
     python -m fitting.report --csv runs.csv --out DIR
-    ... --against tokens | flops         L(D) or L(C) in place of L(N)
+    ... --against tokens | flops         L(D) or L(C), whatever the runs were made for
 
 From MLflow the report is also logged, to the run of kind `fit` of the same experiment.
 """
@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
-from fitting.axis import AXES, N_PARAMS
+from fitting.axis import AXES
 from fitting.escape import mlflow_name
 from fitting.outcomes import Review
 from fitting.records import RecordError, read_csv, read_mlflow, to_json
@@ -88,10 +88,15 @@ def log_to_mlflow(
     )
     for arch, law in analysis.laws.items():
         name = mlflow_name(arch)
-        client.set_tag(run_id, f"crescendo.verdict.{name}", law.verdict.word)
+        client.set_tag(run_id, f"crescendo.verdict.{name}", law.lead_verdict.word)
         if law.fit is not None:
             for letter, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
                 client.log_metric(run_id, f"{name}.{letter}", value)
+        if found := law.leading_surface:
+            for letter in ("E", "A", "B", "alpha", "beta"):
+                client.log_metric(
+                    run_id, f"{name}.surface.{letter}", getattr(found.surface, letter)
+                )
     for path in paths.values():
         client.log_artifact(run_id, str(path))
     client.set_terminated(run_id)
@@ -170,8 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--against",
         choices=list(AXES),
-        default=N_PARAMS.column,
-        help="what the loss is fitted against (default: %(default)s)",
+        default="",
+        help="what the loss is fitted against (default: what the runs were made for: flops where "
+        "tokens were varied besides the size, else n_params)",
     )
     parser.add_argument(
         "--out",
