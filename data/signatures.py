@@ -122,9 +122,9 @@ def _beats(score: Score) -> np.ndarray:
     """
     pitch, starts = _chords(score, score.onset, score.pitch)
     struck = np.bitwise_or.reduceat(np.uint64(1) << (pitch % 64).astype(np.uint64), starts)
-    step = np.diff(np.sort(score.onset)[starts], prepend=0)
+    step = np.diff(np.sort(score.onset)[starts]).astype(np.int64)
     degree = np.zeros(len(struck), np.uint64)
-    degree[1:] = 1 + (3 * step[1:] > 2 * step[:-1]) + (2 * step[1:] > 3 * step[:-1])
+    degree[2:] = 1 + (3 * step[1:] > 2 * step[:-1]) + (2 * step[1:] > 3 * step[:-1])
     beats = _mixed(struck ^ degree << np.uint64(62))
     run = np.zeros(max(1, len(beats) - BEATS + 1), np.uint64)
     for start in range(min(BEATS, len(beats))):
