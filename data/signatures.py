@@ -4,7 +4,8 @@ A track is reduced to its top line, the highest note of each chord, and the line
 overlapping runs of intervals: the more they leap, the shorter, so that one is as telling as another
 and as few notes as can be have to be right. Track by track, because another accompaniment changes
 the top line of the whole; and of all tracks together, because a performance may have but one. A
-chord is what starts together, or follows within `GATHER` seconds: hands do not strike at once.
+chord is what starts together, or within `GATHER` seconds while the note before still sounds: hands
+do not strike at once.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from data.score import MAX_TICKS, Score
+from data.score import Score
 
 GRAM = 8
 """Intervals to a run of steps; no run is longer."""
 LEAP = 5
 """Semitones from which an interval counts for two: a run of leaps has four."""
-GATHER = 0.085
-"""Seconds: four ticks of the grid at 120 quarters a minute, which most performances are given."""
+GATHER = 0.07
+"""Seconds: three ticks of the grid at 120 quarters a minute, which most performances are given."""
+FLAM = 0.04
+"""Seconds, within which drums are struck together: they do not sound on."""
 BEATS = 16
 """Onsets to a run of a piece for drums alone."""
 BINS = 512
@@ -56,9 +59,10 @@ def runs(score: Score) -> np.ndarray:
         return _beats(score)
     windows = lines(score)
     if len(windows) > 1:
-        pitched = ~score.is_drum
-        pitch, starts = _chords(score, score.onset[pitched], score.pitch[pitched])
-        windows.append(_windows(np.maximum.reduceat(pitch, starts)))
+        notes = np.flatnonzero(~score.is_drum)
+        notes = notes[np.argsort(score.onset[notes], kind="stable")]
+        starts = np.flatnonzero(_apart(score, notes))
+        windows.append(_windows(np.maximum.reduceat(score.pitch[notes], starts)))
     return _shortened(np.concatenate(windows))
 
 
@@ -67,30 +71,34 @@ def lines(score: Score) -> list[np.ndarray]:
 
     A line that is shorter is one window.
     """
-    pitched = ~score.is_drum
-    track, onset, pitch = score.track[pitched], score.onset[pitched], score.pitch[pitched]
-    # Notes are sorted by track and onset.
-    starts = np.flatnonzero(_apart(score, onset) | (np.diff(track, prepend=-1) != 0))
-    if not len(starts):
+    notes = np.flatnonzero(~score.is_drum)
+    if not len(notes):
         return []
-    top, track = np.maximum.reduceat(pitch, starts), track[starts]
+    # Notes are sorted by track and onset.
+    track = score.track[notes]
+    starts = np.flatnonzero(_apart(score, notes) | (np.diff(track, prepend=-1) != 0))
+    top, track = np.maximum.reduceat(score.pitch[notes], starts), track[starts]
     bounds = [*np.flatnonzero(np.diff(track, prepend=-1)).tolist(), len(track)]
     return [_windows(top[start:stop]) for start, stop in pairwise(bounds)]
 
 
-def _chords(score: Score, onset: np.ndarray, pitch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pitches in order of onset, whatever the track, and where among them chords start."""
-    order = np.argsort(onset, kind="stable")
-    return pitch[order], np.flatnonzero(_apart(score, onset[order]))
+def _apart(score: Score, notes: np.ndarray) -> np.ndarray:
+    """Where a chord starts, rather than goes on, among notes in order of onset: (notes,) bool.
+
+    It goes on while the note before still sounds: no melody is a chord, however fast, unless its
+    notes overlap.
+    """
+    ended = np.diff(score.onset[notes]) >= score.duration[notes[:-1]]
+    return _later(score, notes, GATHER) | np.append(True, ended)
 
 
-def _apart(score: Score, onset: np.ndarray) -> np.ndarray:
-    """Where a chord starts, rather than goes on, among notes in order of onset: (notes,) bool."""
-    changes = np.array(score.tempos)
-    ticks = GATHER * score.ticks_per_quarter / 60 * changes[:, 1]
+def _later(score: Score, notes: np.ndarray, seconds: float) -> np.ndarray:
+    """Which notes, in order of onset, start later than so long after the one before: (n,) bool."""
+    onset, changes = score.onset[notes], np.array(score.tempos)
+    ticks = seconds * score.ticks_per_quarter / 60 * changes[:, 1]
     if len(ticks) > 1:
-        ticks = ticks[np.searchsorted(changes[:, 0], onset, "right") - 1]
-    return np.diff(onset, prepend=-MAX_TICKS) > ticks
+        ticks = ticks[np.searchsorted(changes[:, 0], onset[1:], "right") - 1]
+    return np.append(True, np.diff(onset) > ticks)
 
 
 def _windows(pitch: np.ndarray) -> np.ndarray:
@@ -120,9 +128,11 @@ def _beats(score: Score) -> np.ndarray:
 
     The rhythm in three degrees, so that it is one at any tempo and in any hands. (n,) uint64.
     """
-    pitch, starts = _chords(score, score.onset, score.pitch)
-    struck = np.bitwise_or.reduceat(np.uint64(1) << (pitch % 64).astype(np.uint64), starts)
-    step = np.diff(np.sort(score.onset)[starts]).astype(np.int64)
+    notes = np.argsort(score.onset, kind="stable")
+    starts = np.flatnonzero(_later(score, notes, FLAM))
+    drum = np.uint64(1) << (score.pitch[notes] % 64).astype(np.uint64)
+    struck = np.bitwise_or.reduceat(drum, starts)
+    step = np.diff(score.onset[notes[starts]]).astype(np.int64)
     degree = np.zeros(len(struck), np.uint64)
     degree[2:] = 1 + (3 * step[1:] > 2 * step[:-1]) + (2 * step[1:] > 3 * step[:-1])
     beats = _mixed(struck ^ degree << np.uint64(62))
