@@ -14,10 +14,10 @@ import numpy as np
 
 SHARE = 0.15
 """Of the bins that two signatures fill, that versions have in common if they are short;"""
-ENOUGH = 16
+ENOUGH = 12
 """and how many bins, if they are long."""
-COMMON, SHARE_COMMON = 32, 1 / 500
-"""A run does not count that more pieces hold than either so many or such a share of all."""
+COMMON, COMMON_OF_ROOT = 8, 0.4
+"""Pieces, and of the square root of all pieces: a run that more hold than either does not count."""
 NEIGHBOURS = 16
 """Of the pieces that agree in a bin, how many of the next each is paired with at most."""
 AGREED = 2**19
@@ -51,7 +51,7 @@ def empty_common(signatures: np.ndarray) -> None:
     But not in a piece with more than a quarter of such bins: figures make up less, so that there
     the many pieces are versions of one work.
     """
-    most = max(COMMON, SHARE_COMMON * len(signatures))
+    most = max(COMMON, COMMON_OF_ROOT * len(signatures) ** 0.5)
     common = np.zeros(len(signatures), np.int64)
     figures: dict[int, np.ndarray] = {}
     for number, column in enumerate(_columns(signatures)):

@@ -138,7 +138,7 @@ def test_a_work_of_many_versions_is_one_group_all_the_same() -> None:
     versions_of_it = [
         set(rng.choice(work, 160, replace=False).tolist())
         | set(rng.integers(512, 9999, 160).tolist())
-        for _ in range(3 * versions.COMMON)
+        for _ in range(12 * versions.COMMON)
     ]
     names = [f"{n:03d}" for n in range(len(versions_of_it))]
     found = versions.group(names, sketches(versions_of_it), [""] * len(names))
@@ -160,7 +160,7 @@ def test_the_groups_are_those_of_comparing_every_pair(contents: list[set[int]]) 
 
 
 def test_hardly_a_song_of_pop909_is_torn_and_no_two_are_merged_but_for_doubles() -> None:
-    """Of 909 songs 6 were torn when this was written, three by a file that shares nothing with them."""
+    """Of 909 songs 4 were torn when this was written, three by a file that shares nothing with them."""
     works, signatures = [], []
     for path, content in corpus_members("pop909"):
         try:
@@ -173,7 +173,7 @@ def test_hardly_a_song_of_pop909_is_torn_and_no_two_are_merged_but_for_doubles()
     for work, group in zip(works, versions.group(names, np.stack(signatures), [""] * len(names))):
         groups_of[work].add(group)
         works_of[group].add(work)
-    assert sum(len(found) > 1 for found in groups_of.values()) <= 6
+    assert sum(len(found) > 1 for found in groups_of.values()) <= 4
     merged = sum(len(held) * (len(held) - 1) // 2 for held in works_of.values())
     assert merged * 1000 <= 909 * 908 // 2
     assert max(map(len, works_of.values())) <= 3
