@@ -1,8 +1,9 @@
 """Versions of one work: found by what they share, so that no split tears them apart.
 
-Signatures (`data.signatures`) are compared where they agree in two bins. Runs that many pieces hold
-are common figures and do not count: without that, hundreds of arrangements with the same broken
-chords are one chain. EXPERIMENTS.md has what each threshold tears and merges, in scores and in
+Signatures (`data.signatures`) are compared where they agree in two bins. First, what is plainly
+alike is linked. Then the runs are left out that several works hold, for they are common figures:
+with them, hundreds of arrangements with the same broken chords are one chain. Of what remains,
+little has to be shared. EXPERIMENTS.md has what each threshold tears and merges, in scores and in
 performances.
 """
 
@@ -16,8 +17,10 @@ SHARE = 0.15
 """Of the bins that two signatures fill, that versions have in common if they are short;"""
 ENOUGH = 12
 """and how many bins, if they are long."""
-COMMON, COMMON_OF_ROOT = 8, 0.4
-"""Pieces, and of the square root of all pieces: a run that more hold than either does not count."""
+COMMON = 6
+"""Works: a run that more of them hold is a figure, and does not count."""
+PLAIN, PART = 40, 4
+"""Bins that are enough while figures still count; looked for in one of so many parts of them."""
 NEIGHBOURS = 16
 """Of the pieces that agree in a bin, how many of the next each is paired with at most."""
 AGREED = 2**19
@@ -36,8 +39,11 @@ def group(piece_ids: list[str], signatures: np.ndarray, works: list[str]) -> lis
     first: dict[str, int] = {}
     known = [first.setdefault(work, n) if work else n for n, work in enumerate(works)]
     root = np.array(known)
-    empty_common(signatures)
-    for left, right in _alike(signatures, root):
+    bins = signatures.shape[1]
+    for left, right in _alike(signatures, root, bins // PART, PLAIN):
+        root[:] = _linked(root, left, right)
+    empty_common(signatures, root)
+    for left, right in _alike(signatures, root, bins, ENOUGH):
         root[:] = _linked(root, left, right)
     least: dict[int, str] = {}
     for number, piece_id in zip(root.tolist(), piece_ids):
@@ -45,24 +51,20 @@ def group(piece_ids: list[str], signatures: np.ndarray, works: list[str]) -> lis
     return [least[number] for number in root.tolist()]
 
 
-def empty_common(signatures: np.ndarray) -> None:
-    """Empty the bins of runs that many pieces hold.
+def empty_common(signatures: np.ndarray, root: np.ndarray) -> None:
+    """Empty the bins of runs that many works hold, each as far as its pieces hold them.
 
-    But not in a piece with more than a quarter of such bins: figures make up less, so that there
-    the many pieces are versions of one work.
+    root: (pieces,) of the work that each piece is of, as far as is known.
     """
-    most = max(COMMON, COMMON_OF_ROOT * len(signatures) ** 0.5)
-    common = np.zeros(len(signatures), np.int64)
-    figures: dict[int, np.ndarray] = {}
+    sizes = np.bincount(root)
+    # In 16 bits some agree by chance.
+    most = COMMON + 2 * np.count_nonzero(sizes) / 2**16
+    weight = 1 / sizes[root]
     for number, column in enumerate(_columns(signatures)):
-        held = np.bincount(column) > most
+        held = np.bincount(column, weight) > most
         held[0] = False
         if held.any():
-            figures[number] = held
-            common += held[column]
-    few = 4 * common <= _filled(signatures)
-    for number, held in figures.items():
-        signatures[held[signatures[:, number]] & few, number] = 0
+            signatures[held[column], number] = 0
 
 
 def _columns(signatures: np.ndarray) -> Iterator[np.ndarray]:
@@ -78,27 +80,29 @@ def _filled(signatures: np.ndarray) -> np.ndarray:
     return np.concatenate(filled)
 
 
-def similar(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Which pairs are versions of one work: two times (pairs, BINS) to (pairs,) bool."""
+def similar(left: np.ndarray, right: np.ndarray, enough: int) -> np.ndarray:
+    """Which pairs share `enough` bins, or `SHARE`: two times (pairs, BINS) to (pairs,) bool."""
     filled = ((left | right) > 0).sum(axis=1, dtype=np.uint16)
     shared = ((left == right) & (left > 0)).sum(axis=1, dtype=np.uint16)
-    return (shared >= np.clip(SHARE * filled, 2, ENOUGH)) | ((shared == filled) & (filled > 0))
+    return (shared >= np.clip(SHARE * filled, 2, enough)) | ((shared == filled) & (filled > 0))
 
 
-def _alike(signatures: np.ndarray, root: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Similar pairs, but for those that share a root already.
+def _alike(
+    signatures: np.ndarray, root: np.ndarray, bins: int, enough: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Similar pairs that agree in two of the first bins, but for those that share a root already.
 
     root: (pieces,), which the caller keeps up to date.
     """
     pieces = len(signatures)
     sole = _filled(signatures) == 1
     found: list[np.ndarray] = []
-    for number, column in enumerate(_columns(signatures), start=1):
+    for number, column in enumerate(_columns(signatures[:, :bins]), start=1):
         for near, far in _agreeing(column, root):
             # Who fills but one bin agrees in no other.
             found += [near * pieces + far, (near * pieces + far)[sole[near]]]
         held = sum(map(len, found))
-        if not held or (held < max(AGREED, 8 * pieces) and number < signatures.shape[1]):
+        if not held or (held < max(AGREED, 8 * pieces) and number < bins):
             continue
         pairs = np.concatenate(found)
         found.clear()
@@ -106,7 +110,7 @@ def _alike(signatures: np.ndarray, root: np.ndarray) -> Iterator[tuple[np.ndarra
         pairs = np.unique(pairs[1:][pairs[1:] == pairs[:-1]])
         for start in range(0, len(pairs), COMPARED):
             left, right = np.divmod(pairs[start : start + COMPARED], pieces)
-            same = similar(signatures[left], signatures[right])
+            same = similar(signatures[left], signatures[right], enough)
             yield left[same], right[same]
 
 
