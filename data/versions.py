@@ -17,7 +17,7 @@ SHARE = 0.15
 """Of the bins that two signatures fill, that versions have in common if they are short;"""
 ENOUGH = 12
 """and how many bins, if they are long."""
-COMMON = 6
+COMMON = 4
 """Works: a run that more of them hold is a figure, and does not count."""
 PLAIN, PART = 40, 4
 """Bins that are enough while figures still count; looked for in one of so many parts of them."""
