@@ -113,13 +113,13 @@ def _windows(pitch: np.ndarray) -> np.ndarray:
 
 def _shortened(windows: np.ndarray) -> np.ndarray:
     """Each window up to where steps, and leaps twice, have added up to `GRAM`."""
-    intervals = windows.view(np.int8).reshape(-1, GRAM).T
-    leaps = np.abs(intervals) >= LEAP
-    length = np.full(len(windows), GRAM // 2)
-    counted = length + leaps[: GRAM // 2].sum(axis=0)
-    for leap in leaps[GRAM // 2 :]:
+    intervals = np.ascontiguousarray(windows.view(np.int8).reshape(-1, GRAM).T)
+    counts = 1 + (np.abs(intervals) >= LEAP).view(np.uint8)
+    length = np.full(len(windows), GRAM // 2, np.uint8)
+    counted = counts[: GRAM // 2].sum(axis=0, dtype=np.uint8)
+    for count in counts[GRAM // 2 :]:
         length += counted < GRAM
-        counted += 1 + leap
+        counted += count
     return windows & _BYTES[length]
 
 

@@ -21,7 +21,7 @@ COMMON = 4
 """Works: a run that more of them hold is a figure, and does not count."""
 PLAIN, PART = 40, 4
 """Bins that are enough while figures still count; looked for in one of so many parts of them."""
-NEIGHBOURS = 16
+NEIGHBOURS = 8
 """Of the pieces that agree in a bin, how many of the next each is paired with at most."""
 AGREED = 2**19
 """Agreements in one bin that are collected, or 8 a piece, before those in two are compared."""
