@@ -25,6 +25,7 @@ from data.cuts import cut
 from data.filters import Filters
 from data.packed import DataError
 from data.score import Midi, Score, ScoreError, parse, quantise_all
+from data.signatures import BINS, signature
 from data.sources import Refused, Shard
 from data.splits import split_groups
 from data.storage import Location
@@ -52,7 +53,7 @@ REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail",
 STAGED = pa.schema(
     [
         *PIECE,
-        ("signature", pa.list_(pa.uint32())),
+        ("signature", pa.list_(pa.uint16())),
         ("maps", pa.string()),
         ("mended", pa.string()),
     ]
@@ -140,9 +141,9 @@ def _pieces(batch: list[Parsed], wish: Wish, reject: Reject) -> Iterator[dict[st
             kept.append((path, score))
     for (path, score), tokens in zip(kept, tokenizer.encode_all([score for _, score in kept])):
         # Parts of a piece have the signature of the whole, and so its group.
-        signature = versions.signature(score)
+        sketch = signature(score)
         if wish.max_tokens is None or len(tokens) <= wish.max_tokens:
-            yield _row(path, score, tokens, signature, score.mended, wish)
+            yield _row(path, score, tokens, sketch, score.mended, wish)
             continue
         parts = cut(score, tokens, tokenizer, wish.max_tokens)
         if not parts:
@@ -150,14 +151,14 @@ def _pieces(batch: list[Parsed], wish: Wish, reject: Reject) -> Iterator[dict[st
         for number, part in enumerate(parts):
             mended = {} if number else score.mended | {"cut": len(parts) - 1}
             name = f"{path}#bar{part.first_bar}"
-            yield _row(name, part.score, part.tokens, signature, mended, wish)
+            yield _row(name, part.score, part.tokens, sketch, mended, wish)
 
 
 def _row(
     path: str,
     score: Score,
     tokens: np.ndarray,
-    signature: np.ndarray,
+    sketch: np.ndarray,
     mended: dict[str, int],
     wish: Wish,
 ) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def _row(
         "tokens": tokens,
         "num_tokens": len(tokens),
         "abc": wish.tokenizer.to_text(tokens),
-        "signature": signature,
+        "signature": sketch,
         "maps": hashlib.sha256(maps).hexdigest()[:16],
         "mended": json.dumps(mended),
     }
@@ -237,13 +238,13 @@ def place(
 
 
 def _signatures(staged: list[Location], rows: list[int]) -> np.ndarray:
-    """(rows, PERMUTATIONS) uint32 of those rows of all parts, one part at a time in memory."""
-    found = np.empty((len(rows), versions.PERMUTATIONS), np.uint32)
+    """(rows, BINS) uint16 of those rows of all parts, one part at a time in memory."""
+    found = np.empty((len(rows), BINS), np.uint16)
     wanted = np.array(rows)
     first = 0
     for part in staged:
         column = read_table(part, ["signature"])["signature"].combine_chunks()
-        mine = column.flatten().to_numpy().reshape(len(column), versions.PERMUTATIONS)
+        mine = column.flatten().to_numpy().reshape(len(column), BINS)
         here = np.flatnonzero((first <= wanted) & (wanted < first + len(column)))
         found[here] = mine[wanted[here] - first]
         first += len(column)

@@ -118,7 +118,7 @@ def prepare(
         thresholds=thresholds,
         filters=filters.chosen(),
         downloads=downloads,
-        versions={name: version(name) for name in ("symusic", "miditok", "music21", "datasketch")},
+        versions={name: version(name) for name in ("symusic", "miditok", "music21")},
     )
     (out / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))
     staging.delete()

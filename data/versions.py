@@ -1,123 +1,152 @@
-"""Versions of one work: found by what they share, in any key, so that no split tears them apart.
+"""Versions of one work: found by what they share, so that no split tears them apart.
 
-Each track is reduced to its top line (the highest note of each onset, drums aside) and those to the
-set of their runs of eight intervals. Track by track, because another accompaniment changes the top
-line of the whole. Versions of a song in POP909 share most of their runs, different songs at most a
-tenth; EXPERIMENTS.md has what each threshold tears and merges.
+Signatures (`data.signatures`) are compared where they agree in two bins. First, what is plainly
+alike is linked. Then the runs are left out that several works hold, for they are common figures:
+with them, hundreds of arrangements with the same broken chords are one chain. Of what remains,
+little has to be shared. EXPERIMENTS.md has what each threshold tears and merges, in scores and in
+performances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
-from datasketch import MinHash
 
-from data.score import Score
-
-GRAM = 8
-PERMUTATIONS = 256
-BANDS, ROWS = 128, 2
-"""Pieces that agree in a band are compared: 95 in 100 of those at the threshold, 5 at .02."""
-COMPARED = 2**14
+SHARE = 0.15
+"""Of the bins that two signatures fill, that versions have in common if they are short;"""
+ENOUGH = 12
+"""and how many bins, if they are long."""
+COMMON = 4
+"""Works: a run that more of them hold is a figure, and does not count."""
+PLAIN, PART = 40, 4
+"""Bins that are enough while figures still count; looked for in one of so many parts of them."""
+NEIGHBOURS = 8
+"""Of the pieces that agree in a bin, how many of the next each is paired with at most."""
+AGREED = 2**19
+"""Agreements in one bin that are collected, or 8 a piece, before those in two are compared."""
+COMPARED = 2**12
 """Pairs that are compared at once."""
-SIMILAR = 0.15
-"""Jaccard similarity from which two pieces are versions of one work."""
-
-_SCHEME = "affine32"
-_PERMUTATIONS = MinHash(PERMUTATIONS, seed=1, scheme=_SCHEME).permutations
-
-
-def grams(score: Score) -> np.ndarray:
-    """The runs of `GRAM` intervals of the tracks' top lines, each as one number: (n,) uint64, no
-    repeats. A line that is shorter is one run."""
-    runs = lines(score)
-    return np.unique(np.concatenate(runs)) if runs else np.zeros(1, np.uint64)
-
-
-def lines(score: Score) -> list[np.ndarray]:
-    """The runs of each track's top line, in their order: (n,) uint64 each."""
-    pitched = ~score.is_drum
-    track, onset, pitch = score.track[pitched], score.onset[pitched], score.pitch[pitched]
-    # Notes are sorted by track, onset and pitch.
-    top = np.append((np.diff(track) != 0) | (np.diff(onset) != 0), True)[: len(track)]
-    track, pitch = track[top], pitch[top]
-    bounds = [*np.flatnonzero(np.diff(track, prepend=-1)).tolist(), len(track)]
-    return [_runs(pitch[start:stop]) for start, stop in pairwise(bounds)]
-
-
-def _runs(pitch: np.ndarray) -> np.ndarray:
-    """(n,) uint64 of a line of notes, at least one."""
-    intervals = np.diff(pitch.astype(np.int16)).astype(np.int8)
-    if len(intervals) < GRAM:
-        # No music leaps by 127 semitones.
-        intervals = np.append(intervals, np.full(GRAM - len(intervals), 127, np.int8))
-    # Eight bytes from each byte on: sliding_window_view takes longer than the rest.
-    return np.ndarray(len(intervals) - GRAM + 1, "<u8", intervals, strides=(1,)).copy()
-
-
-def signature(score: Score) -> np.ndarray:
-    """MinHash of `grams`, (PERMUTATIONS,) uint32: shares of equal entries estimate similarity."""
-    sketch = MinHash(PERMUTATIONS, seed=1, permutations=_PERMUTATIONS, scheme=_SCHEME, hashfunc=int)
-    # Fibonacci hashing (Knuth, TAOCP 3, 6.4): a SHA-1 each, the default, costs ten times the rest.
-    mixed = (grams(score) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
-    sketch.update_batch(mixed.tolist())
-    return sketch.hashvalues.astype(np.uint32)
 
 
 def group(piece_ids: list[str], signatures: np.ndarray, works: list[str]) -> list[str]:
     """The `group_id` of each piece: the least piece_id of all that it is linked with.
 
-    signatures: (pieces, PERMUTATIONS). works: the work of each piece, where it is known, else "";
-    its pieces are linked, whatever they share. Links are transitive: a medley joins what it quotes.
+    signatures: (pieces, BINS) uint16; the bins of common runs are emptied in it. works: the work of
+    each piece, where it is known, else ""; its pieces are linked, whatever they share. Links are
+    transitive: a medley joins what it quotes.
     """
-    parent = list(range(len(piece_ids)))
     first: dict[str, int] = {}
-    for number, work in enumerate(works):
-        if work:
-            _join(parent, number, first.setdefault(work, number))
-    for left, right in _alike(signatures, parent):
-        _join(parent, left, right)
-    roots = [_root(parent, number) for number in range(len(parent))]
+    known = [first.setdefault(work, n) if work else n for n, work in enumerate(works)]
+    root = np.array(known)
+    bins = signatures.shape[1]
+    for left, right in _alike(signatures, root, bins // PART, PLAIN):
+        root[:] = _linked(root, left, right)
+    empty_common(signatures, root)
+    for left, right in _alike(signatures, root, bins, ENOUGH):
+        root[:] = _linked(root, left, right)
     least: dict[int, str] = {}
-    for number, piece_id in enumerate(piece_ids):
-        least[roots[number]] = min(piece_id, least.get(roots[number], piece_id))
-    return [least[roots[number]] for number in range(len(piece_ids))]
+    for number, piece_id in zip(root.tolist(), piece_ids):
+        least[number] = min(piece_id, least.get(number, piece_id))
+    return [least[number] for number in root.tolist()]
 
 
-def _alike(signatures: np.ndarray, parent: list[int]) -> Iterator[tuple[int, int]]:
-    """Pairs that agree in a band and are similar, but for those that are joined already.
+def empty_common(signatures: np.ndarray, root: np.ndarray) -> None:
+    """Empty the bins of runs that many works hold, each as far as its pieces hold them.
 
-    Locality-sensitive hashing with sorted columns in place of tables: what a band holds together
-    stands side by side, and nothing is kept from one band to the next.
+    root: (pieces,) of the work that each piece is of, as far as is known.
     """
-    for band in range(BANDS):
-        rows = np.ascontiguousarray(signatures[:, band * ROWS : (band + 1) * ROWS])
-        key = rows.view(f"u{rows.itemsize * ROWS}").ravel()
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        root = np.array([_root(parent, number) for number in range(len(parent))])[order]
-        left = np.arange(len(key))
-        distance = 0
-        while len(left):
-            distance += 1
-            left = left[left + distance < len(key)]
-            left = left[key[left] == key[left + distance]]
-            apart = left[root[left] != root[left + distance]]
-            for start in range(0, len(apart), COMPARED):
-                near = order[apart[start : start + COMPARED]]
-                far = order[apart[start : start + COMPARED] + distance]
-                same = (signatures[near] == signatures[far]).mean(axis=1) >= SIMILAR
-                yield from zip(near[same].tolist(), far[same].tolist())
+    sizes = np.bincount(root)
+    # In 16 bits some agree by chance.
+    most = COMMON + 2 * np.count_nonzero(sizes) / 2**16
+    weight = 1 / sizes[root]
+    for number, column in enumerate(_columns(signatures)):
+        held = np.bincount(column, weight) > most
+        held[0] = False
+        if held.any():
+            signatures[held[column], number] = 0
 
 
-def _root(parent: list[int], item: int) -> int:
-    while parent[item] != item:
-        parent[item] = parent[parent[item]]
-        item = parent[item]
+def _columns(signatures: np.ndarray) -> Iterator[np.ndarray]:
+    """Bin after bin of all pieces, (pieces,) each: gathered by the cache line, which is quicker."""
+    for start in range(0, signatures.shape[1], 32):
+        yield from np.ascontiguousarray(signatures[:, start : start + 32].T)
+
+
+def _filled(signatures: np.ndarray) -> np.ndarray:
+    """How many bins each piece fills, (pieces,) uint16; by parts, for a mask of all is large."""
+    parts = range(0, len(signatures), COMPARED)
+    filled = [(signatures[at : at + COMPARED] > 0).sum(axis=1, dtype=np.uint16) for at in parts]
+    return np.concatenate(filled)
+
+
+def similar(left: np.ndarray, right: np.ndarray, enough: int) -> np.ndarray:
+    """Which pairs share `enough` bins, or `SHARE`: two times (pairs, BINS) to (pairs,) bool."""
+    filled = ((left | right) > 0).sum(axis=1, dtype=np.uint16)
+    shared = ((left == right) & (left > 0)).sum(axis=1, dtype=np.uint16)
+    return (shared >= np.clip(SHARE * filled, 2, enough)) | ((shared == filled) & (filled > 0))
+
+
+def _alike(
+    signatures: np.ndarray, root: np.ndarray, bins: int, enough: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Similar pairs that agree in two of the first bins, but for those that share a root already.
+
+    root: (pieces,), which the caller keeps up to date.
+    """
+    pieces = len(signatures)
+    sole = _filled(signatures) == 1
+    found: list[np.ndarray] = []
+    for number, column in enumerate(_columns(signatures[:, :bins]), start=1):
+        for near, far in _agreeing(column, root):
+            # Who fills but one bin agrees in no other.
+            found += [near * pieces + far, (near * pieces + far)[sole[near]]]
+        held = sum(map(len, found))
+        if not held or (held < max(AGREED, 8 * pieces) and number < bins):
+            continue
+        pairs = np.concatenate(found)
+        found.clear()
+        pairs.sort()
+        pairs = np.unique(pairs[1:][pairs[1:] == pairs[:-1]])
+        for start in range(0, len(pairs), COMPARED):
+            left, right = np.divmod(pairs[start : start + COMPARED], pieces)
+            same = similar(signatures[left], signatures[right], enough)
+            yield left[same], right[same]
+
+
+def _agreeing(column: np.ndarray, root: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs with one value in a filled bin, and different roots.
+
+    Sorted, in place of a hash table: what agrees stands side by side.
+    """
+    order = np.argsort(column, kind="stable")
+    order = order[np.searchsorted(column[order], 1) :]
+    column, root = column[order], root[order]
+    near = np.arange(len(order))
+    for distance in range(1, NEIGHBOURS + 1):
+        near = near[: np.searchsorted(near, len(order) - distance)]
+        near = near[column[near] == column[near + distance]]
+        if not len(near):
+            return
+        apart = near[root[near] != root[near + distance]]
+        yield order[apart], order[apart + distance]
+
+
+def _linked(root: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The root of each piece when these pairs are linked, too: (pieces,) int64."""
+    parent: dict[int, int] = {}
+    for pair in np.unique(root[np.stack([left, right])], axis=1).T.tolist():
+        above, below = sorted(_top(parent, each) for each in pair)
+        if above != below:
+            parent[below] = above
+    linked = np.arange(len(root))
+    for each in parent:
+        linked[each] = _top(parent, each)
+    return linked[root]
+
+
+def _top(parent: dict[int, int], item: int) -> int:
+    while (above := parent.get(item, item)) != item:
+        parent[item] = parent.get(above, above)
+        item = above
     return item
-
-
-def _join(parent: list[int], left: int, right: int) -> None:
-    parent[_root(parent, left)] = _root(parent, right)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from data.abc_tokenizer import AbcTokenizer
 from data.score import Score, quantise
+from data.signatures import runs
 from data.transpose import SEMITONES, transpose, transposed_tokens
-from data.versions import grams
 from tests.data.conftest import make_midi, melody, same_music, scores
 
 
@@ -48,4 +48,4 @@ def test_tokens_of_pieces_are_transposed_each_by_its_own() -> None:
     moved = transposed_tokens(tokenizer, tokenizer.encode_all(tunes), [2, 0])
     assert tokenizer.to_text(moved[0]).endswith("[K:D]DFAz5|\n")
     assert same_music(tokenizer.decode(moved[1]), tunes[1])
-    np.testing.assert_array_equal(grams(tokenizer.decode(moved[0])), grams(tunes[0]))
+    np.testing.assert_array_equal(runs(tokenizer.decode(moved[0])), runs(tunes[0]))

@@ -1,6 +1,6 @@
 """How much of a piece was copied from the training split, in whatever key.
 
-What is compared are the runs of `data.versions`: intervals of each track's top line, so a copy is
+What is compared are the runs of `data.signatures`: intervals of each track's top line, so a copy is
 found transposed too. Rhythm is not looked at.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.versions import GRAM
+from data.signatures import GRAM
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Index:
 
     @classmethod
     def of(cls, lines: Iterable[np.ndarray]) -> Index:
-        """lines: the runs of each track of each piece, as `data.versions.lines` gives them."""
+        """lines: the runs of each track of each piece, as `data.signatures.lines` gives them."""
         found, places, at = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], 0
         for line in lines:
             found.append(_whole(line))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import versions
+from data import signatures
 from data.grammars import grammar, known
 from data.packed import open_split
 from data.score import Score
@@ -112,7 +112,7 @@ def study(
 
 def training_index(tokenizer: Tokenizer, data: Path) -> Index:
     return Index.of(
-        line for ids in pieces_of(data, "train") for line in versions.lines(tokenizer.decode(ids))
+        line for ids in pieces_of(data, "train") for line in signatures.lines(tokenizer.decode(ids))
     )
 
 
@@ -133,7 +133,7 @@ def reference(tokenizer: Tokenizer, data: Path, index: Index) -> list[Piece]:
 def piece(
     name: str, score: Score, tokens: np.ndarray, log_probability: float | None, index: Index
 ) -> Piece:
-    novelty = index.novelty(versions.lines(score))
+    novelty = index.novelty(signatures.lines(score))
     copied = {"copied": novelty.copied, "longest": float(novelty.longest)}
     return Piece(name, score, tokens, log_probability, measure(score) | copied)
 
