@@ -1,7 +1,7 @@
 """Which works the groups tear and merge, and which works two corpora share.
 
-    python benchmarks/data_versions.py pop909.tar.gz --works '/[0-9]{3}/'
-    python benchmarks/data_versions.py nottingham.tar.gz folk
+    python -m benchmarks.data_versions pop909.tar.gz --works '/[0-9]{3}/'
+    python -m benchmarks.data_versions nottingham.tar.gz folk
 
 Groups are made from the notes alone; `--works` only says which files should have been together.
 """
