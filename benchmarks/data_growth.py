@@ -1,6 +1,6 @@
 """Time and memory of preparing more and more files: perturbed copies of the tunes of an archive.
 
-    python benchmarks/data_growth.py nottingham.tar.gz --sizes 1000 10000
+    python -m benchmarks.data_growth nottingham.tar.gz --sizes 1000 10000
 
 Each copy is transposed, loses a tenth of its notes and has a tempo of its own, so that none is a
 duplicate. Memory is the largest resident set of the driver, and of any one worker (Linux). The

@@ -1,6 +1,6 @@
 """The pipeline on two cores against twice one process: files a second to staged Parquet.
 
-    python benchmarks/data_pipeline.py pop909.tar.gz
+    python -m benchmarks.data_pipeline pop909.tar.gz
 
 `text` reads, quantises and writes tokens and text in this process, and keeps nothing. `all` is a
 task's whole work in this process: sketches of versions, hashes and Parquet besides. The pipeline

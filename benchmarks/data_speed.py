@@ -1,6 +1,6 @@
 """Files a second, in one process, of each step from MIDI bytes to tokens and text.
 
-    python benchmarks/data_speed.py pop909.tar.gz --files 300
+    python -m benchmarks.data_speed pop909.tar.gz --files 300
 
 Processor time, not wall time, and the median over passes, so that other work on the machine
 disturbs it little. Batches are those of `data.parts`.

@@ -1,6 +1,6 @@
 """Do the checks of a law's shape err? Simulated sweeps with a known answer.
 
-    python benchmarks/fitting_forms.py [--draws 200] [--only tenfold drift collapse]
+    python -m benchmarks.fitting_forms [--draws 200] [--only tenfold drift collapse]
 
 Tenfold: how often a range at ten times the largest size holds the true loss, by the law's own 95 %
 band and joined with the forms that survive their held-out sizes, where the truth is a law and where

@@ -1,6 +1,6 @@
 """How long the fits and the report take.
 
-    python benchmarks/fitting_speed.py --table chinchilla_figure4.csv [--runs 1000]
+    python -m benchmarks.fitting_speed --table chinchilla_figure4.csv [--runs 1000]
 
 The surface L(N, D), 1,000 bootstrap draws of it, and the way from an MLflow database of many runs,
 each with a training curve, to the written report. Writing that database is not counted.

@@ -1,6 +1,6 @@
 """What a carried state saves: tokens a second by `step`, against recomputing the prefix each time.
 
-    python benchmarks/sampling_speed.py [--size 5M] [--tokens 512] [--rows 8]
+    python -m benchmarks.sampling_speed [--size 5M] [--tokens 512] [--rows 8]
 
 Both draw with the same model, on one thread, turn about; the table shows medians. Linear means that
 the second half of the tokens takes as long as the first. One row alone is bound by the reading of

@@ -1,6 +1,6 @@
 """Five hundred cells of a second each: does a sweep slow down or grow as it goes on?
 
-    python benchmarks/sweep_many.py
+    python -m benchmarks.sweep_many
 
 The cells are stand-ins that sleep and write a record; Tune, the admission, the tracker with its
 MLflow server and the records are those of a sweep. Then `--status` is timed over the same cells.

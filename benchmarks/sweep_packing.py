@@ -1,6 +1,6 @@
 """Forty cells of a quarter of a GPU to four on eight logical GPUs of two nodes: how well packed?
 
-    python benchmarks/sweep_packing.py
+    python -m benchmarks.sweep_packing
 
 The cells are stand-ins that hold what a cell holds and sleep; Tune, the admission and Ray's
 placement groups are those of a sweep. Prints the makespan against what no order can beat.

@@ -1,10 +1,11 @@
 """Where the time of a sweep's cells goes.
 
-python benchmarks/sweep_time.py runs/quickstart 2     the 2: cells at a time
+python -m benchmarks.sweep_time runs/quickstart 2     the 2: cells at a time
 """
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import json
 import statistics
@@ -41,10 +42,11 @@ def gaps(records: list[Record], at_a_time: int) -> list[float]:
 
 
 def main() -> int:
-    if len(sys.argv) != 3:
-        print((__doc__ or "").strip(), file=sys.stderr)
-        return 2
-    paths = Path(sys.argv[1]).glob("cells/*/record.json")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("sweep", type=Path, help="its folder, such as runs/quickstart")
+    parser.add_argument("at_a_time", type=int, help="how many cells it trained at a time")
+    args = parser.parse_args()
+    paths = args.sweep.glob("cells/*/record.json")
     records = [Record(**json.loads(path.read_text())) for path in paths]
     records = sorted((r for r in records if r.status == "finished"), key=lambda r: r.started)
     print("| cell | start | train | evaluate | stop |\n| --- | --- | --- | --- | --- |")
@@ -54,7 +56,7 @@ def main() -> int:
     print(f"| sum | {' | '.join(f'{sum(column):.0f}' for column in zip(*table))} |")
     wall = max(r.ended for r in records) - min(r.started for r in records)
     print(f"\nWall time from the first cell's start to the last one's end: {wall:.0f} s")
-    added = gaps(records, int(sys.argv[2]))
+    added = gaps(records, args.at_a_time)
     middle = statistics.median(added)
     print(
         f"From one cell's end to the next one's first step: median {middle:.1f} s, "

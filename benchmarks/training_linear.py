@@ -1,7 +1,7 @@
 """From which size on `trainers.linear` should give a product to oneDNN: times of MKL over its own.
 
-    python benchmarks/training_linear.py
-    ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/training_linear.py      as on an older processor
+    python -m benchmarks.training_linear
+    ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.training_linear      as on an older processor
 
 One thread, forward and backward, turn about, medians. A row is a matrix, a column tokens at once;
 in brackets what falls short of ONEDNN_FROM, and is left to MKL.
@@ -9,6 +9,7 @@ in brackets what falls short of ONEDNN_FROM, and is left to MKL.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 
@@ -44,6 +45,9 @@ def gain(tokens: int, inputs: int, outputs: int) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     torch.set_num_threads(1)
     enough = linear.ONEDNN_FROM
     print("| inputs x outputs | " + " | ".join(f"{tokens:,} tokens" for tokens in TOKENS) + " |")

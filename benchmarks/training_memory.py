@@ -1,6 +1,6 @@
 """Peak memory of whole cells beside `trainers.memory.peak_bytes`.
 
-    python benchmarks/training_memory.py
+    python -m benchmarks.training_memory
 
 Two steps of training and both evaluations, under PyTorch's profiler, which sees every tensor that
 is allocated and freed: the peak is the largest sum alive. What it does not see: the interpreter,
@@ -9,6 +9,7 @@ the libraries' code, scratch space that oneDNN allocates for itself, and fragmen
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 from dataclasses import asdict
@@ -40,6 +41,9 @@ SETTINGS = (
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     torch.set_num_threads(1)
     print("| arch | size | context | batch | micro-batch | measured MB | formula MB | ratio |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")

@@ -1,7 +1,7 @@
 """Which rate is best at which width: the table and the plot of a sweep over rates.
 
     python sweeps/run_grid.py --grid lr
-    python benchmarks/training_rates.py runs/lr --plot docs/rates.png
+    python -m benchmarks.training_rates runs/lr --plot docs/rates.png
 
 Losses by multiples of each architecture's own rate, at the size that the grid names. The best is
 in bold; beside it the minimum of the parabola through the best point and its neighbours, in

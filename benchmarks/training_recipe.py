@@ -1,6 +1,6 @@
 """Our recipe beside the classic one, on the same tokens: 1M and 5M of each architecture.
 
-    python benchmarks/training_recipe.py --data DIR --out runs/recipe
+    python -m benchmarks.training_recipe --data DIR --out runs/recipe
 
 Classic: a constant rate of 3e-4 for every size and parameter, no warm-up, decay .01, batches of 50
 thousand tokens. Every cell is `python -m trainers.train`, so the same command goes on where it was

@@ -1,7 +1,7 @@
 """Training speed on this CPU, side by side in one run: ours, a bare loop, Hugging Face.
 
-    python benchmarks/training_speed.py                 1M and 5M, context 512 (needs transformers)
-    python benchmarks/training_speed.py --peak          the share of the GEMM peak, 3k to 5M
+    python -m benchmarks.training_speed                 1M and 5M, context 512 (needs transformers)
+    python -m benchmarks.training_speed --peak          the share of the GEMM peak, 3k to 5M
 
 Contenders take turns, one step each, and a row gives medians over the turns, of ratios as of
 speeds, so that what else the machine does hits all alike. `ours` is the cell's loop with its

@@ -9,6 +9,9 @@ import numpy as np
 from data.score import Score, build
 from data.tokenizers import Tokenizer
 
+MIN_CUT = 64
+"""Tokens: less hardly holds a bar."""
+
 
 class Part(NamedTuple):
     score: Score

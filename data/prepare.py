@@ -28,6 +28,7 @@ import ray.data
 from data import folk
 from data.bpe import BpeTokenizer
 from data.crashes import MAX_ATTEMPTS
+from data.cuts import MIN_CUT
 from data.download import CORPORA, fetch
 from data.filters import FILTER_WORDS, Filters
 from data.packed import MANIFEST, DataError, Manifest, read_manifest
@@ -138,10 +139,6 @@ def check(
     if source not in ("folk", *CORPORA):
         shards(_existing(source))
     return make_tokenizer(tokenizer, ticks_per_quarter)
-
-
-MIN_CUT = 64
-"""Tokens: less hardly holds a bar."""
 
 
 def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[np.ndarray]:

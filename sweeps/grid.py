@@ -15,7 +15,7 @@ from data.filters import Filters
 from data.packed import Manifest
 from sweeps.needs import Needs
 from trainers.cell import Cell
-from trainers.ladder import Rung, load_arch, parse_size
+from trainers.ladder import LadderError, Rung, load_arch, parse_size
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Budget:
         """'2.5M', '20/param' or '1e15 flops'. Raises ValueError."""
         for ending, unit in (("/param", "param"), (" flops", "flops")):
             if text.endswith(ending):
-                return cls(count(text.removesuffix(ending)), unit)
-        return cls(count(text))
+                return cls(_some(text.removesuffix(ending)), unit)
+        return cls(_some(text))
 
     def __str__(self) -> str:
         return f"{self.amount:g}" + {"tokens": "", "param": "/param", "flops": " flops"}[self.unit]
@@ -68,7 +68,7 @@ class Rate:
     @classmethod
     def parse(cls, text: str) -> Rate:
         """'0.008', or '2x' for twice the architecture's own. Raises ValueError."""
-        return cls(count(text.removesuffix("x")), relative=text.endswith("x"))
+        return cls(_some(text.removesuffix("x")), relative=text.endswith("x"))
 
     def __str__(self) -> str:
         return f"{self.value:g}{'x' * self.relative}"
@@ -76,6 +76,11 @@ class Rate:
     def of(self, arch: str) -> float:
         return self.value * load_arch(arch).LR if self.relative else self.value
 
+
+LARGEST = 1e30
+"""Of any number in a grid: more FLOPs than there are in the world."""
+LARGEST_WHOLE = 2**53
+"""Beyond it a number that was read as a float may be another."""
 
 AXES = ("arch", "size", "tokens", "seed", "lr")
 OF_DATA = ("tokenizer", "vocab_size", "data")
@@ -96,6 +101,8 @@ class Block:
     lr: tuple[Rate, ...] = (Rate(1, relative=True),)
     settings: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """Values of `SETTINGS`, by name."""
+    where: str = field(default="", compare=False)
+    """How an error of its sizes begins: the file and the line."""
 
     def cells(self, manifest: Manifest) -> list[Cell]:
         """Raises LadderError for a size that the architecture does not have."""
@@ -115,7 +122,10 @@ class Block:
                 "data": manifest.fingerprint,
                 **settings,
             }
-            rung = Cell(**one_batch).rung
+            try:
+                rung = Cell(**one_batch).rung
+            except LadderError as error:
+                raise LadderError(f"{self.where}{error}") from None
             batches = round(budget.tokens(rung, settings["context"]) / settings["batch_tokens"])
             found.append(Cell(**one_batch | {"tokens": max(1, batches) * one_batch["tokens"]}))
         return found
@@ -134,7 +144,7 @@ class Block:
         }
         if not all(kept.values()):
             return None
-        axes = {name: values for name, values in kept.items() if name in AXES}
+        axes: dict[str, Any] = {name: values for name, values in kept.items() if name in AXES}
         settings = {name: values for name, values in kept.items() if name in SETTINGS}
         return replace(self, **axes, settings=self.settings | settings)
 
@@ -168,11 +178,19 @@ def _resolved(blocks: tuple[Block, ...], manifests: list[Manifest]) -> dict[str,
 
 
 def count(text: str) -> float:
-    """'2.5M', '1e15' or '40_000' as a number from 0 up. Raises ValueError."""
+    """'2.5M', '1e15' or '40_000' as a number from 0 to `LARGEST`. Raises ValueError."""
     text = text.strip().replace("_", "")
     if re.fullmatch(r"\d+(\.\d+)?[kKmMbB]", text):
         return parse_size(text)
     number = float(text)
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{text} is not a number from 0 up")
+    if not 0 <= number <= LARGEST:
+        raise ValueError(f"{text} is not a number from 0 to {LARGEST:g}")
+    return number
+
+
+def _some(text: str) -> float:
+    """The same, but for 0."""
+    number = count(text)
+    if not number:
+        raise ValueError("0 of it is none")
     return number

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from data.cuts import MIN_CUT
 from data.filters import Filters
-from sweeps.grid import (
-    AXES,
-    SETTINGS,
-    USUAL,
-    Block,
-    Budget,
-    DataSpec,
-    Grid,
-    Rate,
-    count,
-)
+from data.tokenizers import GRIDS, make_tokenizer
+from sweeps.grid import AXES, SETTINGS, USUAL, Block, Budget, DataSpec, Grid, Rate
 from sweeps.needs import Needs
 from sweeps.sweep import GridError
+from sweeps.yaml_values import Values, hint, items, read_yaml
 from trainers.cell import Cell
-from trainers.ladder import LadderError, load_arch, parse_size
+from trainers.ladder import load_arch, parse_size
 
 SHIPPED = Path(__file__).parent / "grids"
 SECTIONS = ("data", "cells", "training", "placement", "forecast", "options")
@@ -41,24 +34,22 @@ def load_grid(name: str, options: Iterable[str] = ()) -> Grid:
     if path.suffix not in (".yaml", ".yml"):
         shipped = sorted(file.stem for file in SHIPPED.glob("*.yaml"))
         if name not in shipped:
-            raise GridError(f"unknown grid {name!r}{_hint(name, shipped)}")
+            raise GridError(f"unknown grid {name!r}{hint(name, shipped)}")
         path = SHIPPED / f"{name}.yaml"
     if not path.is_file():
         raise GridError(f"no grid file at {path}; give a path, or the name of a shipped grid")
-    try:
-        root = yaml.compose(path.read_text())
-    except yaml.YAMLError as error:
-        raise GridError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
-    return _Reader(path.name).grid(root, path.stem, list(options))
+    return _Reader(path.name).grid(read_yaml(path), path.stem, list(options))
 
 
-class _Reader:
+class _Reader(Values):
     """Turns YAML nodes, which know their lines, into the dataclasses of `sweeps.grid`."""
 
     def __init__(self, file: str) -> None:
-        self.file = file
+        super().__init__(file)
+        self.spelled: dict[int, str] = {}
+        """How the cells write each size."""
 
-    def grid(self, root: yaml.Node | None, name: str, options: list[str]) -> Grid:
+    def grid(self, root: yaml.Node, name: str, options: list[str]) -> Grid:
         sections = self.mapping(root, "the grid", SECTIONS)
         for required in ("data", "cells"):
             if required not in sections:
@@ -66,7 +57,9 @@ class _Reader:
         offered = sections.pop("options", None)
         self.lay_over(sections, offered, options)
         training = self.optional(sections, "training", SETTINGS)
-        cells = tuple(self.block(node, training) for node in _items(sections["cells"]))
+        if not items(sections["cells"]):
+            raise self.error(sections["cells"], "'cells' is empty")
+        cells = tuple(self.block(node, training) for node in items(sections["cells"]))
         return Grid(
             name="+".join([name, *options]),
             data=self.data(sections["data"]),
@@ -80,13 +73,17 @@ class _Reader:
     ) -> None:
         """Replace what the wanted options give by key, in every block of cells alike."""
         known = self.mapping(offered, "options") if offered else {}
+        parts = {name: self.mapping(known[name], name, SECTIONS[:-1]) for name in known}
         for name in wanted:
             if name not in known:
-                raise GridError(f"{self.file} has no option {name!r}{_hint(name, list(known))}")
-            for section, node in self.mapping(known[name], name, SECTIONS[:-1]).items():
-                empty = yaml.MappingNode("tag:yaml.org,2002:map", [])
-                for block in _items(sections.setdefault(section, empty)):
-                    new = self.mapping(node, section)
+                raise GridError(f"{self.file} has no option {name!r}{hint(name, list(known))}")
+            for section, node in parts[name].items():
+                new = self.mapping(node, section)
+                if section not in sections:
+                    sections[section] = node
+                    continue
+                for block in items(sections[section]):
+                    self.mapping(block, section)
                     kept = [pair for pair in block.value if pair[0].value not in new]
                     block.value = kept + node.value
 
@@ -95,12 +92,16 @@ class _Reader:
         if "source" not in given:
             raise self.error(node, "'data' lacks 'source'")
         values: dict[str, Any] = {"source": self.text(given["source"], "source")}
-        if "tokenizer" in given:
-            values["tokenizer"] = self.each(given["tokenizer"], self.text, "tokenizer")
+        ticks = DataSpec.ticks_per_quarter
         if "ticks_per_quarter" in given:
-            values["ticks_per_quarter"] = self.whole(
-                given["ticks_per_quarter"], "ticks_per_quarter"
-            )
+            ticks = self.ticks(given["ticks_per_quarter"], "ticks_per_quarter")
+            values["ticks_per_quarter"] = ticks
+
+        def tokenizer(node: yaml.Node, key: str) -> str:
+            return self.checked(node, key, lambda name: make_tokenizer(name, ticks))
+
+        if "tokenizer" in given:
+            values["tokenizer"] = self.each(given["tokenizer"], tokenizer, "tokenizer")
         if "filters" in given:
             nodes = self.mapping(given["filters"], "filters", _names(Filters))
             thresholds: dict[str, Any] = {
@@ -108,10 +109,22 @@ class _Reader:
             }
             values["filters"] = Filters(**thresholds)
         if "max_tokens" in given:
-            values["max_tokens"] = self.whole(given["max_tokens"], "max_tokens")
+            values["max_tokens"] = self.max_tokens(given["max_tokens"], "max_tokens")
         if "works" in given:
             values["works"] = self.parsed(given["works"], "works", self.pattern)
         return DataSpec(**values)
+
+    def ticks(self, node: yaml.Node, key: str) -> int:
+        ticks = self.whole(node, key)
+        if ticks not in GRIDS:
+            raise self.error(node, f"{key!r} takes one of {GRIDS}, found {ticks}")
+        return ticks
+
+    def max_tokens(self, node: yaml.Node, key: str) -> int:
+        tokens = self.whole(node, key)
+        if tokens < MIN_CUT:
+            raise self.error(node, f"{key!r} takes at least {MIN_CUT}, found {tokens}")
+        return tokens
 
     @staticmethod
     def pattern(text: str) -> str:
@@ -127,6 +140,7 @@ class _Reader:
             if required not in given:
                 raise self.error(node, f"'cells' lacks {required!r}")
         found = self.values({**training, **given})
+        self.spelled_alike(given["size"], found["size"])
         axes = {key: values for key, values in found.items() if key in AXES}
         settings = {name: (value,) for name, value in USUAL.items()} | {
             key: values for key, values in found.items() if key in SETTINGS
@@ -134,8 +148,8 @@ class _Reader:
         for key, setting in SETTINGS.items():
             if key not in settings and setting.default is MISSING:
                 raise self.error(node, f"'training' lacks {key!r}")
-        block = Block(**axes, settings=settings)
-        self.check(block, node, training)
+        block = Block(**axes, settings=settings, where=f"{self.where(given['size'])}: ")
+        self.check(block, node, {**training, **given})
         return block
 
     def targets(self, node: yaml.Node, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
@@ -147,7 +161,7 @@ class _Reader:
         wanted = self.values(given)
         for key, values in wanted.items():
             there = list(dict.fromkeys(v for block in blocks for v in block.values(key)))
-            for item, value in zip(_items(given[key]), values):
+            for item, value in zip(items(given[key]), values):
                 if value not in there:
                     known = ", ".join(map(str, there))
                     raise self.error(item, f"no cell has {key} {item.value!r}; there are {known}")
@@ -174,28 +188,31 @@ class _Reader:
             key: self.each(node, read.get(key, self.setting), key) for key, node in given.items()
         }
 
-    def check(self, block: Block, node: yaml.Node, training: dict[str, yaml.Node]) -> None:
+    def check(self, block: Block, node: yaml.Node, given: dict[str, yaml.Node]) -> None:
         """What only a whole cell can tell, such as a batch that is no multiple of the context."""
         for arch in block.arch:
             if any(rate.relative for rate in block.lr) and not hasattr(load_arch(arch), "LR"):
                 raise self.error(node, f"{arch} has no rate of its own; give an lr")
-        for key, values in block.settings.items():
-            for value in values:
-                first = {name: found[0] for name, found in block.settings.items()} | {key: value}
-                try:
-                    Cell(
-                        **first,
-                        arch=block.arch[0],
-                        size=block.size[0],
-                        seed=0,
-                        lr=1.0,
-                        tokens=first["batch_tokens"],
-                        tokenizer="",
-                        vocab_size=2,
-                        data="",
-                    )
-                except ValueError as error:
-                    raise self.error(training.get(key, node), str(error)) from None
+        for values in itertools.product(*block.settings.values()):
+            settings = dict(zip(block.settings, values))
+            try:
+                Cell(
+                    **settings,
+                    arch=block.arch[0],
+                    size=block.size[0],
+                    seed=0,
+                    lr=1.0,
+                    tokens=settings["batch_tokens"],
+                    tokenizer="",
+                    vocab_size=2,
+                    data="",
+                )
+            except ValueError as error:
+                # What a cell refuses it names, the field at fault first.
+                named = [word for word in re.findall(r"\w+", str(error)) if word in given]
+                for key in named[:1]:
+                    node = items(given[key])[block.settings[key].index(settings[key])]
+                raise self.error(node, str(error)) from None
 
     def placement(self, given: dict[str, yaml.Node]) -> Needs:
         values: dict[str, Any] = {}
@@ -217,6 +234,8 @@ class _Reader:
 
     def gpus(self, node: yaml.Node) -> float | Literal["auto"] | dict[str, float]:
         if isinstance(node, yaml.MappingNode):
+            if not self.mapping(node, "gpus"):
+                raise self.error(node, "'gpus' is empty")
             return {
                 self.size(key, "gpus"): self.some_gpus(value, "gpus") for key, value in node.value
             }
@@ -230,26 +249,18 @@ class _Reader:
             raise self.error(node, f"{gpus:g} GPUs; above one, a cell takes whole GPUs")
         return gpus
 
-    # Values, each with the line to blame.
-
-    def each(self, node: yaml.Node, read: Callable[[yaml.Node, str], Any], key: str) -> tuple:
-        if not _items(node):
-            raise self.error(node, f"{key!r} is empty")
-        return tuple(read(item, key) for item in _items(node))
-
     def arch(self, node: yaml.Node, key: str) -> str:
         return self.checked(node, key, load_arch)
 
     def size(self, node: yaml.Node, key: str) -> str:
         return self.checked(node, key, parse_size)
 
-    def checked(self, node: yaml.Node, key: str, check: Callable[[str], Any]) -> str:
-        text = self.text(node, key)
-        try:
-            check(text)
-        except LadderError as error:
-            raise self.error(node, str(error)) from None
-        return text
+    def spelled_alike(self, node: yaml.Node, sizes: tuple[str, ...]) -> None:
+        """`5k` and `5K` would be two cells, and one model trained twice no measure of noise."""
+        for item, size in zip(items(node), sizes):
+            before = self.spelled.setdefault(parse_size(size), size)
+            if size != before:
+                raise self.error(item, f"size {size!r} is {before!r} again; write both alike")
 
     def setting(self, node: yaml.Node, key: str) -> Any:
         kind = str(SETTINGS[key].type)
@@ -258,69 +269,11 @@ class _Reader:
         read = {"int": self.whole, "float": self.number, "str": self.text}[kind]
         return read(node, key)
 
-    def whole(self, node: yaml.Node, key: str) -> int:
-        number = self.number(node, key)
-        if number % 1:
-            raise self.error(node, f"{key!r} takes a whole number, found {node.value!r}")
-        return int(number)
-
-    def number(self, node: yaml.Node, key: str) -> float:
-        return self.parsed(node, key, count)
-
-    def parsed(self, node: yaml.Node, key: str, parse: Callable[[str], Any]) -> Any:
-        text = self.text(node, key)
-        try:
-            return parse(text)
-        except (ValueError, KeyError):
-            form = _FORMS.get(key, "true or false" if parse is not count else "a number from 0 up")
-            raise self.error(node, f"{key!r} takes {form}, found {text!r}") from None
-
-    def text(self, node: yaml.Node, key: str) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise self.error(node, f"{key!r} takes one value")
-        return node.value
-
     def optional(
         self, sections: dict[str, yaml.Node], name: str, allowed: Iterable[str]
     ) -> dict[str, yaml.Node]:
         return self.mapping(sections[name], name, allowed) if name in sections else {}
 
-    def mapping(
-        self, node: yaml.Node | None, place: str, allowed: Iterable[str] | None = None
-    ) -> dict[str, yaml.Node]:
-        keys = list(allowed or [])
-        if not isinstance(node, yaml.MappingNode):
-            raise self.error(node, f"{place} must hold keys and values: {', '.join(keys)}")
-        found = {}
-        for key, value in node.value:
-            if allowed is not None and key.value not in keys:
-                hint = _hint(key.value, keys)
-                raise self.error(key, f"unknown key {key.value!r} in {place}{hint}")
-            if key.value in found:
-                raise self.error(key, f"{key.value!r} stands twice in {place}")
-            found[key.value] = value
-        return found
-
-    def error(self, node: yaml.Node | None, message: str) -> GridError:
-        line = f":{node.start_mark.line + 1}" if node and node.start_mark else ""
-        return GridError(f"{self.file}{line}: {message}")
-
-
-_FORMS = {
-    "works": "a regular expression",
-    "tokens": "a number such as 2.5M, 20/param or 1e15 flops",
-    "lr": "a rate, or a multiple of the architecture's own such as 2x",
-}
-
-
-def _items(node: yaml.Node) -> list[yaml.Node]:
-    return node.value if isinstance(node, yaml.SequenceNode) else [node]
-
 
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind))
-
-
-def _hint(word: str, words: list[str]) -> str:
-    near = get_close_matches(word, words, n=1, cutoff=0.4)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(words)}"

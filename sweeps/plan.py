@@ -104,9 +104,9 @@ def parse_cluster(text: str) -> Capacity:
     return Capacity(cpus=nodes * cpus if cpus else float("inf"), gpus=nodes * gpus)
 
 
-def on_gpus(measured: Throughput, tflops: float) -> Throughput:
+def on_gpus(cells: list[Cell], tflops: float) -> Throughput:
     """What is assumed of GPUs where there is none to measure."""
-    flat = {arch: [(1.0, tflops * 1e12)] for arch in measured.measured}
+    flat = {cell.arch: [(1.0, tflops * 1e12)] for cell in cells}
     return Throughput(f"GPUs that sustain {tflops:g} TFLOP/s (assumed)", flat)
 
 
@@ -123,9 +123,11 @@ def show(
     needs = sweep.grid.placement
     stated = parse_cluster(cluster) if cluster else None
     here = this_machine()
-    measured = measure(cells, threads=max(1, round(needs.cpus)), micro_tokens=needs.micro_tokens)
     if needs.gpus and not here.gpus:
-        measured = on_gpus(measured, gpu_tflops)
+        measured = on_gpus(cells, gpu_tflops)
+    else:
+        threads = max(1, round(min(needs.cpus, here.cpus)))
+        measured = measure(cells, threads=threads, micro_tokens=needs.micro_tokens)
     planned = plan(cells, needs, measured, targets)
 
     to_user = console()

@@ -40,7 +40,7 @@ def main() -> int:
         if args.status:
             from sweeps import status
 
-            status.show(sweep, only(sweep.listed(), args.only))
+            status.show(sweep, args.only)
             return 0
         signal.signal(signal.SIGTERM, interrupt)
         if args.check:
@@ -61,6 +61,7 @@ def main() -> int:
 
 
 def check_nodes(sweep: Sweep, verbose: bool) -> int:
+    say(f"Grid     {sweep.grid.name}")  # A mistake in it ends this before Ray starts.
     with tempfile.TemporaryDirectory() as folder, quiet(Path(folder) / "log", verbose):
         from sweeps.check import check
 
@@ -74,9 +75,10 @@ def interrupt(*_: object) -> NoReturn:
 
 def erase(sweep: Sweep, selection: str) -> bool:
     """Remove checkpoints and records, if the user says so."""
-    keys = [cell.key for cell in only(sweep.listed(), selection)]
     there = {folder.name for folder in sweep.cells.children()}
-    keys = [key for key in keys if key in there]
+    if not there:
+        return True
+    keys = [cell.key for cell in only(sweep.listed(), selection) if cell.key in there]
     if not keys:
         return True
     answer = input(f"Remove {len(keys)} cells of {sweep.name}, with their checkpoints? [y/N] ")

@@ -8,11 +8,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from data.packed import MANIFEST, DataError
 from data.storage import Location
 from sweeps import forecasts
 from sweeps.console import console, table
 from sweeps.records import Record
-from sweeps.sweep import READERS, Listed, Sweep
+from sweeps.sweep import READERS, Listed, Sweep, only
 from trainers.names import varying
 
 STALE_SECONDS = 90
@@ -68,6 +69,21 @@ def saved_tokens(cell: Location) -> int | None:
         return None
 
 
+def without_data(sweep: Sweep) -> str:
+    """What can be said while the data are not prepared, on which the cells' keys depend; empty if
+    they are."""
+    folders = [sweep.data(tokenizer) for tokenizer in sweep.grid.data.tokenizer]
+    missing = [str(folder) for folder in folders if not (folder / MANIFEST).exists()]
+    if not missing:
+        return ""
+    there = len(sweep.cells.children())
+    trained = f"{there} cells are in {sweep.cells}" if there else "no cell has begun"
+    return (
+        f"{sweep.name}: {trained}; the data are not prepared ({', '.join(missing)}).\n"
+        "The same command without --status prepares them and goes on."
+    )
+
+
 def _running(sweep: Sweep) -> dict[str, float]:
     if not sweep.alive.exists():
         return {}
@@ -75,9 +91,17 @@ def _running(sweep: Sweep) -> dict[str, float]:
     return said["running"] if time.time() - said["time"] < STALE_SECONDS else {}
 
 
-def show(sweep: Sweep, cells: list[Listed]) -> None:
-    found = states(sweep, cells)
+def show(sweep: Sweep, selection: str) -> None:
+    """Print the states of the selected cells. Raises GridError, DataError."""
     to_user = console()
+    try:
+        cells = only(sweep.listed(), selection)
+    except DataError:
+        if not (unprepared := without_data(sweep)):
+            raise
+        to_user.print(unprepared, markup=False)
+        return
+    found = states(sweep, cells)
     varied = varying(cell.fields for cell in cells)
     forecast = any(cell.target for cell in cells)
     rows = table(["arch", "size", *varied, *[""] * forecast, "status", ""], [], [])

@@ -21,6 +21,9 @@ from trainers.counts import Counts
 TOLERANCE = 0.03
 """How far a model may be from the size that it is named by."""
 
+LARGEST = 1e15
+"""Parameters that a size may name."""
+
 _UNIT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 
@@ -66,11 +69,12 @@ def load_arch(arch: str) -> Any:
 def parse_size(size: str) -> int:
     """'3k' -> 3000, '1.5M' -> 1500000."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMbB]?)", size.strip())
-    if not match or float(match[1]) == 0:
+    number = float(match[1]) * _UNIT[match[2].lower()] if match else 0
+    if not 1 <= number <= LARGEST:
         raise LadderError(
             f"unknown size {size!r}; write a number with k, M or B, such as '300k' or '5M'"
         )
-    return round(float(match[1]) * _UNIT[match[2].lower()])
+    return round(number)
 
 
 def rung(arch: str, size: str, vocab_size: int, context: int = 1024) -> Rung:

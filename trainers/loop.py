@@ -8,7 +8,6 @@ count; to rounding between counts).
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from trainers.batches import IGNORED, Batches
 from trainers.cell import Cell
 from trainers.evaluate import evaluate
 from trainers.gradients import World, gradient, largest_micro_tokens, replicated
+from trainers.memory import peak_resident_bytes
 
 POINTS = 100
 """How many points a training curve has."""
@@ -193,4 +193,4 @@ def _device_use(device: torch.device) -> dict[str, float]:
             "memory_mb": torch.cuda.max_memory_allocated(device) / 1e6,
             "gpu_percent": float(torch.cuda.utilization(device)),
         }
-    return {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}
+    return {"memory_mb": peak_resident_bytes() / 1e6}

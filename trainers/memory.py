@@ -1,6 +1,9 @@
-"""How much memory a cell needs, by formula: what a sweep places cells by."""
+"""How much memory a cell needs, by formula, which a sweep places cells by; and what was used."""
 
 from __future__ import annotations
+
+import resource
+import sys
 
 from trainers.cell import Cell
 
@@ -24,3 +27,10 @@ def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
     windows = cell.batch_tokens // cell.context // world
     at_once = cell.context * min(max(1, micro_tokens // cell.context), max(1, windows))
     return _FP32 * (copies * parameters + cell.rung.activations_per_token * at_once)
+
+
+def peak_resident_bytes() -> int:
+    """The most that this process has held in memory so far, by the operating system's count."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # In kibibytes on Linux, in bytes on macOS (getrusage(2) of each).
+    return peak if sys.platform == "darwin" else 1024 * peak

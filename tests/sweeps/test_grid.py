@@ -135,11 +135,11 @@ def test_gpus_may_go_by_size(tmp_path: Path) -> None:
         ("[0, 1]", "0.5", r"mine.yaml:6: 'seed' takes a whole number"),
         ("  context: 128\n", "", r"'training' lacks 'context'"),
         ("10k", "3/step", r"mine.yaml:7: 'tokens' takes a number such as 2.5M, 20/param"),
-        ("seed: [0, 1]", "lr: fast", r"mine.yaml:6: 'lr' takes a rate, or a multiple"),
+        ("seed: [0, 1]", "lr: fast", r"mine.yaml:6: 'lr' takes a rate above 0, or a multiple"),
         ("seed:", "size:", r"mine.yaml:6: 'size' stands twice in cells"),
         ("[0, 1]", "[]", r"mine.yaml:6: 'seed' is empty"),
         ("data:\n  source: folk\n", "", r"section 'data' is missing"),
-        ("context: 128", "context: [1", r"is no YAML"),
+        ("context: 128", "context: [1", r"mine.yaml:\d+: no YAML"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -1,13 +1,20 @@
-"""A plan says what is forecast, and how long both phases take."""
+"""A plan says what is forecast, how long both phases take, and builds nothing large to find out."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from data.storage import Location
+from sweeps import plan, throughput
 from sweeps.packing import Capacity
 from sweeps.plan import Planned, in_phases
+from sweeps.sweep import Sweep
 from tests.conftest import CELL
-from trainers.cell import Placement
+from trainers.cell import Cell, Placement
+from trainers.ladder import archs
 
 
 def planned(seed: int, seconds: float, target: bool = False) -> Planned:
@@ -23,3 +30,52 @@ def test_targets_begin_when_the_last_of_the_others_has_ended() -> None:
 
 def test_without_targets_there_is_one_phase() -> None:
     assert in_phases([planned(1, 10), planned(2, 20)], Capacity(1, 0)) == [30]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, rate: float) -> list[Cell]:
+    """The cells that are measured from now on, each at so many FLOP/s."""
+    built: list[Cell] = []
+
+    def measured(cell: Cell, *_: object) -> float:
+        built.append(cell)
+        return rate
+
+    monkeypatch.setattr(throughput, "_rate", measured)
+    return built
+
+
+def test_of_sizes_too_large_to_build_a_small_one_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = watched(monkeypatch, rate=1e9)
+    huge = [replace(CELL, arch=arch, size="3B", context=256) for arch in archs()]
+    measured = throughput.measure(huge, threads=1, micro_tokens=1024)
+    assert {cell.arch for cell in built} == set(archs())
+    assert all(cell.rung.counts.n_params < 6e6 for cell in built)
+    for cell in huge:
+        assert measured.seconds(cell, Placement()) == pytest.approx(cell.flops / 1e9)
+
+
+def test_of_a_ladder_only_what_is_small_enough_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = watched(monkeypatch, rate=1e15)
+    ladder = [replace(CELL, size=size) for size in ("4k", "1M", "100M", "3B")]
+    throughput.measure(ladder, threads=1, micro_tokens=1024)
+    assert {cell.size for cell in built} == {"4k", "1M"}
+
+
+def test_where_there_is_no_gpu_nothing_is_measured_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = tmp_path / "billions.yaml"
+    grid.write_text(
+        "data: {source: folk}\n"
+        "cells: {arch: transformer, size: 3B, tokens: 20/param}\n"
+        "training: {batch_tokens: 65536, context: 1024}\n"
+        "placement: {gpus: 8, gpu_gb: 80}\n"
+    )
+    monkeypatch.setattr(plan, "this_machine", lambda: Capacity(2, 0))
+    monkeypatch.delattr(plan, "measure")
+    # 135 GB on 80.
+    assert plan.show(Sweep(str(grid), (), Location.of(tmp_path)), "", "", None, 30) == 2

@@ -1,16 +1,19 @@
-"""The formula that cells are placed by, against what the allocator saw."""
+"""The formula that cells are placed by, against what the allocator saw; what a process holds."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks.training_memory import measured, write_data
+from trainers import memory
 from trainers.cell import Cell
 from trainers.ladder import archs
-from trainers.memory import peak_bytes
+from trainers.memory import peak_bytes, peak_resident_bytes
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +40,17 @@ def test_several_workers_keep_the_gradients_twice_and_share_the_batch(cell: Cell
     alone, shared = (peak_bytes(cell, 10**6, world) for world in (1, 2))
     activations = 4 * cell.rung.activations_per_token * cell.batch_tokens
     assert alone - shared == activations / 2 - 4 * (counts.n_params + counts.embedding)
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_the_resident_set_is_told_in_the_platforms_own_unit(
+    monkeypatch: pytest.MonkeyPatch, platform: str, unit: int
+) -> None:
+    monkeypatch.setattr(memory.sys, "platform", platform)
+    monkeypatch.setattr(memory.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=5000))
+    assert peak_resident_bytes() == 5000 * unit
+
+
+def test_the_resident_set_holds_what_was_touched() -> None:
+    touched = np.ones(10_000_000)
+    assert peak_resident_bytes() > touched.nbytes
