@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from data.packed import DataError, Manifest
 from data.storage import Location
+from data.versioned import VersionError
 from sweeps.console import quiet, say
 from sweeps.sweep import GridError, Listed, Sweep, only
 from trainers.ladder import LadderError
@@ -52,7 +53,7 @@ def main() -> int:
             with quiet(log_file(sweep), args.verbose):
                 cells = run(sweep, args)
         return conclude(sweep, cells)
-    except (GridError, DataError, LadderError) as error:
+    except (GridError, DataError, LadderError, VersionError) as error:
         print(f"run_grid: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Sweeps of earlier code, kept as they were left: today's finds their cells and reads their records.
+"""Sweeps of earlier code, as they were left: today's finds their cells and reads their records.
 
 Each folder below tests/frozen is named by the day of its code. It holds the grid and what
 `python sweeps/run_grid.py` left, without checkpoints, tokens and report.
