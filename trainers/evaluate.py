@@ -52,7 +52,7 @@ def summarise(losses: Losses) -> dict[str, float]:
     pieces and works they are.
 
     The standard error is that of a ratio of sums over works drawn independently, each with all its
-    pieces (Cochran 1977, sections 6.3 and 9A.2): tokens of one piece are not independent of each
+    pieces (Cochran 1977, section 6.3): tokens of one piece are not independent of each
     other, nor are versions of one work.
     """
     nats, tokens = losses.nats.sum(), losses.tokens.sum()

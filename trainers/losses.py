@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.storage import Location
-from data.versioned import check_schema
+from data.versioned import VersionError, check_schema
 
 SCHEMA = 1
 COLUMNS = pa.schema(
@@ -74,14 +74,17 @@ def write_losses(cell: Location, losses: Mapping[str, Losses]) -> None:
 def read_losses(cell: Location) -> dict[str, Losses]:
     """The losses by split; none where the cell is of a version that kept none.
 
-    Raises VersionError for a file of a newer version.
+    Raises VersionError for a file of a newer version, or one that is damaged.
     """
     path = losses_path(cell)
     try:
         table = pq.read_table(pa.BufferReader(path.read_bytes()))
     except FileNotFoundError:
         return {}
-    check_schema(path, int(table.schema.metadata[b"schema"]), SCHEMA)
+    except pa.ArrowInvalid:
+        raise VersionError(f"{path}: found no Parquet; remove the file, or the cell") from None
+    schema = (table.schema.metadata or {}).get(b"schema", b"none").decode()
+    check_schema(path, int(schema) if schema.isdecimal() else schema, SCHEMA)
     splits = np.asarray(table["split"].cast(pa.string()))
     columns = {
         name: table[column].to_numpy()

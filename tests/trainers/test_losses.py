@@ -71,6 +71,12 @@ def test_a_cell_of_a_version_that_kept_none_has_none(tmp_path: Path) -> None:
     assert read_losses(Location.of(tmp_path)) == {}
 
 
+def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "losses.parquet").write_bytes(b"PAR1 and half of what was to come")
+    with pytest.raises(VersionError, match=r"^.*/losses.parquet: found no Parquet; remove .*$"):
+        read_losses(Location.of(tmp_path))
+
+
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     cell = Location.of(tmp_path)
     write_losses(cell, {"val": made(3)})
