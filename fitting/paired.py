@@ -52,6 +52,7 @@ def compare_pieces(
     second: ArrayLike,
     tokens: ArrayLike,
     works: ArrayLike,
+    *,
     level: float = 0.95,
 ) -> Paired:
     """The difference of two models' losses on the same pieces.
