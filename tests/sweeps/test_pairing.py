@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,8 @@ def ended(folder: Path, level: float, **changed: Any) -> Record:
     own = np.random.default_rng(len(list(folder.iterdir()))).normal(0, 0.01, size=200)
     tokens = np.full(200, 50)
     nats = (HARD + level + own) * tokens
-    works = np.arange(200) // 2
-    write_losses(
-        Location.of(folder) / cell.key, {"val": Losses(nats, tokens, tokens, tokens, works)}
-    )
+    losses = Losses(nats, tokens, tokens, tokens, np.arange(200) // 2)
+    write_losses(Location.of(folder) / cell.key, {"val": losses})
     measured = {"val_loss": nats.sum() / tokens.sum(), "n_params": cell.rung.counts.n_params}
     return Record(cell.key, "finished", "", cell.params(), measured, [], 1.0, 2.0)
 
@@ -62,7 +61,7 @@ def test_seeds_are_taken_together_at_the_best_rate(tmp_path: Path) -> None:
         ended(tmp_path, 0.1, lr=0.1, seed=1),
         ended(tmp_path, 0.3, lr=0.2),
     )
-    assert "transformer is ahead of lstm by 0.15" in line or "by 0.149" in line
+    assert re.search(r"transformer is ahead of lstm by 0\.1(49|5)", line)
     assert "(2 and 2 runs" in line
 
 
