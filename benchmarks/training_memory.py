@@ -73,6 +73,7 @@ def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
             prepare=lambda model: model,
             restore=lambda: None,
             save=lambda state: None,
+            keep=lambda losses: None,
             report=lambda points: None,
             stop=lambda: False,
             micro_tokens=micro_tokens,

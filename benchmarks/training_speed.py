@@ -56,6 +56,7 @@ class Stepper:
             prepare=lambda model: model,
             restore=lambda: None,
             save=lambda state: None,
+            keep=lambda losses: None,
             report=lambda points: None,
             stop=between_steps,
             micro_tokens=BATCH,

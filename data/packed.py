@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
@@ -16,9 +15,12 @@ import numpy as np
 from pyarrow import fs
 
 from data.storage import Location
+from data.versioned import VersionError, read_versioned
 
 SPLITS = ("train", "val", "test")
 MANIFEST, PACKED = "manifest.json", "packed"
+SCHEMA = 2
+"""Of a manifest and what it stands for. The second keeps the work of each piece with its tokens."""
 
 
 class DataError(ValueError):
@@ -50,6 +52,7 @@ class Manifest:
     """The SHA-256 of each file that was downloaded."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of the packages that the tokens depend on."""
+    schema: int = SCHEMA
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,19 @@ class Split:
     """(pieces,) int64."""
     seconds: np.ndarray
     """(pieces,) float64."""
+    groups: np.ndarray
+    """(pieces,) int64: the number of each piece's group, which its versions share. In data of the
+    first schema, which did not keep it, every piece has a number of its own."""
 
 
 def read_manifest(folder: Path | Location) -> Manifest:
     path = folder / MANIFEST
     if not path.exists():
         raise DataError(f"no finished data at {folder}; make it with python -m data.prepare")
-    return Manifest(**json.loads(path.read_text()))
+    try:
+        return Manifest(**read_versioned(path, SCHEMA))
+    except VersionError as error:
+        raise DataError(str(error)) from None
 
 
 def open_split(folder: Path, name: str) -> Split:
@@ -77,7 +86,10 @@ def open_split(folder: Path, name: str) -> Split:
         column: np.load(folder / PACKED / f"{name}.{column}.npy", mmap_mode="r")
         for column in ("tokens", "starts", "num_notes", "seconds")
     }
-    return Split(**columns)
+    groups = folder / PACKED / f"{name}.groups.npy"
+    if not groups.exists():
+        return Split(**columns, groups=np.arange(len(columns["num_notes"])))
+    return Split(**columns, groups=np.load(groups, mmap_mode="r"))
 
 
 @contextlib.contextmanager
@@ -87,17 +99,23 @@ def writing_split(
     lengths: np.ndarray,
     num_notes: np.ndarray,
     seconds: np.ndarray,
+    groups: np.ndarray,
 ) -> Iterator[Split]:
     """Columns of (pieces,), in order of `piece_id`; the block fills in the split's tokens."""
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    columns = {"starts": starts, "num_notes": num_notes, "seconds": seconds}
-    for column, dtype in (("starts", np.int64), ("num_notes", np.int64), ("seconds", np.float64)):
+    columns = {
+        "starts": starts,
+        "num_notes": num_notes.astype(np.int64),
+        "seconds": seconds.astype(np.float64),
+        "groups": groups.astype(np.int64),
+    }
+    for column, values in columns.items():
         with _column(folder, name, column).writing() as path, path.open("wb") as file:
-            np.save(file, columns[column].astype(dtype))
+            np.save(file, values)
     with _column(folder, name, "tokens").writing() as path:
         size = (int(starts[-1]),)
         tokens = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=size)
-        yield Split(tokens, starts, num_notes, seconds)
+        yield Split(tokens, **columns)
         tokens.flush()
 
 
@@ -108,9 +126,12 @@ def write_split(
     lengths: np.ndarray,
     num_notes: np.ndarray,
     seconds: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> None:
-    """The same for tokens that are at hand: (n,) of all pieces."""
-    with writing_split(folder, name, lengths, num_notes, seconds) as split:
+    """The same for tokens that are at hand: (n,) of all pieces. groups: None if each is its own."""
+    alone = np.arange(len(lengths))
+    columns = (lengths, num_notes, seconds, alone if groups is None else groups)
+    with writing_split(folder, name, *columns) as split:
         split.tokens[:] = tokens
 
 

@@ -43,13 +43,17 @@ def pack(
             lengths, notes, seconds = (
                 mine[column].to_numpy() for column in ("num_tokens", "num_notes", "seconds")
             )
-            split = stack.enter_context(writing_split(out, name, lengths, notes, seconds))
+            # Numbered by the place of the first piece of each.
+            named = mine["group_id"].combine_chunks().dictionary_encode()
+            groups = named.indices.to_numpy()
+            writing = writing_split(out, name, lengths, notes, seconds, groups)
+            split = stack.enter_context(writing)
             for piece_id, start in zip(mine["piece_id"].to_pylist(), split.starts.tolist()):
                 places[piece_id] = (name, start)
             splits[name] = split
             counts[name] = {
                 "pieces": len(mine),
-                "groups": len(mine["group_id"].unique()),
+                "groups": len(named.dictionary),
                 "tokens": len(split.tokens),
                 "notes": int(notes.sum()),
                 "seconds": float(seconds.sum()),

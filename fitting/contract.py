@@ -6,13 +6,13 @@
 | arch, size | architecture and the nominal name of the size |
 | seed, lr | what was varied besides |
 | tokenizer, data | what the tokens are, and the fingerprint of the data set: laws never mix them |
-| batch_tokens ... boundaries | the settings of training (`SETTINGS`): laws never mix them |
+| batch_tokens ... optimizer | the settings of training (`SETTINGS`): laws never mix them |
 | shape | what a size resolved to, "d_hidden=15 n_layers=1": laws never mix two of one size |
 | n_params | non-embedding + head parameters: what is fitted |
 | n_params_embedding, n_params_non_embedding, n_params_head | its components |
 | tokens, unique_tokens, epochs | tokens seen, distinct tokens in the corpus, their ratio |
 | flops | training compute |
-| val_loss, test_loss (and _se) | nats per token over the whole split, standard error over pieces |
+| val_loss, test_loss (and _se) | nats per token over the whole split, standard error over works |
 | val_loss_per_note, val_loss_per_second | the same in units that tokenizers share |
 | seconds | wall time |
 | status, reason | finished, failed, diverged or running; and why |
@@ -35,8 +35,21 @@ KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST = (
 and of its targets, is the sha256 of what was forecast before they trained."""
 
 REQUIRED = ("arch", "n_params", "val_loss")
-SETTINGS = ("batch_tokens", "context", "weight_decay", "clip", "schedule", "rates", "boundaries")
+SETTINGS = (
+    "batch_tokens",
+    "context",
+    "weight_decay",
+    "clip",
+    "schedule",
+    "rates",
+    "boundaries",
+    "precision",
+    "optimizer",
+)
 """Every field of a cell besides its axes: a test holds them to `trainers.cell.Cell`."""
+FIRST = {"precision": "fp32", "optimizer": "adamw"}
+"""Settings that came after the first runs, with what a run has that does not name them; the same
+test."""
 APART = ("tokenizer", "data", *SETTINGS, "shape")
 """What runs of one law have in common."""
 TEXTS = ("cell_key", "arch", "size", *APART, "status", "reason")

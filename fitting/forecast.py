@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fitting.analysis import analyse
-from fitting.contract import APART, NUMBERS, TEXTS
+from fitting.contract import APART, FIRST, NUMBERS, TEXTS
 from fitting.groups import SAME_BUDGET
 from fitting.intervals import Interval, prediction_interval
 from fitting.power_law import Array, FitError
@@ -136,12 +136,17 @@ def digest(text: str) -> str:
 def records_digest(records: pd.DataFrame) -> str:
     """sha256 of the records as canonical JSON, in order of their keys.
 
-    Columns without a value are left out, so that a new column changes nothing; so are training
-    curve and seconds, in which a run made again may differ although its losses are the same.
+    Columns without a value, and settings at their `FIRST`, are left out, so that a new column
+    changes nothing; so are training curve and seconds, in which a run made again may differ
+    although its losses are the same.
     """
     columns = [name for name in (*TEXTS, *NUMBERS) if name != "seconds"]
     rows = [
-        {name: value for name, value in row.items() if value != "" and not pd.isna(value)}
+        {
+            name: value
+            for name, value in row.items()
+            if value not in ("", FIRST.get(str(name))) and not pd.isna(value)
+        }
         for row in records.sort_values("cell_key")[columns].to_dict("records")
     ]
     text = json.dumps(rows, sort_keys=True, separators=(",", ":"))

@@ -14,6 +14,7 @@ from fitting import csv_file
 from fitting.contract import (
     CELL_KEY,
     COLUMNS,
+    FIRST,
     KIND,
     METRICS,
     NUMBERS,
@@ -200,7 +201,7 @@ def _numbers(table: CsvFile, name: str, finished: NDArray[np.bool_]) -> NDArray[
 
 def _record(run: Any) -> dict[str, Any]:
     tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
-    record: dict[str, Any] = {name: params.get(name) for name in PARAMS}
+    record: dict[str, Any] = {name: params.get(name, FIRST.get(name)) for name in PARAMS}
     record["shape"] = shape_text(params)
     record |= {name: metrics.get(name) for name in METRICS}
     record["cell_key"] = tags.get(CELL_KEY, run.info.run_id)

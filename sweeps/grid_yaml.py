@@ -22,7 +22,9 @@ from trainers.cell import Cell
 from trainers.ladder import load_arch, parse_size
 
 SHIPPED = Path(__file__).parent / "grids"
-SECTIONS = ("data", "cells", "training", "placement", "forecast", "options")
+SECTIONS = ("schema", "data", "cells", "training", "placement", "forecast", "options")
+SCHEMA = 1
+"""Of a grid, and of one that names none. Raised when what a word of it means changes."""
 
 
 def load_grid(name: str, options: Iterable[str] = ()) -> Grid:
@@ -54,6 +56,12 @@ class _Reader(Values):
         for required in ("data", "cells"):
             if required not in sections:
                 raise self.error(root, f"section {required!r} is missing")
+        if "schema" in sections and self.text(sections["schema"], "schema") != str(SCHEMA):
+            raise self.error(
+                sections["schema"],
+                f"found schema {sections['schema'].value!r}, expected {SCHEMA}; a newer version "
+                "may have written it: update this one",
+            )
         offered = sections.pop("options", None)
         self.lay_over(sections, offered, options)
         training = self.optional(sections, "training", SETTINGS)
@@ -73,7 +81,7 @@ class _Reader(Values):
     ) -> None:
         """Replace what the wanted options give by key, in every block of cells alike."""
         known = self.mapping(offered, "options") if offered else {}
-        parts = {name: self.mapping(known[name], name, SECTIONS[:-1]) for name in known}
+        parts = {name: self.mapping(known[name], name, SECTIONS[1:-1]) for name in known}
         for name in wanted:
             if name not in known:
                 raise GridError(f"{self.file} has no option {name!r}{hint(name, list(known))}")

@@ -6,11 +6,15 @@ The file, and nothing else, says that a cell is done. Trackers mirror it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from data.storage import Location
-from fitting.contract import PARAMS, shape_text
+from data.versioned import read_versioned
+from fitting.contract import FIRST, PARAMS, shape_text
+
+SCHEMA = 2
+"""Of a record. The second says what it ran on, and has its losses by piece beside it."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,15 @@ class Record:
     ended: float
     forecast: str = ""
     """sha256 of the forecast that was registered before it trained; "" for what is no target."""
+    ran_on: dict[str, Any] = field(default_factory=dict)
+    """What changes the speed and not the result, as `trainers.loop.ran_on` has it."""
+    schema: int = SCHEMA
 
     def row(self) -> dict[str, Any]:
         """The cell as `fitting.records` reads it."""
         # A record of before a setting was there lacks it.
-        fields = {name: self.params[name] for name in PARAMS if name in self.params}
+        params = FIRST | self.params
+        fields = {name: params[name] for name in PARAMS if name in params}
         fields["shape"] = shape_text(self.params)
         ended = {"cell_key": self.cell_key, "status": self.status, "reason": self.reason}
         curve = [
@@ -49,9 +57,12 @@ def record_path(cells: Location, key: str) -> Location:
 
 
 def read_record(cells: Location, key: str) -> Record | None:
-    """The record of the cell with this key, or None if it has not ended."""
+    """The record of the cell with this key, or None if it has not ended.
+
+    Raises VersionError if a newer version wrote it.
+    """
     try:
-        return Record(**json.loads(record_path(cells, key).read_text()))
+        return Record(**read_versioned(record_path(cells, key), SCHEMA))
     except FileNotFoundError:
         return None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from data.packed import DataError, Manifest
 from data.storage import Location
+from data.versioned import VersionError
 from sweeps.console import quiet, say
 from sweeps.sweep import GridError, Listed, Sweep, only
 from trainers.ladder import LadderError
@@ -52,7 +53,7 @@ def main() -> int:
             with quiet(log_file(sweep), args.verbose):
                 cells = run(sweep, args)
         return conclude(sweep, cells)
-    except (GridError, DataError, LadderError) as error:
+    except (GridError, DataError, LadderError, VersionError) as error:
         print(f"run_grid: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -307,13 +308,15 @@ def drained(tracker: Any, seconds: float = 60) -> bool:
 def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print what came of it; 1 unless every cell finished."""
     from sweeps import forecasts, summary
+    from sweeps.pairing import paired_lines
 
     records = sweep.records(cell.key for cell in cells)
     called = names({cell.key: cell.fields for cell in sweep.listed()})
     missing = [called[cell.key] for cell in cells if cell.key not in records]
     ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
     review = forecasts.reviewed(sweep)
-    summary.show(records, called, missing, analysis_of(sweep), review, sweep.report, ui)
+    laws, paired = analysis_of(sweep), paired_lines(sweep.cells, records.values())
+    summary.show(records, called, missing, laws, paired, review, sweep.report, ui)
     finished = [record for record in records.values() if record.status == "finished"]
     return 0 if len(finished) == len(cells) else 1
 

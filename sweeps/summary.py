@@ -59,17 +59,20 @@ def show(
     called: dict[str, str],
     missing: list[str],
     analysis: Analysis | None,
+    paired: list[str],
     forecast: Review | None,
     report: Location,
     ui: str,
 ) -> None:
     """records: by key, as the names `called`. missing: names of cells that have no record.
-    ui: where MLflow can be opened."""
+    paired: lines of `sweeps.pairing`. ui: where MLflow can be opened."""
     to_user = console()
     to_user.print()
     to_user.print(cells_table(list(records.values())))
     to_user.print()
     for line in analysis.lines() if analysis else ["No law: no cell has finished."]:
+        to_user.print(line)
+    for line in paired:
         to_user.print(line)
     for line in forecast.lines() if forecast else []:
         to_user.print(line)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fitting.contract import COLUMNS, METRICS, PARAMS, REQUIRED, SETTINGS
+from fitting.contract import COLUMNS, FIRST, METRICS, PARAMS, REQUIRED, SETTINGS
 from fitting.records import RecordError, read_mlflow
 from sweeps.records import Record
 from sweeps.summary import frame
 from tests.conftest import CELL
 from tests.fitting.conftest import log_experiment, make_records
 from tests.trainers.test_loop import run
+from trainers import cell
 from trainers.cell import Cell
 
 
@@ -32,6 +33,11 @@ def test_a_cell_knows_every_parameter_and_setting_by_its_field() -> None:
     known = {field.name for field in fields(Cell)}
     assert set(PARAMS) <= known
     assert set(SETTINGS) <= known
+
+
+def test_settings_that_came_later_have_the_same_first_default_on_both_sides() -> None:
+    assert cell.FIRST == FIRST
+    assert set(FIRST) <= set(SETTINGS)
 
 
 def test_no_column_of_a_finished_cell_is_empty(record: Record) -> None:

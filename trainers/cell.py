@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from trainers import optim
 from trainers.ladder import Rung, rung
-from trainers.optim import SCHEDULES, Rates, flat, transferred
 
 CHOICES = {
-    "schedule": tuple(SCHEDULES),
+    "schedule": tuple(optim.SCHEDULES),
     "rates": ("transferred", "flat"),
     "boundaries": ("carry", "restart"),
+    "precision": ("fp32",),
+    "optimizer": ("adamw",),
 }
+
+FIRST = {"precision": "fp32", "optimizer": "adamw"}
+"""The first default of each field that came after the first keys. A cell that takes it has the key
+that it would have without the field: so neither does a new field change a key, nor a later change
+of its default, for what is listed here stays."""
+
+VERSIONS = {"wsd": 2}
+"""Schedules that mean something else than they first did. The second `wsd` warms up over a number
+of tokens that is the same for every budget."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +63,18 @@ class Cell:
     """Or `flat`: the same for every width, depth and parameter, as in many published studies."""
     boundaries: str = "carry"
     """Whether state and attention are carried into the next piece of a window, or `restart`."""
+    precision: str = "fp32"
+    """Of what training computes in. A sweep lets GPUs multiply `fp32` as TF32."""
+    optimizer: str = "adamw"
+    """What turns gradients into steps."""
 
     def __post_init__(self) -> None:
         for field, known in CHOICES.items():
             if getattr(self, field) not in known:
-                raise ValueError(
-                    f"unknown {field} {getattr(self, field)!r}; there are {', '.join(known)}"
+                there = (
+                    f"there are {', '.join(known)}" if known[1:] else f"there is only {known[0]}"
                 )
+                raise ValueError(f"unknown {field} {getattr(self, field)!r}; {there}")
         if self.batch_tokens % self.context:
             raise ValueError(
                 f"batch_tokens {self.batch_tokens} is not a multiple of context {self.context}"
@@ -67,6 +84,12 @@ class Cell:
                 f"tokens {self.tokens} is not a multiple of batch_tokens {self.batch_tokens}"
             )
 
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Cell:
+        """The cell whose `params` these are, or were before some of its fields were there."""
+        known, values = {field.name for field in fields(cls)}, {**FIRST, **params}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
     @property
     def name(self) -> str:
         """How its key begins; beside cells that differ in more, see `trainers.names`."""
@@ -74,8 +97,9 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Its identity: the name and the hash of the configuration and the shape."""
-        text = json.dumps(self.params(), sort_keys=True)
+        """Its identity: the name, and the hash of `params` but for fields at their `FIRST`."""
+        hashed = {k: v for k, v in self.params().items() if k not in FIRST or v != FIRST[k]}
+        text = json.dumps(hashed, sort_keys=True)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
@@ -87,13 +111,19 @@ class Cell:
         return rung(self.arch, self.size, self.vocab_size, self.context)
 
     @property
-    def peak_rates(self) -> Rates:
+    def peak_rates(self) -> optim.Rates:
+        if self.rates == "flat":
+            return optim.flat(self.lr)
         shape = self.rung.shape
-        return (
-            flat(self.lr)
-            if self.rates == "flat"
-            else transferred(self.lr, shape.width, shape.depth)
-        )
+        return optim.transferred(self.lr, shape.width, shape.depth)
+
+    @property
+    def warmup_tokens(self) -> int:
+        """Over which the rate rises."""
+        n_params = self.rung.counts.n_params
+        if self.schedule == "wsd":
+            return optim.trunk_warmup_tokens(n_params, self.batch_tokens)
+        return optim.warmup_tokens(n_params, self.tokens)
 
     @property
     def flops(self) -> int:
@@ -101,9 +131,11 @@ class Cell:
         return self.rung.flops_per_token(self.context) * self.tokens
 
     def params(self) -> dict[str, Any]:
-        """The configuration and the shape it resolves to, flat, for the tracker."""
+        """The configuration, what version of it that is, and the shape it resolves to, flat."""
         shape = {f"shape_{name}": value for name, value in asdict(self.rung.shape).items()}
-        return {**asdict(self), **shape}
+        version = VERSIONS.get(self.schedule)
+        versions = {f"{self.schedule}_version": version} if version else {}
+        return {**asdict(self), **versions, **shape}
 
     def facts(self, unique_tokens: int) -> dict[str, float]:
         """What is known of the cell before it is trained, by the names of the run record."""

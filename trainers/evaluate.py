@@ -11,15 +11,15 @@ from torch.nn import functional as F
 
 from data.packed import Split
 from trainers.batches import IGNORED
+from trainers.losses import Losses
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module, split: Split, context: int, windows: int, device: torch.device
-) -> dict[str, float]:
-    """Nats per token, per note and per second of music, with the standard error over pieces; and
-    `loss_at_1`, `loss_at_2`, `loss_at_4` ...: of tokens that see so many tokens, but not twice so
-    many, before them.
+) -> tuple[dict[str, float], Losses]:
+    """What `summarise` makes of the split; and `loss_at_1`, `loss_at_2`, `loss_at_4` ...: of tokens
+    that see so many tokens, but not twice so many, before them. Beside it the losses by piece.
 
     Each piece is scored from its own beginning. One that is longer than the context is read in
     windows that overlap by half, so that every scored token but the first window's has at least
@@ -31,39 +31,43 @@ def evaluate(
     nats_at, scored_at = np.zeros(context), np.zeros(context, dtype=np.int64)
     for pieces, inputs, targets in _batches(split, context, windows):
         logits = model(torch.from_numpy(inputs).to(device))
-        losses = F.cross_entropy(
+        each = F.cross_entropy(
             logits.float().flatten(0, 1),
             torch.from_numpy(targets).to(device).flatten(),
             reduction="none",
         )
-        found = losses.view(targets.shape).double().cpu().numpy()
+        found = each.view(targets.shape).double().cpu().numpy()
         time = targets.shape[1]
         np.add.at(nats, pieces, found.sum(axis=1))
         np.add.at(scored, pieces, (targets != IGNORED).sum(axis=1))
         nats_at[:time] += found.sum(axis=0)
         scored_at[:time] += (targets != IGNORED).sum(axis=0)
     model.train()
-    whole = summarise(nats, scored, split.num_notes, split.seconds)
-    return whole | by_position(nats_at, scored_at)
+    losses = Losses(nats, scored, split.num_notes, split.seconds, split.groups)
+    return summarise(losses) | by_position(nats_at, scored_at), losses
 
 
-def summarise(
-    nats: np.ndarray, scored: np.ndarray, num_notes: np.ndarray, seconds: np.ndarray
-) -> dict[str, float]:
-    """Per-piece sums, each (pieces,) -> the split's losses.
+def summarise(losses: Losses) -> dict[str, float]:
+    """The split's losses in nats per token, per note and per second of music, and of how many
+    pieces and works they are.
 
-    The standard error is that of a ratio of sums over pieces drawn independently (Cochran 1977,
-    section 6.3): tokens of one piece are not independent of each other.
+    The standard error is that of a ratio of sums over works drawn independently, each with all its
+    pieces (Cochran 1977, section 6.3): tokens of one piece are not independent of each
+    other, nor are versions of one work.
     """
-    loss = nats.sum() / scored.sum()
-    pieces = len(nats)
-    spread = nats - loss * scored
-    error = np.sqrt((spread**2).sum() / max(pieces - 1, 1) * pieces) / scored.sum()
+    nats, tokens = losses.nats.sum(), losses.tokens.sum()
+    loss = nats / tokens
+    _, work = np.unique(losses.groups, return_inverse=True)
+    spread = np.bincount(work, losses.nats - loss * losses.tokens)
+    works = len(spread)
+    error = np.sqrt((spread**2).sum() / max(works - 1, 1) * works) / tokens
     return {
         "loss": float(loss),
         "loss_se": float(error),
-        "loss_per_note": float(nats.sum() / num_notes.sum()),
-        "loss_per_second": float(nats.sum() / seconds.sum()),
+        "loss_per_note": float(nats / losses.notes.sum()),
+        "loss_per_second": float(nats / losses.seconds.sum()),
+        "pieces": len(losses.nats),
+        "works": works,
     }
 
 

@@ -120,17 +120,9 @@ def _summed_nats(
     model: nn.Module, inputs: np.ndarray, targets: np.ndarray, device: torch.device
 ) -> Tensor:
     """inputs, targets: (rows, time) int64."""
-    with _precision(device):
-        logits = model(torch.from_numpy(inputs).to(device))
-        return F.cross_entropy(
-            logits.flatten(0, 1).float(),
-            torch.from_numpy(targets).to(device).flatten(),
-            reduction="sum",
-        )
-
-
-def _precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """bf16 where there are tensor cores; a CPU computes it a hundred times slower than fp32."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+    logits = model(torch.from_numpy(inputs).to(device))
+    return F.cross_entropy(
+        logits.flatten(0, 1),
+        torch.from_numpy(targets).to(device).flatten(),
+        reduction="sum",
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray.train
@@ -30,7 +30,8 @@ from data.storage import Location, patiently
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.gradients import World
-from trainers.loop import DivergedError, Point, StoppedError, prepare, train
+from trainers.loop import DivergedError, Point, StoppedError, prepare, ran_on, train
+from trainers.losses import write_losses
 
 NOTICE_SECONDS = 2
 """How often a worker asks whether its machine is about to be taken away."""
@@ -57,6 +58,8 @@ class Outcome:
     measured: dict[str, float]
     """By the names of the run record; empty if it diverged."""
     curve: list[Point]
+    ran_on: dict[str, Any] = field(default_factory=dict)
+    """As `trainers.loop.ran_on` has it, of the last try; empty if every one failed."""
 
 
 def fit(
@@ -179,6 +182,7 @@ def _work(config: dict[str, Any]) -> Outcome | None:
             prepare=lambda model: prepare(model, world.device),
             restore=lambda: checkpoint.restore(storage, cell.key),
             save=save,
+            keep=lambda losses: write_losses(storage, losses) if world.rank == 0 else None,
             report=report,
             stop=stop,
             micro_tokens=config["micro_tokens"],
@@ -188,8 +192,8 @@ def _work(config: dict[str, Any]) -> Outcome | None:
         return None
     except DivergedError as error:
         # Not raised: trying again would diverge again.
-        return Outcome("diverged", str(error), {}, curve)
-    return Outcome("finished", "", measured, curve)
+        return Outcome("diverged", str(error), {}, curve, ran_on(world))
+    return Outcome("finished", "", measured, curve, ran_on(world))
 
 
 def _mend_snapshot(storage: Location, key: str) -> None:

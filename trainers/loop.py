@@ -22,6 +22,7 @@ from trainers.batches import IGNORED, Batches
 from trainers.cell import Cell
 from trainers.evaluate import evaluate
 from trainers.gradients import World, gradient, largest_micro_tokens, replicated
+from trainers.losses import Losses
 from trainers.memory import peak_resident_bytes
 
 POINTS = 100
@@ -53,6 +54,7 @@ def train(
     prepare: Callable[[nn.Module], nn.Module],
     restore: Callable[[], dict[str, Any] | None],
     save: Callable[[dict[str, Any]], None],
+    keep: Callable[[dict[str, Losses]], None],
     report: Callable[[list[Point]], None],
     stop: Callable[[], bool],
     micro_tokens: int,
@@ -62,6 +64,7 @@ def train(
 
     prepare: makes a model fast on its device.
     restore: the state that `save` was last given, or None.
+    keep: is given the losses by piece of the two splits, before this returns.
     report: is given new points of the curve; after a resume, all of those before it, too.
     stop: asked after every step (with several workers, at every point) whether to save and leave.
     micro_tokens: the most tokens that one worker pushes through the model at once; halved where
@@ -90,7 +93,7 @@ def train(
     micro_tokens = largest_micro_tokens(bare, world, windows, cell.context, micro_tokens)
     model = prepare(replicated(bare, world))
     optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay)
-    warmup = optim.warmup_tokens(cell.rung.counts.n_params, cell.tokens)
+    warmup = cell.warmup_tokens
     schedule = optim.SCHEDULES[cell.schedule]
 
     first_step, curve, seconds_before = 0, [], 0.0
@@ -157,17 +160,31 @@ def train(
     measured = cell.facts(unique_tokens=len(split.tokens)) | {"seconds": seconds}
     started = time.monotonic()
     windows = max(1, micro_tokens // cell.context)
+    by_piece: dict[str, Losses] = {}
     for name in ("val", "test"):
-        losses = evaluate(bare, open_split(data, name), cell.context, windows, world.device)
-        if not math.isfinite(losses["loss"]):
-            raise DivergedError(f"the {name} loss became {losses['loss']} at lr {cell.lr}")
-        measured |= {f"{name}_{measure}": value for measure, value in losses.items()}
+        split = open_split(data, name)
+        found, by_piece[name] = evaluate(bare, split, cell.context, windows, world.device)
+        if not math.isfinite(found["loss"]):
+            raise DivergedError(f"the {name} loss became {found['loss']} at lr {cell.lr}")
+        measured |= {f"{name}_{measure}": value for measure, value in found.items()}
+    keep(by_piece)
     return measured | {"seconds_evaluate": time.monotonic() - started}
 
 
 def prepare(model: nn.Module, device: torch.device) -> nn.Module:
     """On a GPU compiled. The parameters stay those of `model`."""
     return torch.compile(model) if device.type == "cuda" else model  # type: ignore[return-value]
+
+
+def ran_on(world: World) -> dict[str, Any]:
+    """What changes the speed of a cell and is no part of it, for the record."""
+    on_gpu = world.device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(world.device) if on_gpu else "cpu",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "workers": world.size,
+    }
 
 
 def check(point: Point, curve: list[Point], cell: Cell, past_warmup: bool) -> None:

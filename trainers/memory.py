@@ -18,8 +18,8 @@ def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
     micro_tokens: the most tokens that a worker pushes through the model at once.
     world: workers; with several, DDP keeps the gradients a second time, to exchange them.
 
-    Measured on a CPU in fp32 (`benchmarks/training_memory.py`). On a GPU, where activations are
-    mostly bf16, it is a bound that has not been measured; what CUDA itself takes comes on top.
+    Measured on a CPU (`benchmarks/training_memory.py`). On a GPU, where it has not been measured,
+    what CUDA itself takes comes on top.
     """
     counts = cell.rung.counts
     copies = _COPIES + (world > 1)

@@ -19,6 +19,10 @@ DECAY_SHARE = 0.2
 """The part of a cell in which `wsd` decays (Hägele et al. 2024, section 3.2: 10 to 20 %)."""
 
 
+BETAS = (0.9, 0.95)
+"""Of AdamW: what its moments keep from step to step."""
+
+
 @dataclass(frozen=True)
 class Rates:
     """Peak rates of what a model is made of."""
@@ -63,12 +67,21 @@ def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.opti
         for part, parameters in parts.items()
         if parameters
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8, fused=True)
+    return torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
 
 
 def warmup_tokens(n_params: int, tokens: int) -> int:
     """One token a parameter (Porian et al. 2024, section 3.3), within 2 % and 10 % of the cell."""
     return round(min(max(n_params, 0.02 * tokens), 0.1 * tokens))
+
+
+def trunk_warmup_tokens(n_params: int, batch_tokens: int) -> int:
+    """One token a parameter, and no fewer than 2 / (1 - beta2) batches, which AdamW's second moment
+    takes to settle (Ma and Yarats 2021).
+
+    Cells of every budget share it, and so all that comes before the first of them decays.
+    """
+    return max(n_params, round(2 / (1 - BETAS[1])) * batch_tokens)
 
 
 def cosine(seen: float, tokens: float, warmup: float) -> float:
@@ -80,11 +93,12 @@ def cosine(seen: float, tokens: float, warmup: float) -> float:
 
 def wsd(seen: float, tokens: float, warmup: float) -> float:
     """A linear rise, the peak, and a fall to zero as 1 - sqrt over the last DECAY_SHARE of the cell
-    (Hu et al. 2024; the fall is that of Hägele et al. 2024, equation 1)."""
-    if seen < warmup:
-        return seen / warmup
+    (Hu et al. 2024; the fall is that of Hägele et al. 2024, equation 1).
+
+    Until it falls it does not depend on `tokens`; a cell that is too short still rises as it falls.
+    """
     falling = (seen / tokens - (1 - DECAY_SHARE)) / DECAY_SHARE
-    return 1 - math.sqrt(min(1.0, max(0.0, falling)))
+    return min(1.0, seen / warmup) * (1 - math.sqrt(min(1.0, max(0.0, falling))))
 
 
 def constant(seen: float, tokens: float, warmup: float) -> float:

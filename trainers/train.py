@@ -26,6 +26,7 @@ from trainers.checkpoint import CheckpointError
 from trainers.gradients import World
 from trainers.ladder import LadderError, archs, load_arch, parse_size
 from trainers.loop import DivergedError, Point, StoppedError, prepare, train
+from trainers.losses import write_losses
 
 INTERRUPTED = 130
 
@@ -84,6 +85,7 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
             prepare=lambda model: prepare(model, device),
             restore=lambda: checkpoint.restore(place, cell.key),
             save=lambda state: save(place, state),
+            keep=lambda losses: write_losses(place, losses),
             report=show,
             stop=lambda: bool(asked),
             micro_tokens=args.micro_tokens,

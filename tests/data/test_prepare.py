@@ -71,6 +71,9 @@ def test_the_packed_files_hold_what_the_parts_hold(made: Path) -> None:
         assert isinstance(split.tokens, np.memmap)
         assert split.starts[-1] == len(split.tokens) == manifest.splits[name]["tokens"]
         assert split.num_notes.tolist() == [row["num_notes"] for row in rows]
+        groups = list(dict.fromkeys(row["group_id"] for row in rows))
+        assert split.groups.tolist() == [groups.index(row["group_id"]) for row in rows]
+        assert len(groups) == manifest.splits[name]["groups"]
         for index, row in enumerate(rows):
             tokens = split.tokens[split.starts[index] : split.starts[index + 1]]
             assert tokens.tolist() == row["tokens"]

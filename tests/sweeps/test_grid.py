@@ -115,6 +115,12 @@ def test_options_are_laid_over_the_grid_by_name(tmp_path: Path) -> None:
         load_grid(write(tmp_path, text), ["lang"])
 
 
+def test_a_grid_may_name_its_schema_and_the_first_value_of_a_later_field(tmp_path: Path) -> None:
+    plain = load_grid(write(tmp_path, GOOD)).resolve([MANIFEST])
+    named = GOOD.replace("training:", "training:\n  precision: fp32\n  optimizer: adamw")
+    assert load_grid(write(tmp_path, f"schema: 1\n{named}")).resolve([MANIFEST]) == plain
+
+
 def test_gpus_may_go_by_size(tmp_path: Path) -> None:
     needs = load_grid(write(tmp_path, GOOD + "placement: {gpus: {4k: 0.25, 9k: 4}}\n")).placement
     cells = load_grid(write(tmp_path, GOOD)).resolve([MANIFEST])
@@ -140,6 +146,9 @@ def test_gpus_may_go_by_size(tmp_path: Path) -> None:
         ("[0, 1]", "[]", r"mine.yaml:6: 'seed' is empty"),
         ("data:\n  source: folk\n", "", r"section 'data' is missing"),
         ("context: 128", "context: [1", r"mine.yaml:\d+: no YAML"),
+        ("data:", "schema: 2\ndata:", r"mine.yaml:1: found schema '2', expected 1; .* update"),
+        ("context:", "precision: bf16\n  context:", r"unknown precision 'bf16'; "),
+        ("context:", "optimizer: muon\n  context:", r"unknown optimizer 'muon'; "),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from data.storage import Location
+from data.versioned import VersionError
 from fitting.contract import SETTINGS
 from sweeps import grid
-from sweeps.records import Record, read_record, write_record
+from sweeps.records import Record, read_record, record_path, write_record
 from trainers.cell import Cell
 
 CELL = Cell("lstm", "4k", 0, 0.01, 256, 256, 32, 0.1, 1.0, "abc", 139, "print")
@@ -39,5 +43,24 @@ def test_a_row_carries_every_setting_of_the_cell() -> None:
 
 
 def test_a_record_of_before_a_setting_was_there_is_read() -> None:
-    params = {name: value for name, value in CELL.params().items() if name != "boundaries"}
-    assert "boundaries" not in replace(RECORD, params=params).row()
+    later = ("boundaries", "precision")
+    params = {name: value for name, value in CELL.params().items() if name not in later}
+    row = replace(RECORD, params=params).row()
+    assert "boundaries" not in row
+    assert row["precision"] == "fp32"
+
+
+def test_a_record_of_before_schemas_is_of_the_first(tmp_path: Path) -> None:
+    cells = Location.of(tmp_path)
+    write_record(cells, RECORD)
+    values = json.loads(record_path(cells, CELL.key).read_text())
+    del values["schema"], values["ran_on"], values["forecast"]
+    record_path(cells, CELL.key).write_text(json.dumps(values))
+    assert read_record(cells, CELL.key) == replace(RECORD, schema=1)
+
+
+def test_a_record_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    cells = Location.of(tmp_path)
+    write_record(cells, replace(RECORD, schema=3))
+    with pytest.raises(VersionError, match=r"/record.json: found schema 3, expected at most 2"):
+        read_record(cells, CELL.key)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from data.storage import Location
 from fitting.records import read_mlflow
 from tests.sweeps.real_command import cell_runs, records, run, write_grid
+from trainers.losses import read_losses
 
 
 @pytest.mark.slow
@@ -21,8 +23,15 @@ def test_a_sweep_ends_with_laws_a_report_and_one_run_a_cell(source: Path, tmp_pa
     assert "transformer  " in done.stdout
     assert "lstm  " in done.stdout
     assert "supported" in done.stdout
+    assert "At 6k parameters, paired on " in done.stdout
     assert (out / "small" / "report" / "report.html").stat().st_size > 1000
     assert {record["status"] for record in records(out).values()} == {"finished"}
+    assert {record["ran_on"]["workers"] for record in records(out).values()} == {1}
+    for key, record in records(out).items():
+        val = read_losses(Location.of(out / "small" / "cells" / key))["val"]
+        loss = val.nats.sum(dtype=float) / val.tokens.sum()
+        assert loss == pytest.approx(record["measured"]["val_loss"], rel=1e-6)
+        assert len(set(val.groups)) == record["measured"]["val_works"]
     # Ray and MLflow kept quiet: nothing but our own lines.
     assert not [line for line in done.stdout.splitlines() if "INFO" in line or "raylet" in line]
 

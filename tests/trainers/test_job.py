@@ -20,6 +20,7 @@ from tests.processes import descendants
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
+from trainers.losses import read_losses
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,10 @@ def test_two_workers_train_the_model_that_one_does(
     shared = train(cell, packed, tmp_path / "two", workers=2)
     assert alone.status == shared.status == "finished"
     assert shared.measured["val_loss"] == pytest.approx(alone.measured["val_loss"], abs=1e-4)
+    assert [each.ran_on["workers"] for each in (alone, shared)] == [1, 2]
+    for storage in ("one", "two"):
+        losses = read_losses(Location.of(tmp_path / storage) / cell.key)
+        assert {name: len(each.nats) for name, each in losses.items()} == {"val": 20, "test": 20}
 
 
 def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(

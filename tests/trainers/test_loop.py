@@ -57,6 +57,7 @@ def run(
             prepare=lambda model: model,
             restore=lambda: state,
             save=save,
+            keep=lambda losses: None,
             report=curve.extend,
             stop=lambda: next(steps) == ask_at,
             micro_tokens=micro_tokens,
@@ -169,7 +170,7 @@ def test_a_cell_whose_last_step_breaks_it_has_no_number(
 ) -> None:
     """Nothing but the evaluation sees what the last step did."""
     monkeypatch.setattr(
-        "trainers.loop.evaluate", lambda *_: {"loss": math.nan, "loss_se": math.nan}
+        "trainers.loop.evaluate", lambda *_: ({"loss": math.nan, "loss_se": math.nan}, None)
     )
     with pytest.raises(DivergedError, match="the val loss became nan"):
         run(replace(cell, arch=arch), packed)

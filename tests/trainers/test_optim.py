@@ -55,6 +55,24 @@ def test_warm_up_grows_with_size_between_bounds() -> None:
     assert optim.warmup_tokens(10**9, 1_000_000) == 100_000
 
 
+def test_the_warm_up_of_a_trunk_grows_with_size_from_forty_batches() -> None:
+    assert optim.trunk_warmup_tokens(1_000, 1024) == 40 * 1024
+    assert optim.trunk_warmup_tokens(50_000, 1024) == 50_000
+
+
+@given(
+    st.integers(100, 10**9),
+    st.integers(100, 10**9),
+    st.integers(1, 10**9),
+    st.floats(0, 1 - optim.DECAY_SHARE),
+)
+def test_wsd_is_the_same_for_every_budget_until_the_first_decays(
+    tokens: int, other: int, warmup: int, moment: float
+) -> None:
+    seen = moment * min(tokens, other)
+    assert optim.wsd(seen, tokens, warmup) == optim.wsd(seen, other, warmup)
+
+
 def test_rates_follow_width_and_depth() -> None:
     rates = optim.transferred(0.01, width=256, depth=8)
     assert (rates.rest, rates.head, rates.hidden) == pytest.approx((0.01, 0.0025, 0.00125))

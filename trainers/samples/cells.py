@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from data.storage import Location
@@ -53,8 +53,7 @@ def finished(cells: Location) -> list[Trained]:
         path = folder / "record.json"
         record = json.loads(path.read_text()) if path.exists() else {}
         if record.get("status") == "finished":
-            known = {field.name for field in fields(Cell)} & set(record["params"])
-            cell = Cell(**{name: record["params"][name] for name in known})
+            cell = Cell.of(record["params"])
             if cell.key == record["cell_key"]:
                 found.append((cell, folder, record["measured"]))
             else:

@@ -1,0 +1,105 @@
+"""Architectures paired on the same pieces, from the losses by piece beside their records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from data.storage import Location
+from fitting.groups import SAME_BUDGET
+from fitting.paired import compare_pieces
+from sweeps.records import Record
+from trainers.losses import Losses, read_losses
+
+APART = ("arch", "size", "seed", "lr", "tokens")
+"""What runs that are compared may differ in, beside their shapes; in tokens by `SAME_BUDGET`."""
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Of one architecture, size and budget, with everything else alike: all seeds of one rate."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def val_loss(self) -> float:
+        return float(np.mean([record.measured["val_loss"] for record in self.records]))
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.records[0].params
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        found = self.params.items()
+        return {k: v for k, v in found if k not in APART and not k.startswith("shape_")}
+
+    def losses(self, cells: Location) -> list[Losses]:
+        """By piece of the validation split, of each run that kept them."""
+        found = [read_losses(cells / record.cell_key) for record in self.records]
+        return [losses["val"] for losses in found if losses]
+
+
+def paired_lines(cells: Location, records: Iterable[Record]) -> list[str]:
+    """One line for each two architectures, at the largest size that they have in common with all
+    settings alike: which is ahead, by how much, and how well that is known.
+
+    The seeds of an architecture are taken together, at its best rate. No line where a run kept no
+    losses by piece. cells: the folder of the records. Raises VersionError.
+    """
+    runs = _best_rates(record for record in records if record.status == "finished")
+    lines = []
+    for first, second in combinations(sorted({each.params["arch"] for each in runs}), 2):
+        of_first, of_second = (
+            [each for each in runs if each.params["arch"] == arch] for arch in (first, second)
+        )
+        pair = next(((a, b) for a in of_first for b in of_second if _comparable(a, b)), None)
+        if pair and (said := _line(*pair, cells)):
+            lines.append(said)
+    return lines
+
+
+def _best_rates(records: Iterable[Record]) -> list[_Runs]:
+    """The largest size first, and of one size the largest budget."""
+    rates: dict[tuple, list[Record]] = defaultdict(list)
+    for record in records:
+        alike = {k: v for k, v in record.params.items() if k != "seed"}
+        rates[tuple(sorted(alike.items()))].append(record)
+    best: dict[tuple, _Runs] = {}
+    for rate, found in rates.items():
+        runs, besides = _Runs(tuple(found)), tuple(item for item in rate if item[0] != "lr")
+        if besides not in best or runs.val_loss < best[besides].val_loss:
+            best[besides] = runs
+    return sorted(best.values(), key=_extent, reverse=True)
+
+
+def _extent(runs: _Runs) -> tuple[int, int]:
+    return runs.records[0].measured["n_params"], runs.params["tokens"]
+
+
+def _comparable(one: _Runs, two: _Runs) -> bool:
+    budgets = np.log(one.params["tokens"] / two.params["tokens"])
+    same_size = one.params["size"] == two.params["size"]
+    return same_size and one.settings == two.settings and abs(budgets) <= SAME_BUDGET
+
+
+def _line(one: _Runs, two: _Runs, cells: Location) -> str:
+    """ "" where one of them kept no losses by piece."""
+    first, second = one.losses(cells), two.losses(cells)
+    if not first or not second:
+        return ""
+    pieces = first[0]
+    found = compare_pieces(_mean(first), _mean(second), pieces.tokens, pieces.groups)
+    seeds = f"{len(first)} and {len(second)} runs, whose own scatter is not in this"
+    said = found.sentence(one.params["arch"], two.params["arch"])
+    return f"At {one.params['size']} parameters, {said} ({seeds})."
+
+
+def _mean(losses: list[Losses]) -> np.ndarray:
+    """Nats of each piece, (pieces,)."""
+    return np.mean([each.nats.astype(float) for each in losses], axis=0)

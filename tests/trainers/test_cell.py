@@ -1,0 +1,83 @@
+"""What a cell is: the fields that decide its result, each with a trace in its key but at its first
+default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from tests.conftest import CELL
+from trainers.cell import CHOICES, FIRST, Cell
+
+
+def test_a_field_at_its_first_default_leaves_no_trace_in_the_key() -> None:
+    before = {name: value for name, value in CELL.params().items() if name not in FIRST}
+    digest = sha256(json.dumps(before, sort_keys=True).encode()).hexdigest()
+    assert CELL.key == f"{CELL.name}-{digest[:12]}"
+
+
+@pytest.mark.parametrize("field", FIRST)
+def test_another_value_of_a_later_field_makes_another_cell(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CHOICES, field, (*CHOICES[field], "another"))
+    other: Callable[..., Cell] = replace
+    assert other(CELL, **{field: "another"}).key != CELL.key
+
+
+def test_a_later_default_changes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a cell that says what it takes; and one that was made before the field takes the first."""
+    monkeypatch.setitem(CHOICES, "precision", ("bf16", "fp32"))
+    new = replace(CELL, precision="bf16")
+    assert Cell.of(CELL.params()).key == CELL.key != new.key
+    assert Cell.of(new.params()) == new
+
+
+def test_every_later_field_is_one_of_the_cell() -> None:
+    assert set(FIRST) <= {field.name for field in fields(Cell)}
+
+
+def test_a_cell_comes_back_from_what_a_record_says_of_it() -> None:
+    wsd = replace(CELL, schedule="wsd", seed=3)
+    assert Cell.of(wsd.params()) == wsd
+    before = {name: value for name, value in CELL.params().items() if name not in FIRST}
+    assert Cell.of(before) == CELL
+
+
+def test_wsd_is_another_schedule_than_it_was() -> None:
+    """Its key was transformer-4k-seed0-736f86cb8c78 while its warm-up followed the budget."""
+    wsd = replace(CELL, schedule="wsd")
+    assert wsd.params()["wsd_version"] == 2
+    old = {k: v for k, v in wsd.params().items() if k not in (*FIRST, "wsd_version")}
+    digest = sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()[:12]
+    assert digest == "736f86cb8c78"
+    assert digest not in wsd.key
+
+
+def test_cells_of_every_budget_share_the_warm_up_of_wsd() -> None:
+    def warmups(schedule: str) -> set[int]:
+        return {
+            replace(CELL, schedule=schedule, tokens=batches * CELL.batch_tokens).warmup_tokens
+            for batches in (40, 400, 40_000)
+        }
+
+    assert warmups("wsd") == {40 * CELL.batch_tokens}
+    assert len(warmups("cosine")) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"precision": "bf16"}, "unknown precision 'bf16'; there is only fp32"),
+        ({"precision": "auto"}, "unknown precision 'auto'; there is only fp32"),
+        ({"optimizer": "muon"}, "unknown optimizer 'muon'; there is only adamw"),
+    ],
+)
+def test_what_is_not_there_yet_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(CELL, **changed)

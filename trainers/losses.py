@@ -1,0 +1,102 @@
+"""The losses of a cell by piece, in a small file beside its record.
+
+Its rows are the pieces of the validation and the test split, in the splits' order: in the files of
+cells with the same data, a row stands for the same piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.storage import Location
+from data.versioned import VersionError, check_schema
+
+SCHEMA = 1
+COLUMNS = pa.schema(
+    [
+        ("split", pa.dictionary(pa.int8(), pa.string())),
+        ("piece", pa.uint32()),
+        ("group", pa.uint32()),
+        ("nats", pa.float32()),
+        ("tokens", pa.uint32()),
+        ("notes", pa.uint32()),
+        ("seconds", pa.float32()),
+    ],
+    metadata={"schema": str(SCHEMA)},
+)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Of each piece of a split; columns of (pieces,)."""
+
+    nats: np.ndarray
+    """Summed over the tokens that were scored."""
+    tokens: np.ndarray
+    """That were scored: all but the first of a piece."""
+    notes: np.ndarray
+    seconds: np.ndarray
+    groups: np.ndarray
+    """The number of the group that versions of one work share."""
+
+
+def losses_path(cell: Location) -> Location:
+    return cell / "losses.parquet"
+
+
+def write_losses(cell: Location, losses: Mapping[str, Losses]) -> None:
+    """Write what there is of each split into the cell's folder, whole or not at all."""
+    tables = [
+        pa.table(
+            {
+                "split": pa.DictionaryArray.from_arrays(np.zeros(len(each.nats), np.int8), [split]),
+                "piece": np.arange(len(each.nats), dtype=np.uint32),
+                "group": each.groups.astype(np.uint32),
+                "nats": each.nats.astype(np.float32),
+                "tokens": each.tokens.astype(np.uint32),
+                "notes": each.notes.astype(np.uint32),
+                "seconds": each.seconds.astype(np.float32),
+            },
+            schema=COLUMNS,
+        )
+        for split, each in losses.items()
+    ]
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.concat_tables(tables).unify_dictionaries(), buffer, compression="zstd")
+    losses_path(cell).write_bytes(buffer.getvalue().to_pybytes())
+
+
+def read_losses(cell: Location) -> dict[str, Losses]:
+    """The losses by split; none where the cell is of a version that kept none.
+
+    Raises VersionError for a file of a newer version, or one that is damaged.
+    """
+    path = losses_path(cell)
+    try:
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))
+    except FileNotFoundError:
+        return {}
+    except pa.ArrowInvalid:
+        raise VersionError(f"{path}: found no Parquet; remove the file, or the cell") from None
+    schema = (table.schema.metadata or {}).get(b"schema", b"none").decode()
+    check_schema(path, int(schema) if schema.isdecimal() else schema, SCHEMA)
+    splits = np.asarray(table["split"].cast(pa.string()))
+    columns = {
+        name: table[column].to_numpy()
+        for name, column in (
+            ("nats", "nats"),
+            ("tokens", "tokens"),
+            ("notes", "notes"),
+            ("seconds", "seconds"),
+            ("groups", "group"),
+        )
+    }
+    return {
+        str(split): Losses(**{name: values[splits == split] for name, values in columns.items()})
+        for split in dict.fromkeys(splits)
+    }
