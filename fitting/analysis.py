@@ -32,6 +32,8 @@ from fitting.verdict import Verdict, judge
 
 MIN_REPEATED = 12
 """Runs from which R* is sought: it is the sixth number of L(N, D')."""
+PRINTED = 10
+"""Pairs of which a line is printed."""
 UNKNOWN = Interval(0.0, float("inf"))
 
 
@@ -130,10 +132,13 @@ class Analysis:
     """What was kept apart, and why."""
 
     def lines(self) -> list[str]:
-        """One printable line an architecture, then one a comparison."""
+        """A printable line or two an architecture, then one a pair, of the first few pairs."""
         laws = [line for law in self.laws.values() for line in law.lines(self.axis.symbol)]
-        compared = [pair.sentence() for pair in self.comparisons]
-        return [*self.notes, *laws, *compared, *(pair.sentence() for pair in self.not_compared)]
+        pairs = [pair.sentence() for pair in self.comparisons]
+        pairs += [pair.sentence() for pair in self.not_compared]
+        if len(pairs) > PRINTED:
+            pairs[PRINTED:] = [f"And {len(pairs) - PRINTED:,} more pairs, on the page."]
+        return [*self.notes, *laws, *pairs]
 
 
 def _judged(verdict: Verdict) -> str:

@@ -7,14 +7,20 @@ import numpy as np
 
 from fitting.intervals import Interval
 
+LONG = 40
+"""Of more rows than these a table is folded away."""
 
-def table(head: list[str], rows: list[list[str]]) -> str:
+
+def table(head: list[str], rows: list[list[str]], *, fold: bool = True) -> str:
     """A table of texts that scrolls where the screen is narrow; "" without rows."""
     if not rows:
         return ""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
-    return f"<div class=scroll><table><tr>{top}</tr>{''.join(lines)}</table></div>"
+    whole = f"<div class=scroll><table><tr>{top}</tr>{''.join(lines)}</table></div>"
+    if not fold or len(rows) <= LONG:
+        return whole
+    return f"<details><summary>{len(rows)} rows</summary>{whole}</details>"
 
 
 def bracketed(interval: Interval) -> str:

@@ -25,8 +25,6 @@ from fitting.surface_law import SurfaceLaw
 HERE = Path(__file__).parent
 LINE_POINTS = 80
 MAX_LEFT_OUT = 200
-FOLDED = 12
-"""Of more runs that were left out than these, the table is folded away."""
 
 
 def html(analysis: Analysis, samples: Sequence[Path] = (), forecast: Review | None = None) -> str:
@@ -153,10 +151,7 @@ def _left_out(analysis: Analysis) -> str:
     if not rows:
         return "<p>None.</p>"
     more = f"<p>And {len(out) - len(rows)} more, in fit.json.</p>" if len(out) > len(rows) else ""
-    told = table(head, rows) + more
-    if len(out) <= FOLDED:
-        return told
-    return f"<details><summary>{len(out)} runs, each with its reason</summary>{told}</details>"
+    return table(head, rows) + more
 
 
 def _number(value: float) -> str:

@@ -58,7 +58,7 @@ def answers(analysis: Analysis) -> str:
     ]
     words = Counter(law.lead_verdict.word for law in laws)
     counts = ", ".join(f"{count} {word}" for word, count in words.most_common())
-    return f"<p>{len(laws)} architectures: {counts}.</p>{table(head, rows)}"
+    return f"<p>{len(laws)} architectures: {counts}.</p>{table(head, rows, fold=False)}"
 
 
 def pairs(analysis: Analysis) -> str:
@@ -69,7 +69,8 @@ def pairs(analysis: Analysis) -> str:
         return sentences + refused
     head = ["", "ahead of", "behind", "not told apart from"]
     folded = f"<details><summary>Pair by pair</summary>{sentences}</details>"
-    return table(head, _standing(analysis.comparisons, analysis.axis)) + folded + refused
+    standing = _standing(analysis.comparisons, analysis.axis)
+    return table(head, standing) + folded + refused
 
 
 def _card(law: ArchLaw, axis: Axis) -> str:
