@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from fitting import forecast, tables
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("data", "trainers", "fitting", "sweeps", "benchmarks")
@@ -141,3 +144,21 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         if not target.exists() or (heading and heading not in headings(target)):
             dead.append(link)
     assert dead == []
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """The fields that CFF 1.2.0 requires, and those that stand elsewhere as well."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert cited["cff-version"] == "1.2.0"
+    assert cited["message"]
+    assert cited["title"]
+    assert cited["authors"] == [{"name": "The Crescendo authors"}]
+    assert cited["version"] == project["version"]
+    assert cited["license"] == project["license"]
+
+
+def test_the_changelog_names_the_schemas_that_are_written() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    stated = dict(re.findall(r"^\| `(\w+\.json)` \|.*\| (\d+) \|$", text, re.M))
+    assert stated == {"fit.json": str(tables.SCHEMA), "forecast.json": str(forecast.SCHEMA)}

@@ -3,7 +3,8 @@
 An architecture is a module under `trainers/models/`; its name is the file's name. It offers
 `LR`, `Shape` (with the `width` and the `depth` that rates are scaled by, see `trainers.optim`),
 `candidates(n_params, vocab_size, context)`, `count`, `flops_per_token`, `activations_per_token` and
-`Model`.
+`Model` (with `step` beside `forward`; names of parameters that begin with `embedding` or `head` say
+what these are). CONTRIBUTING.md has the steps.
 """
 
 from __future__ import annotations

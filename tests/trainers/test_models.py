@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -53,25 +54,30 @@ def test_an_untrained_model_guesses(arch: str) -> None:
     assert loss.item() == pytest.approx(math.log(VOCAB), rel=0.01)
 
 
+def counted_flops(net: nn.Module, context: int) -> int:
+    """What torch counts, forward and backward, with attention over the whole square."""
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        net(torch.randint(VOCAB, (1, context))).sum().backward()
+    return counter.get_total_flops()
+
+
 @pytest.mark.parametrize("size", ["20k", "1M"])
 @pytest.mark.parametrize("arch", archs())
 def test_flops_formula_counts_what_torch_counts(arch: str, size: str) -> None:
-    """Matrix products, forward and backward, in attention over the whole square."""
+    """From one context to a longer one: the first token has no state to send a gradient to."""
     blueprint = rung(arch, size, VOCAB)
-    net, context = blueprint.build(), 64
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        net(torch.randint(VOCAB, (1, context))).sum().backward()
-    counted = counter.get_total_flops() / context
-    if arch == "lstm":
-        # torch does not count inside the fused kernel; the head is all it sees.
-        assert counted == 6 * blueprint.counts.head
-        recurrent = [p for name, p in net.lstm.named_parameters() if p.dim() == 2]
-        counted += 6 * sum(parameter.numel() for parameter in recurrent)
-        assert counted == blueprint.flops_per_token(context)
-        return
-    # The kernel computes the square and the formula counts the half that is needed.
-    causal_half = 6 * blueprint.shape.n_layers * blueprint.shape.d_model * context
-    assert counted == blueprint.flops_per_token(context) + causal_half
+    net, short, long = blueprint.build(), 64, 128
+    # torch does not see the matrices inside of the LSTM's kernel.
+    fused = [module for module in net.modules() if isinstance(module, nn.LSTM)]
+    unseen = 6 * sum(p.numel() for module in fused for p in module.parameters() if p.dim() == 2)
+
+    def by_formula(context: int) -> int:
+        # torch computes the square of attention, and the formula counts the half that is needed.
+        causal_half = blueprint.flops_per_token(context) - blueprint.flops_per_token(0)
+        return context * (blueprint.flops_per_token(context) + causal_half)
+
+    counted = counted_flops(net, long) - counted_flops(net, short)
+    assert counted + (long - short) * unseen == by_formula(long) - by_formula(short)
 
 
 def test_learned_positions_are_those_of_the_context() -> None:
