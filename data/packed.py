@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from data.versioned import VersionError, read_versioned
 SPLITS = ("train", "val", "test")
 MANIFEST, PACKED = "manifest.json", "packed"
 SCHEMA = 2
-"""Of a manifest and what it stands for. The second keeps the work of each piece with its tokens."""
+"""Of a manifest and the files that it stands for."""
+KEEPS_GROUPS = 2
+"""The first schema that keeps the group of each piece with its tokens."""
 
 
 class DataError(ValueError):
@@ -66,8 +69,8 @@ class Split:
     seconds: np.ndarray
     """(pieces,) float64."""
     groups: np.ndarray
-    """(pieces,) int64: the number of each piece's group, which its versions share. In data of the
-    first schema, which did not keep it, every piece has a number of its own."""
+    """(pieces,) int64: the number of each piece's group, which its versions share. In data of
+    before `KEEPS_GROUPS`, until `data.packing.with_groups` mends them, each piece has its own."""
 
 
 def read_manifest(folder: Path | Location) -> Manifest:
@@ -78,6 +81,10 @@ def read_manifest(folder: Path | Location) -> Manifest:
         return Manifest(**read_versioned(path, SCHEMA))
     except VersionError as error:
         raise DataError(str(error)) from None
+
+
+def write_manifest(folder: Location, manifest: Manifest) -> None:
+    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))
 
 
 def open_split(folder: Path, name: str) -> Split:
@@ -110,8 +117,7 @@ def writing_split(
         "groups": groups.astype(np.int64),
     }
     for column, values in columns.items():
-        with _column(folder, name, column).writing() as path, path.open("wb") as file:
-            np.save(file, values)
+        write_column(folder, name, column, values)
     with _column(folder, name, "tokens").writing() as path:
         size = (int(starts[-1]),)
         tokens = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=size)
@@ -133,6 +139,12 @@ def write_split(
     columns = (lengths, num_notes, seconds, alone if groups is None else groups)
     with writing_split(folder, name, *columns) as split:
         split.tokens[:] = tokens
+
+
+def write_column(folder: Location, name: str, column: str, values: np.ndarray) -> None:
+    """One of a split's columns, by the name of its field in `Split`."""
+    with _column(folder, name, column).writing() as path, path.open("wb") as file:
+        np.save(file, values)
 
 
 def _column(folder: Location, name: str, column: str) -> Location:

@@ -9,12 +9,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.packed import SPLITS, DataError, Split, writing_split
+from data.packed import (
+    KEEPS_GROUPS,
+    SPLITS,
+    DataError,
+    Manifest,
+    Split,
+    write_column,
+    write_manifest,
+    writing_split,
+)
 from data.parts import read_table, row_groups
 from data.storage import Location
 from data.tokenizers import Tokenizer
@@ -43,9 +54,7 @@ def pack(
             lengths, notes, seconds = (
                 mine[column].to_numpy() for column in ("num_tokens", "num_notes", "seconds")
             )
-            # Numbered by the place of the first piece of each.
-            named = mine["group_id"].combine_chunks().dictionary_encode()
-            groups = named.indices.to_numpy()
+            groups = _numbered(mine["group_id"])
             writing = writing_split(out, name, lengths, notes, seconds, groups)
             split = stack.enter_context(writing)
             for piece_id, start in zip(mine["piece_id"].to_pylist(), split.starts.tolist()):
@@ -53,7 +62,7 @@ def pack(
             splits[name] = split
             counts[name] = {
                 "pieces": len(mine),
-                "groups": len(named.dictionary),
+                "groups": int(groups.max()) + 1,
                 "tokens": len(split.tokens),
                 "notes": int(notes.sum()),
                 "seconds": float(seconds.sum()),
@@ -63,6 +72,28 @@ def pack(
                 name, start = places[row["piece_id"]]
                 splits[name].tokens[start : start + len(row["tokens"])] = row["tokens"]
         return counts, _fingerprint(tokenizer, splits)
+
+
+def with_groups(out: Location, manifest: Manifest) -> Manifest:
+    """The manifest of data that keep the group of each piece, as those of before `KEEPS_GROUPS` do
+    after this. Nothing that is trained on changes, nor does the fingerprint."""
+    parts = (out / "parts").children()
+    if manifest.schema >= KEEPS_GROUPS or not parts:
+        return manifest
+    columns = ["piece_id", "group_id", "split"]
+    table = pa.concat_tables([read_table(part, columns) for part in parts]).sort_by("piece_id")
+    for name in SPLITS:
+        mine = table.filter(pc.equal(table["split"], name))
+        write_column(out, name, "groups", _numbered(mine["group_id"]))
+    manifest = replace(manifest, schema=KEEPS_GROUPS)
+    write_manifest(out, manifest)
+    return manifest
+
+
+def _numbered(group_ids: pa.ChunkedArray) -> np.ndarray:
+    """(pieces,) int64: the groups by the place of the first piece of each."""
+    named = group_ids.combine_chunks().dictionary_encode()
+    return named.indices.to_numpy().astype(np.int64)
 
 
 def _fingerprint(tokenizer: Tokenizer, splits: dict[str, Split]) -> str:

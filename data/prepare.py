@@ -16,7 +16,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
@@ -31,8 +31,8 @@ from data.crashes import MAX_ATTEMPTS
 from data.cuts import MIN_CUT
 from data.download import CORPORA, fetch
 from data.filters import FILTER_WORDS, Filters
-from data.packed import MANIFEST, DataError, Manifest, read_manifest
-from data.packing import pack
+from data.packed import MANIFEST, DataError, Manifest, read_manifest, write_manifest
+from data.packing import pack, with_groups
 from data.parts import (
     REJECTED,
     Placed,
@@ -79,7 +79,7 @@ def prepare(
     wanted = {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter}
     _claim(out, wanted | {name: value for name, value in options.items() if value is not None})
     if (out / MANIFEST).exists():
-        return read_manifest(out)
+        return with_groups(out, read_manifest(out))
     base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
     found, downloads = _open(source, out, mirror)
     if source in CORPORA:
@@ -121,7 +121,7 @@ def prepare(
         downloads=downloads,
         versions={name: version(name) for name in ("symusic", "miditok", "music21")},
     )
-    (out / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))
+    write_manifest(out, manifest)
     staging.delete()
     return manifest
 

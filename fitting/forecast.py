@@ -125,7 +125,9 @@ def read_json(text: str) -> Forecast:
             return Forecast(**found | {"predictions": tuple(map(_read, values["predictions"]))})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ForecastError(f"forecast.json is no forecast ({error})") from None
-    raise ForecastError(f"forecast.json has schema {schema!r}; this version reads {SCHEMA}")
+    raise ForecastError(
+        f"forecast.json has schema {schema!r}; this version reads {SCHEMA}: update it"
+    )
 
 
 def digest(text: str) -> str:

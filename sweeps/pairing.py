@@ -31,6 +31,11 @@ class _Runs:
         return float(np.mean([record.measured["val_loss"] for record in self.records]))
 
     @property
+    def between_seeds(self) -> float:
+        """How far apart their losses are at most, nats per token."""
+        return float(np.ptp([record.measured["val_loss"] for record in self.records]))
+
+    @property
     def params(self) -> dict[str, Any]:
         return self.records[0].params
 
@@ -95,9 +100,13 @@ def _line(one: _Runs, two: _Runs, cells: Location) -> str:
         return ""
     pieces = first[0]
     found = compare_pieces(_mean(first), _mean(second), pieces.tokens, pieces.groups)
-    seeds = f"{len(first)} and {len(second)} runs, whose own scatter is not in this"
     said = found.sentence(one.params["arch"], two.params["arch"])
-    return f"At {one.params['size']} parameters, {said} ({seeds})."
+    apart = max(one.between_seeds, two.between_seeds)
+    seeds = f", which here change a loss by up to {apart:.3f}" if apart else ""
+    return (
+        f"At {one.params['size']} parameters, {said}. That is of {len(first)} and {len(second)} "
+        f"runs as they were trained: other seeds{seeds} are not in these intervals."
+    )
 
 
 def _mean(losses: list[Losses]) -> np.ndarray:

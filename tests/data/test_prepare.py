@@ -1,7 +1,9 @@
 """From a folder of MIDI to a data set: complete, without leaks, and the same however it is made."""
 
 import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -87,6 +89,21 @@ def test_a_finished_folder_is_found_and_another_wish_refused(made: Path, works: 
     assert (made / "manifest.json").stat().st_mtime_ns == before
     with pytest.raises(DataError, match="grid 24"):
         prepare(str(works), "abc", Location.of(made), ticks_per_quarter=12)
+
+
+def test_data_of_before_groups_were_kept_are_given_them(
+    made: Path, works: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "made"
+    shutil.copytree(made, old)
+    for column in (old / "packed").glob("*.groups.npy"):
+        column.unlink()
+    manifest = json.loads((old / "manifest.json").read_text())
+    del manifest["schema"]
+    (old / "manifest.json").write_text(json.dumps(manifest))
+    assert prepare(str(works), "abc", Location.of(old)) == read_manifest(made)
+    for name in SPLITS:
+        assert open_split(old, name).groups.tolist() == open_split(made, name).groups.tolist()
 
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
