@@ -12,6 +12,7 @@ import pytest
 
 from data.packed import Manifest
 from data.storage import Location
+from fitting.contract import METRICS
 from fitting.forecast import digest, read_json
 from sweeps import forecasts
 from sweeps.records import Record, write_record
@@ -56,7 +57,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def end(sweep: Sweep, cells: list[Cell], status: str = "finished", forecast: str = "") -> None:
     for cell in cells:
         n = cell.rung.counts.n_params
-        measured = {"n_params": n, "tokens": cell.tokens, "val_loss": 5 * n**-0.3 + 1 + cell.seed}
+        measured = dict.fromkeys(METRICS, 1.0)
+        measured |= {"n_params": n, "tokens": cell.tokens, "val_loss": 5 * n**-0.3 + 1 + cell.seed}
         found = measured if status == "finished" else {}
         record = Record(cell.key, status, "", cell.params(), found, [], 1.0, 2.0, forecast)
         write_record(sweep.cells, record)
