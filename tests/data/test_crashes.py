@@ -22,8 +22,8 @@ from data.score import Score
 from data.sources import Files, Shard
 from data.storage import Location
 from data.tokenizers import Tokenizer
+from harness.damage import mutate
 from tests.data.conftest import WORKS, make_midi
-from tests.data.damage import mutate
 
 
 class Fragile(AbcTokenizer):

@@ -12,7 +12,7 @@ from fitting.analysis import analyse
 from fitting.check import Check, main
 from fitting.records import complete, read_csv
 from fitting.stated import parse
-from tests.fitting.conftest import TRUE_LAWS, make_records
+from harness.experiments import TRUE_LAWS, make_records
 
 STUDIES = Path(__file__).parents[2] / "docs" / "studies"
 A = {

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fitting_forms import curves
 from fitting.collapse import SPANS, Collapse, collapse, designed, normalised
 from fitting.power_law import fit
+from harness.training_curves import training_curves
 
 
 def sweep(bad: int | None = None, sizes: int = 8, seeds: int = 3, seed: int = 0) -> pd.DataFrame:
-    return curves(sizes, seeds, 0.003, 0.01, np.random.default_rng(seed), bad)
+    return training_curves(sizes, seeds, 0.003, 0.01, np.random.default_rng(seed), bad)
 
 
 def found(runs: pd.DataFrame) -> Collapse:

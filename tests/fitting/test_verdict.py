@@ -19,7 +19,7 @@ from fitting.power_law import fit
 from fitting.records import complete
 from fitting.simulation import KINDS, NOT_LAWS, Design, Outcome, power, simulate
 from fitting.verdict import _miss, bend_p, judge
-from tests.fitting.conftest import make_records
+from harness.experiments import make_records
 
 
 def outcomes(draws: int, design: Design, alpha: float = 0.3) -> list[Outcome]:

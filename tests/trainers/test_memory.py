@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.training_memory import measured, write_data
+from harness.peak_memory import measured, write_data
 from trainers.cell import Cell
 from trainers.ladder import archs
 from trainers.memory import peak_bytes
