@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +48,6 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
         )
     finally:
         ray.shutdown()
-        time.sleep(0.1)
     ended = {
         name: read_record(Location.of(tmp_path), each.key)
         for name, each in (("good", good), ("failing", failing), ("diverging", diverging))

@@ -17,6 +17,7 @@ import torch
 
 from data.storage import Location
 from tests.processes import descendants
+from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
@@ -67,8 +68,7 @@ def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(
 
 def kill_one_worker(folder: Path) -> None:
     """At some step after the first checkpoint, whichever that is."""
-    while not list(folder.glob("checkpoint_*/state.pt")):
-        time.sleep(0.05)
+    wait_until(lambda: list(folder.glob("checkpoint_*/state.pt")))
     time.sleep(random.random())
     workers = descendants(os.getpid(), "ray::RayTrainWorker")
     os.kill(random.choice(workers), signal.SIGKILL)
