@@ -12,10 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from data.packed import Manifest, write_split
 from data.storage import Location
 from trainers.cell import Cell
+
+# On a busy machine an example may take any time: slowness is no defect of what is tried.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 VOCAB = 32
 BOS, EOS = 0, 1

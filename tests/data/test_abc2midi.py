@@ -28,7 +28,7 @@ def test_real_music_is_heard_alike(corpus: str) -> None:
 def test_whatever_can_be_written_is_heard_alike() -> None:
     made_up: list[Score] = []
 
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=150, database=None)
     @given(scores())
     def collect(score: Score) -> None:
         if within_its_limits(score):

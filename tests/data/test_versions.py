@@ -63,7 +63,7 @@ def test_a_tune_shorter_than_a_gram_has_a_signature() -> None:
     assert versions.signature(short).shape == (versions.PERMUTATIONS,)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 40), min_size=12, max_size=12), min_size=2, max_size=12))
 def test_the_groups_are_those_of_locality_sensitive_hashing_pair_by_pair(
     contents: list[list[int]],

@@ -19,7 +19,7 @@ def found(runs: pd.DataFrame) -> Collapse:
     return collapse(runs, fit(runs["n_params"], runs["val_loss"]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(scale=st.floats(0.01, 100), c=st.floats(0, 3), power=st.floats(0.1, 1))
 def test_normalised_curves_of_one_course_are_one_whatever_their_scale_and_floor(
     scale: float, c: float, power: float
