@@ -104,7 +104,6 @@ def test_damaged_files_are_pieces_or_have_a_reason_and_none_is_lost(
     assert min(len(pieces), len(rejected)) > 20
 
 
-@pytest.mark.slow
 def test_a_parser_that_kills_its_process_costs_one_file_of_a_data_set(
     works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from fitting.records import read_mlflow
 from tests.sweeps.real_command import cell_runs, records, run, write_grid, written
 
 
-@pytest.mark.slow
 def test_a_sweep_ends_with_laws_a_report_and_one_run_a_cell(source: Path, tmp_path: Path) -> None:
     grid = write_grid(tmp_path, source)
     out = tmp_path / "runs"
@@ -57,7 +54,6 @@ def test_a_mistake_in_a_grid_is_named_with_its_line(tmp_path: Path) -> None:
     assert "wrong.yaml:9: unknown key 'contxt'" in one_line(run(grid, tmp_path))
 
 
-@pytest.mark.slow
 def test_an_empty_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     grid = write_grid(tmp_path, tmp_path / "empty", name="empty")

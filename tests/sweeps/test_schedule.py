@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import ray
 
 from data.storage import Location
@@ -27,7 +26,6 @@ class SilentTracker:
         return False
 
 
-@pytest.mark.slow
 def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
     cell: Cell, packed: Path, tmp_path: Path
 ) -> None:

@@ -22,8 +22,6 @@ from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:

@@ -27,7 +27,6 @@ def call(data: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(data, *more), capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
 def test_a_cell_that_gets_sigterm_saves_and_goes_on_to_the_same_end(
     packed: Path, tmp_path: Path
 ) -> None:
