@@ -155,20 +155,25 @@ def test_killed_at_any_moment_and_run_again_it_ends_the_same(
 ) -> None:
     command = [sys.executable, "-m", "data.prepare", "--source", str(works), "--out", str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(Path(preparing.__file__).parents[1])}
-    for steps in (1, 2, 4, 8):
-        before = set(tmp_path.rglob("*"))
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as running:
-            wait_until(
-                lambda: (
-                    len(set(tmp_path.rglob("*")) - before) >= steps or running.poll() is not None
-                ),
-                every=0.001,
-            )
-            running.kill()
+    for names in (1, 2, 4, 8):
+        kill_after(names, command, environment, tmp_path)
     subprocess.run(command, env=environment, check=True, capture_output=True)
     assert read_manifest(tmp_path).fingerprint == read_manifest(made).fingerprint
+
+
+def kill_after(names: int, command: list[str], environment: dict[str, str], folder: Path) -> None:
+    """Start it, and kill it once so many new names have appeared in the folder, if it lives yet."""
+    before = set(folder.rglob("*"))
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+
+        def far_enough() -> bool:
+            new = set(folder.rglob("*")) - before
+            return len(new) >= names or running.poll() is not None
+
+        wait_until(far_enough, every=0.005)
+        running.kill()
 
 
 def test_two_nodes_make_what_one_makes(made: Path, works: Path, tmp_path: Path) -> None:
