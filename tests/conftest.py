@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,18 @@ settings.load_profile("patient")
 
 VOCAB = 32
 BOS, EOS = 0, 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ray_of_our_own() -> Iterator[None]:
+    """Ray joins the cluster that its folder names, which by default is anyone's on this machine."""
+    # Not below pytest's folder: the names of sockets may have 107 characters.
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("RAY_TMPDIR", folder)
+        yield
 
 
 @pytest.fixture(scope="session")
