@@ -52,7 +52,7 @@ def test_two_workers_train_the_model_that_one_does(
 def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(
     cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
-    cell = replace(cell, tokens=3000 * cell.batch_tokens)
+    cell = replace(cell, tokens=2000 * cell.batch_tokens)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     undisturbed = train(cell, packed, whole, workers=2)
     killed = threading.Thread(target=kill_one_worker, args=(broken / cell.key,))
