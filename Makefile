@@ -5,13 +5,18 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: sweep test test-cluster lint ui clean
+.PHONY: sweep test test-all test-cluster lint ui clean
 
 sweep: .venv/installed
 	$(BIN)/python sweeps/run_grid.py
 
+# What a change is tried with while it is made: ten minutes on two quiet cores, more on busy ones.
 test: .venv/installed-dev
 	$(BIN)/python -m pytest
+
+# And what takes long: every fault, buckets, browsers, whole corpora, a cluster.
+test-all: test
+	$(BIN)/python -m pytest -m 'slow or cluster'
 
 # `ray up` over ssh, between machines made of namespaces: takes root, sshd and rsync.
 test-cluster: .venv/installed-dev

@@ -21,7 +21,7 @@ from data.parts import read_table
 from data.prepare import prepare
 from data.sources import shards
 from data.storage import Location
-from tests.data.damage import mutate
+from harness.damage import mutate
 
 FILES_PER_TAR = 500
 

@@ -16,7 +16,7 @@ from data.score import Score, ScoreError, from_midi
 from data.sources import shards
 from data.storage import Location
 from data.tokenizers import make_tokenizer
-from tests.data.test_abc2midi import differences, within_its_limits
+from harness.abc2midi import differences, within_its_limits
 
 BATCH = 100
 """Pieces to a process of abc2midi."""

@@ -13,19 +13,16 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
 from fitting.collapse import collapse
 from fitting.forms import TENFOLD, judge_forms
 from fitting.intervals import Interval, alpha_interval, law_band
 from fitting.power_law import Array, fit
 from fitting.sensitivity import drift_sentence, without_ends
+from harness.training_curves import SMALLEST, SPAN, training_curves
 
 Curve = Callable[[Array], Array]
 DESIGNS = ((5, 1), (5, 3), (8, 1), (8, 3))
-SMALLEST, SPAN = 3e4, 100.0
-TOKENS_SEEN = 30
-"""For each parameter."""
 
 
 def power(alpha: float, fraction: float) -> Curve:
@@ -147,41 +144,6 @@ def print_drift(draws: int) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def curves(
-    sizes: int,
-    seeds: int,
-    noise: float,
-    point: float,
-    rng: np.random.Generator,
-    bad: int | None = None,
-    excess: float = 0.02,
-    falls: float = 0.0,
-) -> pd.DataFrame:
-    """Runs with training curves of one course: points scatter by `point`,
-    runs by `noise`, at the smallest size, and by N^-falls of it beyond; from a third of its
-    training on, size `bad` comes to lie `excess` above."""
-    t = np.arange(1, 101) / 100
-    course = t**-0.35 * (1 - 0.25 * t) / 0.75
-    rows = []
-    for k, n in enumerate(np.geomspace(SMALLEST, SPAN * SMALLEST, sizes)):
-        less = (n / SMALLEST) ** -falls
-        for seed in range(seeds):
-            loss = (8 * n**-0.3 * course + 1.2) * np.exp(less * noise * rng.standard_normal())
-            if k == bad:
-                loss = loss * (1 + excess * np.clip((t - 0.3) / 0.5, 0, 1))
-            recorded = loss * np.exp(less * point * rng.standard_normal(len(t)))
-            rows.append(
-                {
-                    "n_params": n,
-                    "tokens": TOKENS_SEEN * n,
-                    "seed": seed,
-                    "val_loss": loss[-1],
-                    "train_curve": list(zip(t * TOKENS_SEEN * n, recorded)),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
 def named(
     setting: tuple[tuple[int, int], float, float, float],
     rng: np.random.Generator,
@@ -189,7 +151,7 @@ def named(
 ) -> tuple[bool, bool]:
     """Whether the bad size is named, and whether another one is."""
     design, noise, point, falls = setting
-    runs = curves(*design, noise, point, rng, bad, falls=falls)
+    runs = training_curves(*design, noise, point, rng, bad, falls=falls)
     found = collapse(runs, fit(runs["n_params"], runs["val_loss"]))
     sizes = np.sort(runs["n_params"].unique())
     which = {int(np.argmin(np.abs(np.log(sizes / one.n)))) for one in found.leaving}

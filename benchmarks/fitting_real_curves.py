@@ -36,15 +36,10 @@ from fitting.surface_held_out import hold_out_these, surface_noise
 from fitting.surface_law import surface_law
 from fitting.surface_region import region
 from fitting.verdict import judge
+from harness.published import read_isoflops
 
 Array = NDArray[np.float64]
 
-SETS = {
-    "epochai_chinchilla__massivetext__chinchilla": "Chinchilla",
-    "llama_3__exp_loss": "Llama 3, exp",
-    "llama_3__raw_loss": "Llama 3, raw",
-    "misfitting__fineweb_c4__transformer": "(Mis)Fitting",
-}
 MIN_POINTS = 5
 FACTORS = {3: (2.0, 5.0), 10: (5.0, 20.0)}
 """What counts as 3 and as 10 times the fitted range."""
@@ -57,19 +52,6 @@ class Curve:
     name: str
     x: Array
     loss: Array
-
-
-def read(folder: Path) -> dict[str, pd.DataFrame]:
-    """The runs of each set, by its short name: all, and without the marked outliers."""
-    table = pd.read_csv(folder / "isoflops.csv").rename(
-        columns={"budget": "flops", "loss": "val_loss"}
-    )
-    found = {}
-    for name, short in SETS.items():
-        runs = table[table["experiment"] == name]
-        found[f"{short}, all"] = runs
-        found[f"{short}, clean"] = runs[~runs["outlier"]]
-    return found
 
 
 def frontier(runs: pd.DataFrame) -> Curve:
@@ -225,7 +207,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=Path, required=True, help="folder with isoflops.csv")
-    sets = read(parser.parse_args().tables)
+    sets = read_isoflops(parser.parse_args().tables)
     print_surface(sets)
     print_frontier(sets)
     print_record(sets)

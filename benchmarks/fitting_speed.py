@@ -15,7 +15,7 @@ import pandas as pd
 
 from fitting import report
 from fitting.surface import bootstrap, fit_surface
-from tests.fitting.conftest import log_experiment, make_records
+from harness.experiments import log_experiment, make_records
 
 
 def main() -> None:

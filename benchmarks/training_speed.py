@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.training_memory import VOCAB, write_data
+from harness.peak_memory import VOCAB, write_data
 from trainers.cell import Cell
 from trainers.gradients import World
 from trainers.ladder import archs

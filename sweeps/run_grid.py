@@ -82,7 +82,10 @@ def erase(sweep: Sweep, selection: str) -> bool:
     keys = [cell.key for cell in only(sweep.listed(), selection) if cell.key in there]
     if not keys:
         return True
-    answer = input(f"Remove {len(keys)} cells of {sweep.name}, with their checkpoints? [y/N] ")
+    try:
+        answer = input(f"Remove {len(keys)} cells of {sweep.name}, with their checkpoints? [y/N] ")
+    except EOFError:  # Nobody is there to ask.
+        answer = ""
     if answer.strip().lower() not in ("y", "yes"):
         print("Nothing was removed.", file=sys.stderr)
         return False

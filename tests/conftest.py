@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +13,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from data.packed import Manifest, write_split
 from data.storage import Location
 from trainers.cell import Cell
 
+# On a busy machine an example may take any time: slowness is no defect of what is tried.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 VOCAB = 32
 BOS, EOS = 0, 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ray_of_our_own() -> Iterator[None]:
+    """Ray joins the cluster that its folder names, which by default is anyone's on this machine."""
+    # Not below pytest's folder: the names of sockets may have 107 characters.
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("RAY_TMPDIR", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

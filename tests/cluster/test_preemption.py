@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from ray.cluster_utils import Cluster
 from data.storage import Location
 from sweeps.spot import watch
 from tests.sweeps.test_spot import Metadata, metadata
+from tests.waiting import PATIENCE_SECONDS, wait_until
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
 from trainers.loop import Point
@@ -42,24 +43,18 @@ def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     cluster.shutdown()
 
 
-def wait(condition: Callable[[], bool], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.2)
-
-
 @pytest.mark.slow
 def test_a_cell_saves_and_moves_before_its_machine_goes(
     two_workers: str, metadata: Metadata, cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
     cell = replace(cell, arch="lstm", tokens=100 * cell.batch_tokens)
-    place = tmp_path / "node"
+    place, moved = tmp_path / "node", tmp_path / "moved"
 
     def report(points: list[Point]) -> None:
         place.write_text(ray.get_runtime_context().get_node_id())
         # A hundred points: on any machine, the cell is still running when the notice comes.
-        time.sleep(0.5)
+        if not moved.exists():
+            time.sleep(0.5)
 
     ended: list[Outcome] = []
     data, cells = Location.of(packed), Location.of(tmp_path / "cells")
@@ -68,8 +63,8 @@ def test_a_cell_saves_and_moves_before_its_machine_goes(
         target=lambda: ended.append(fit(cell, data, cells, never, report)), daemon=True
     )
     training.start()
-    wait(place.exists, 120)
-    taken = place.read_text()
+    wait_until(place.exists)
+    taken = wait_until(place.read_text)
 
     def drain(seconds: float) -> None:
         command = [
@@ -82,10 +77,11 @@ def test_a_cell_saves_and_moves_before_its_machine_goes(
     metadata.ends = datetime.now(UTC) + timedelta(seconds=NOTICE_SECONDS)
     watch(drain, metadata.address)
     saved = tmp_path / "cells" / cell.key
-    wait(lambda: any(saved.glob("checkpoint_*/state.sha256")), NOTICE_SECONDS)
-    wait(lambda: place.read_text() not in (taken, ""), NOTICE_SECONDS)
+    wait_until(lambda: any(saved.glob("checkpoint_*/state.sha256")), NOTICE_SECONDS)
+    wait_until(lambda: place.read_text() not in (taken, ""), NOTICE_SECONDS)
     assert datetime.now(UTC) < metadata.ends
-    training.join(180)
+    moved.touch()
+    training.join(PATIENCE_SECONDS)
     assert [outcome.status for outcome in ended] == ["finished"]
     # The curve is whole: the points before the notice came from the checkpoint.
     assert len(ended[0].curve) == 100

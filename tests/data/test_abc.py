@@ -21,14 +21,14 @@ def body(score: Score) -> str:
     return text_of(score).removeprefix(HEADER).removesuffix("\n")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(scores())
 def test_decoding_is_the_inverse_of_encoding(score: Score) -> None:
     tokenizer = AbcTokenizer(score.ticks_per_quarter)
     assert same_music(tokenizer.decode(tokenizer.encode(score)), score)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scores())
 def test_the_text_alone_holds_the_score(score: Score) -> None:
     assert same_music(read(split(text_of(score)), score.ticks_per_quarter), score)
@@ -132,7 +132,7 @@ def test_voices_alternate_by_systems_and_not_by_short_bars() -> None:
     assert body(quantise(midi, 24)) == f"{first}[V:1]{line}[V:2]{line}"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(scores(), min_size=1, max_size=4))
 def test_many_are_written_as_each_alone(several: list[Score]) -> None:
     tokenizer = AbcTokenizer(several[0].ticks_per_quarter)

@@ -44,7 +44,7 @@ def follow(tokenizer: AbcTokenizer, ids: list[int]) -> AbcGrammar:
     return grammar
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([24, 12, 8]), st.integers(1, 4))
 def test_what_wanders_through_it_reads_back_the_same(seed: int, grid: int, bars: int) -> None:
     tokenizer = AbcTokenizer(grid)

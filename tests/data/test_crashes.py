@@ -22,8 +22,8 @@ from data.score import Score
 from data.sources import Files, Shard
 from data.storage import Location
 from data.tokenizers import Tokenizer
+from harness.damage import mutate
 from tests.data.conftest import WORKS, make_midi
-from tests.data.damage import mutate
 
 
 class Fragile(AbcTokenizer):
@@ -104,7 +104,6 @@ def test_damaged_files_are_pieces_or_have_a_reason_and_none_is_lost(
     assert min(len(pieces), len(rejected)) > 20
 
 
-@pytest.mark.slow
 def test_a_parser_that_kills_its_process_costs_one_file_of_a_data_set(
     works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ def sounding(score: Score, start: int = 0) -> set[tuple[int, int, int]]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scores(), st.data())
 def test_two_halves_sound_like_the_whole(score: Score, data: st.DataObject) -> None:
     bars = len(score.bars) - 1
@@ -39,7 +39,7 @@ def test_two_halves_sound_like_the_whole(score: Score, data: st.DataObject) -> N
     assert heard == sounding(score)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scores(), st.data())
 def test_a_section_is_a_score_like_any_other(score: Score, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, len(score.bars) - 2))

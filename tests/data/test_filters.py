@@ -22,7 +22,7 @@ def bars_of(*pitches: int) -> Score:
     return quantise(make_midi([(0, False, events)]), 24)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scores())
 def test_nothing_is_left_out_unless_asked(score: Score) -> None:
     assert Filters().met(score) is None

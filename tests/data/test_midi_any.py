@@ -121,7 +121,7 @@ def ended(line: list[Event], end: int) -> list[tuple[int, int, int, tuple[int, b
     return [(line[at][0], ticks[n], *line[at][2:]) for at, n in zip(ons, ends)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(said(), min_size=1, max_size=2), st.data())
 def test_any_file_is_read_as_it_is_played(tracks: list[list[Said]], drawn: st.DataObject) -> None:
     content = smf(*[written(track, drawn) for track in tracks])
@@ -157,7 +157,7 @@ def test_both_readers_agree_on_real_music(corpus: str) -> None:
     assert slow <= 0.05 * total
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60), st.integers(0, 3))
 def test_damaged_tracks_are_read_or_refused(body: bytes, tracks: int) -> None:
     content = smf(*[body] * tracks)

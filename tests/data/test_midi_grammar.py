@@ -43,7 +43,7 @@ def ids(tokenizer: MidiTokTokenizer, drawn: list[str]) -> np.ndarray:
     return np.array([tokenizer.tokenizer.vocab[name] for name in drawn], np.uint16)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(sorted(TOKENIZERS)),
     st.integers(0, 2**32),

@@ -1,6 +1,5 @@
 """From a folder of MIDI to a data set: complete, without leaks, and the same however it is made."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from data.prepare import prepare
 from data.storage import Location
 from data.tokenizers import load_tokenizer
 from tests.data.conftest import WORKS
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -175,18 +175,27 @@ def test_killed_at_any_moment_and_run_again_it_ends_the_same(
 ) -> None:
     command = [sys.executable, "-m", "data.prepare", "--source", str(works), "--out", str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(Path(preparing.__file__).parents[1])}
-    for seconds in (6, 9, 12, 15):
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                running.wait(seconds)
-            running.kill()
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    for names in (1, 2, 4, 8):
+        kill_after(names, command, environment, tmp_path)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     assert read_manifest(tmp_path).fingerprint == read_manifest(made).fingerprint
 
 
-@pytest.mark.slow
+def kill_after(names: int, command: list[str], environment: dict[str, str], folder: Path) -> None:
+    """Start it, and kill it once so many new names have appeared in the folder, if it lives yet."""
+    before = set(folder.rglob("*"))
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+
+        def far_enough() -> bool:
+            new = set(folder.rglob("*")) - before
+            return len(new) >= names or running.poll() is not None
+
+        wait_until(far_enough, every=0.005)
+        running.kill()
+
+
 def test_two_nodes_make_what_one_makes(made: Path, works: Path, tmp_path: Path) -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:

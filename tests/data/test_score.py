@@ -61,13 +61,13 @@ def test_seconds_follow_the_tempo() -> None:
     assert quantise(midi, 24).seconds == pytest.approx(3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scores())
 def test_a_score_written_as_midi_is_read_as_the_same_score(score: Score) -> None:
     assert same_music(from_midi(to_midi(score), score.ticks_per_quarter), score)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scores())
 def test_one_pitch_of_a_track_sounds_once_at_a_time(score: Score) -> None:
     sounding: dict[tuple[int, int], int] = {}

@@ -14,7 +14,7 @@ from data.transpose import SEMITONES, transpose, transposed_tokens
 from tests.data.conftest import make_midi, melody, same_music, scores
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scores(), st.sampled_from(SEMITONES))
 def test_up_and_down_again_is_the_same_music(score: Score, semitones: int) -> None:
     there = transpose(score, semitones)

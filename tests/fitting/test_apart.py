@@ -11,7 +11,7 @@ from fitting.analysis import analyse
 from fitting.apart import kept_apart
 from fitting.contract import SETTINGS
 from fitting.records import complete, read_csv
-from tests.fitting.conftest import make_records
+from harness.experiments import make_records
 
 VALUES = {"schedule": ("cosine", "wsd"), "rates": ("flat", "transferred")}
 

@@ -7,8 +7,8 @@ import pytest
 from fitting import page
 from fitting.analysis import analyse
 from fitting.records import complete
+from harness.experiments import make_records
 from tests.conftest import Opened
-from tests.fitting.conftest import make_records
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from fitting.analysis import analyse
 from fitting.check import Check, main
 from fitting.records import complete, read_csv
 from fitting.stated import parse
-from tests.fitting.conftest import TRUE_LAWS, make_records
+from harness.experiments import TRUE_LAWS, make_records
 
 STUDIES = Path(__file__).parents[2] / "docs" / "studies"
 A = {
@@ -72,7 +72,7 @@ def test_too_few_digits_are_told_from_a_wrong_law() -> None:
     assert "may be met with more digits" in found.lines()[-1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(factor=st.floats(1.05, 4))
 def test_a_law_that_is_off_by_a_factor_is_off_by_it_everywhere(factor: float) -> None:
     a, alpha, c = 6.0, 0.3, 1.2

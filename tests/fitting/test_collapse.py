@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fitting_forms import curves
 from fitting.collapse import SPANS, Collapse, collapse, designed, normalised
 from fitting.power_law import fit
+from harness.training_curves import training_curves
 
 
 def sweep(bad: int | None = None, sizes: int = 8, seeds: int = 3, seed: int = 0) -> pd.DataFrame:
-    return curves(sizes, seeds, 0.003, 0.01, np.random.default_rng(seed), bad)
+    return training_curves(sizes, seeds, 0.003, 0.01, np.random.default_rng(seed), bad)
 
 
 def found(runs: pd.DataFrame) -> Collapse:
     return collapse(runs, fit(runs["n_params"], runs["val_loss"]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(scale=st.floats(0.01, 100), c=st.floats(0, 3), power=st.floats(0.1, 1))
 def test_normalised_curves_of_one_course_are_one_whatever_their_scale_and_floor(
     scale: float, c: float, power: float

@@ -111,7 +111,7 @@ def test_a_setting_that_is_no_column_is_refused(write_table: Write) -> None:
         read_csv(write_table(table("lstm")), ["drop"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arch=st.text(min_size=1).filter(lambda text: text.strip() and "\0" not in text))
 def test_any_name_comes_back_from_the_records_as_it_was_read(
     tmp_path_factory: pytest.TempPathFactory, arch: str

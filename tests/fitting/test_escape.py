@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fitting import escape, page, plots, report, tables
 from fitting.analysis import Analysis, analyse
 from fitting.records import complete
-from tests.fitting.conftest import log_experiment, make_records
+from harness.experiments import log_experiment, make_records
 
 HOSTILE = (
     r"$\frac$",

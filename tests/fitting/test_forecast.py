@@ -26,7 +26,8 @@ from fitting.forecast import (
 from fitting.intervals import Interval, prediction_interval
 from fitting.records import complete
 from fitting.surface import bootstrap, fit_surface
-from tests.fitting.conftest import TRUE_LAWS, make_isoflop_records, make_records
+from harness.experiments import TRUE_LAWS, make_records
+from tests.fitting.conftest import make_isoflop_records
 
 NOISY, TRUE = (complete(make_records(seeds=3, sizes=9, noise=noise)) for noise in (0.003, 0.0))
 LARGEST = NOISY["n_params"].max()

@@ -46,7 +46,7 @@ def test_a_broken_power_law_has_the_slopes_on_either_side_of_its_break() -> None
     assert (ends[2] - ends[3]) / np.log(2) == pytest.approx(0.1, abs=0.01)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.05, 1.0), st.floats(0.0, 0.8), st.integers(0, 1000))
 def test_the_law_is_the_one_that_is_quoted(alpha: float, fraction: float, seed: int) -> None:
     loss = noisy((1 - fraction) * (SIZES / 3e3) ** -alpha + fraction, 0.002, seed)
@@ -55,7 +55,7 @@ def test_the_law_is_the_one_that_is_quoted(alpha: float, fraction: float, seed: 
     assert found.predict(3e6)[0] == pytest.approx(float(wanted.predict(3e6)), rel=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from(FORMS),
     st.lists(st.floats(0.5, 5.0), min_size=8, max_size=8),

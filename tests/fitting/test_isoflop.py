@@ -75,7 +75,7 @@ def test_seeds_do_not_pass_for_sizes() -> None:
     assert fit_frontier(n * np.tile([1, 1.001, 0.999], 15), flops, loss).curves == ()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(repeats=st.lists(st.integers(1, 4), min_size=35, max_size=35))
 def test_how_often_a_size_was_repeated_moves_no_minimum(repeats: list[int]) -> None:
     once = parabolas(best_over=1.3)

@@ -5,7 +5,7 @@ import re
 from fitting import page
 from fitting.analysis import analyse
 from fitting.records import complete
-from tests.fitting.conftest import make_records
+from harness.experiments import make_records
 
 
 def test_nothing_is_asked_of_the_network() -> None:

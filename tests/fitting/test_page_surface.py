@@ -12,8 +12,9 @@ from fitting.analysis import analyse
 from fitting.records import complete
 from fitting.surface_json import surface_json
 from fitting.surface_law import SurfaceLaw
+from harness.experiments import make_records
 from tests.conftest import Opened
-from tests.fitting.conftest import make_isoflop_records, make_records
+from tests.fitting.conftest import make_isoflop_records
 from tests.fitting.test_surface_law import D, N, isoflop, law_of, table
 
 

@@ -13,7 +13,7 @@ PILOT_N = np.array([3120, 6224, 13944, 24736, 83280, 147904, 443232])
 PILOT_LOSS = np.array([1.489, 1.430, 1.396, 1.362, 1.319, 1.291, 1.282])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     alpha=st.floats(0.05, 1.0),
     fraction=st.floats(0.05, 0.8),

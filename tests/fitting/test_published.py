@@ -96,11 +96,11 @@ def test_parabolas_err_without_noise_and_the_surface_does_not(
 @pytest.mark.slow
 def test_held_out_budgets_of_real_runs_end_inside_nine_times_in_ten(tables_folder: Path) -> None:
     """All runs, and those without marked outliers; EXPERIMENTS.md has the table by study."""
-    from benchmarks.fitting_real_curves import read
     from fitting.surface_held_out import hold_out_these
+    from harness.published import read_isoflops
 
     inside = total = 0.0
-    for runs in read(tables_folder).values():
+    for runs in read_isoflops(tables_folder).values():
         n, d, loss = (runs[c].to_numpy(float) for c in ("n_params", "tokens", "val_loss"))
         budgets = np.unique(runs["flops"])
         for last in (1, 2, 3):

@@ -10,7 +10,7 @@ import pytest
 
 from fitting import report
 from fitting.records import complete, read_mlflow
-from tests.fitting.conftest import TRUE_LAWS, make_records
+from harness.experiments import TRUE_LAWS, make_records
 
 
 def test_an_mlflow_experiment_becomes_a_report(

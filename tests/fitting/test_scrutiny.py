@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.fitting_forms import curves
 from fitting import page, page_scrutiny
 from fitting.analysis import Analysis, analyse
 from fitting.records import complete
 from fitting.scrutiny import scrutiny_json
-from tests.fitting.conftest import make_records
+from harness.experiments import make_records
+from harness.training_curves import training_curves
 
 
 def trained(arch: str = "lstm", sizes: int = 6) -> pd.DataFrame:
     """Finished cells with training curves, tokens in proportion to size."""
-    runs = curves(sizes, 3, 0.003, 0.01, np.random.default_rng(5))
+    runs = training_curves(sizes, 3, 0.003, 0.01, np.random.default_rng(5))
     return complete(runs.assign(arch=arch, size=runs["n_params"].round().astype(str)))
 
 

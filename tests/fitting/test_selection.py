@@ -8,7 +8,8 @@ from fitting.apart import kept_apart
 from fitting.axis import AXES
 from fitting.records import complete
 from fitting.selection import select
-from tests.fitting.conftest import make_isoflop_records, make_records
+from harness.experiments import make_records
+from tests.fitting.conftest import make_isoflop_records
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_sizes_are_left_out_while_four_remain(count: int, each: int) -> None:
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(alpha=st.floats(0.1, 0.8), c=st.floats(0.2, 2.0))
 def test_a_law_almost_without_noise_is_the_same_from_any_sizes(alpha: float, c: float) -> None:
     n = sizes(8, 1)

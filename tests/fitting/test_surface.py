@@ -69,7 +69,7 @@ def test_least_squares_below_1e21_flops_matches_the_second_check(figure4: pd.Dat
     assert surface.beta == pytest.approx(0.4587, abs=5e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(alpha=st.floats(0.15, 0.6), beta=st.floats(0.15, 0.6), e=st.floats(0.5, 2.5))
 def test_a_surface_without_noise_comes_back(alpha: float, beta: float, e: float) -> None:
     loss = e + (N / 1e7) ** -alpha + (D / 1e9) ** -beta

@@ -129,7 +129,7 @@ def test_seeds_that_share_an_error_do_not_narrow_the_intervals() -> None:
     assert widths[1] == pytest.approx(widths[0], rel=0.02)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(factor=st.floats(0.1, 10))
 def test_a_unit_of_loss_changes_no_exponent(factor: float) -> None:
     runs = table(N, D)

@@ -40,7 +40,7 @@ def test_the_ends_lie_where_the_profile_crosses_the_cut() -> None:
         assert least - 2 * surface.objective == pytest.approx(cut - 2 * surface.objective, rel=0.02)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), noise=st.floats(0.001, 0.01))
 def test_a_higher_level_makes_every_interval_wider(seed: int, noise: float) -> None:
     surface = noisy(seed, noise)
@@ -58,7 +58,7 @@ def test_a_higher_level_makes_every_interval_wider(seed: int, noise: float) -> N
     assert all(b.low <= a.low and a.high <= b.high for a, b in pairs)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_every_interval_holds_what_it_is_of(seed: int) -> None:
     surface = noisy(seed)

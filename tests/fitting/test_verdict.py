@@ -19,7 +19,7 @@ from fitting.power_law import fit
 from fitting.records import complete
 from fitting.simulation import KINDS, NOT_LAWS, Design, Outcome, power, simulate
 from fitting.verdict import _miss, bend_p, judge
-from tests.fitting.conftest import make_records
+from harness.experiments import make_records
 
 
 def outcomes(draws: int, design: Design, alpha: float = 0.3) -> list[Outcome]:
@@ -104,7 +104,7 @@ def test_the_published_study_supports_no_law(arch: str) -> None:
 def test_three_sizes_are_too_few() -> None:
     law = analyse(complete(make_records(sizes=3))).laws["lstm"]
     assert law.verdict.word == "not supported"
-    assert "3 different number(s) of parameters" in law.verdict.reasons[0]
+    assert law.verdict.reasons[0].startswith("found 3 different number(s) of parameters; ")
 
 
 def test_a_best_rate_at_the_edge_weakens_the_verdict() -> None:
@@ -114,7 +114,7 @@ def test_a_best_rate_at_the_edge_weakens_the_verdict() -> None:
     both = complete(pd.concat([records, worse], ignore_index=True))
     law = analyse(both).laws["transformer"]
     assert law.verdict.word == "weak"
-    assert "edge" in law.verdict.reasons[0]
+    assert law.verdict.reasons[0].startswith("the best learning rate is at the edge of those tried")
     assert set(law.selection.left_out["why"]) == {"another learning rate did better at this size"}
 
 

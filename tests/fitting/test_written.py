@@ -14,7 +14,8 @@ from fitting.comparison import Crossing, NotCompared
 from fitting.intervals import Interval
 from fitting.records import complete
 from fitting.tables import fit_json
-from tests.fitting.conftest import make_isoflop_records, make_records
+from harness.experiments import make_records
+from tests.fitting.conftest import make_isoflop_records
 from tests.fitting.test_outcomes import reviewed
 
 FIELDS = Path(__file__).parents[2] / "docs" / "fit.md"

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from tests.processes import descendants
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 GRID = """\
@@ -83,14 +83,15 @@ class Running:
                 command(grid, out), cwd=ROOT, env=environment(**env), stdout=file, stderr=file
             )
 
-    def wait_for(self, what: Callable[[], Any], seconds: float = 400) -> Any:
-        """What it returns once that is something."""
-        until = time.monotonic() + seconds
-        while not (found := what()):
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < until, self.log.read_text()
-            time.sleep(0.05)
-        return found
+    def wait_for(self, what: Callable[[], Any]) -> Any:
+        """What it returns once that is something; fails if the sweep ends before."""
+
+        def seen() -> Any:
+            found = what()
+            assert found or self.process.poll() is None, self.log.read_text()
+            return found
+
+        return wait_until(seen)
 
     def saved(self) -> set[str]:
         """The cells that have a checkpoint and no record."""
@@ -115,8 +116,8 @@ class Running:
         """The pids of those of its Ray processes whose title starts so."""
         return descendants(self.process.pid, name)
 
-    def end(self, seconds: float = 400) -> int:
-        return self.process.wait(seconds)
+    def end(self) -> int:
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -128,6 +129,11 @@ def running(grid: Path, out: Path, log: Path, **env: str) -> Iterator[Running]:
         if sweep.process.poll() is None:
             sweep.process.kill()
             sweep.process.wait()
+
+
+def written(out: Path) -> dict[Path, int]:
+    """When each file was, in nanoseconds."""
+    return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
 
 def records(out: Path, grid: str = "*") -> dict[str, dict]:

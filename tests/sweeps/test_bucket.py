@@ -21,6 +21,7 @@ from sweeps.tracking import Server, free_port
 from tests.sweeps.real_command import running, write_grid
 
 CUT_SECONDS = 30
+"""How long the network is away: part of the fault, and no wait for anything."""
 
 
 class Wire(socketserver.ThreadingTCPServer):

@@ -69,7 +69,6 @@ def test_the_code_has_a_version() -> None:
     assert set(versions()) == set(EXPECTED)
 
 
-@pytest.mark.slow
 def test_a_machine_where_all_is_well(source: Path, tmp_path: Path) -> None:
     done = run(write_grid(tmp_path, source), tmp_path / "runs", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -79,7 +78,6 @@ def test_a_machine_where_all_is_well(source: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "runs").iterdir())
 
 
-@pytest.mark.slow
 def test_a_machine_where_nothing_is(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file, where a folder should be")
     grid = write_grid(tmp_path, tmp_path / "nothing")

@@ -33,6 +33,8 @@ pytestmark = pytest.mark.slow
 SNAPSHOT = "checkpoint_manager_snapshot.json"
 FAULTY = Path(__file__).parent / "faulty"
 TOKENS = "2M"
+AWAY_SECONDS, FULL_SECONDS = 60, 20
+"""How long MLflow is away, and a disk full: part of the fault, and no wait for anything."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute
         killed = time.monotonic()
         os.kill(sweep.wait_for(lambda: sweep.processes("ray::RayTrainWorker"))[0], signal.SIGKILL)
         os.kill(sweep.wait_for(lambda: sweep.processes("ray::ImplicitFunc"))[-1], signal.SIGKILL)
-        time.sleep(max(0.0, killed + 60 - time.monotonic()))
+        time.sleep(max(0.0, killed + AWAY_SECONDS - time.monotonic()))
         again = Server.start(mlflow.log.parent, int(mlflow.uri.rsplit(":", 1)[1]))
         assert again.uri == mlflow.uri
         try:
@@ -195,7 +197,7 @@ def test_a_cell_that_raises_once_and_one_that_always_does(
     env = {"CRESCENDO_TEST_FAILS": str(faults), "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}"}
     done = run(grid, out, **env)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 failed" in run(grid, out, "--status").stdout
+    assert "\n2 cells: 1 finished, 1 failed\n" in run(grid, out, "--status").stdout
     statuses = {each["params"]["size"]: each["status"] for each in records(out).values()}
     assert statuses == {"4k": "finished", "6k": "failed"}
     assert "failed: RuntimeError: the test lets 6k fail" in done.stdout
@@ -216,7 +218,7 @@ def test_a_full_disk_costs_time(reference: Undisturbed, grid: Path, tmp_path: Pa
         with running(grid, out, tmp_path / "log") as sweep:
             sweep.wait_for(sweep.saved)
             fill(disk / "filler")
-            time.sleep(20)
+            time.sleep(FULL_SECONDS)
             (disk / "filler").unlink()
             assert sweep.end() == 0, sweep.log.read_text()
         assert_as_if_undisturbed(out, reference, cells=2)

@@ -57,8 +57,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def end(sweep: Sweep, cells: list[Cell], status: str = "finished", forecast: str = "") -> None:
     for cell in cells:
         n = cell.rung.counts.n_params
-        measured = dict.fromkeys(METRICS, 1.0)
-        measured |= {"n_params": n, "tokens": cell.tokens, "val_loss": 5 * n**-0.3 + 1 + cell.seed}
+        known = {"n_params": n, "tokens": cell.tokens, "val_loss": 5 * n**-0.3 + 1 + cell.seed}
+        measured = dict.fromkeys(METRICS, 1.0) | known
         found = measured if status == "finished" else {}
         record = Record(cell.key, status, "", cell.params(), found, [], 1.0, 2.0, forecast)
         write_record(sweep.cells, record)
@@ -185,7 +185,7 @@ def test_status_says_where_the_forecast_stands(sweep: Sweep) -> None:
     registered(sweep)
     assert "2 have not ended" in forecasts.standing(sweep)
     end(sweep, targets, forecast=digest(sweep.forecast.read_text()))
-    assert "of 2 targets fell inside" in forecasts.standing(sweep)
+    assert "2 of 2 targets fell inside" in forecasts.standing(sweep)
     sweep.forecast.delete()
     assert "forecast.json is gone" in forecasts.standing(sweep)
 

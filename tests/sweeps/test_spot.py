@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +11,7 @@ from urllib.error import HTTPError
 import pytest
 
 from sweeps.spot import MARGIN_SECONDS, notice, watch
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 class Metadata(ThreadingHTTPServer):
@@ -20,6 +20,8 @@ class Metadata(ThreadingHTTPServer):
     ends: datetime | None = None
     broken = 0
     """How many questions to answer with an error first."""
+    asked = 0
+    """How many questions were answered with a notice or with none."""
 
     @property
     def address(self) -> str:
@@ -40,9 +42,13 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(503, "")
         elif self.headers.get("X-aws-ec2-metadata-token") != "the token":
             self.answer(401, "")
-        elif self.path != "/latest/meta-data/spot/instance-action" or not self.server.ends:
+        elif self.path != "/latest/meta-data/spot/instance-action":
+            self.answer(404, "")
+        elif not self.server.ends:
+            self.server.asked += 1
             self.answer(404, "")
         else:
+            self.server.asked += 1
             ends = self.server.ends.strftime("%Y-%m-%dT%H:%M:%SZ")
             self.answer(200, f'{{"action": "terminate", "time": "{ends}"}}')
 
@@ -84,14 +90,14 @@ def test_the_node_is_drained_once_with_what_is_left(metadata: Metadata) -> None:
     metadata.broken = 2
     watcher = threading.Thread(target=watch, args=(drained.append, metadata.address, 0.05))
     watcher.start()
-    time.sleep(0.5)
+    wait_until(lambda: metadata.asked >= 3)
     assert watcher.is_alive()
     assert not drained
-    metadata.ends = datetime.now(UTC) + timedelta(seconds=120)
-    watcher.join(timeout=30)
+    metadata.ends = datetime.now(UTC) + timedelta(seconds=1000)
+    watcher.join(timeout=PATIENCE_SECONDS)
     assert not watcher.is_alive()
     (left,) = drained
-    assert 60 < left <= 120 - MARGIN_SECONDS
+    assert 1000 - PATIENCE_SECONDS < left <= 1000 - MARGIN_SECONDS
 
 
 def test_a_notice_that_comes_late_still_drains(metadata: Metadata) -> None:

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from sweeps.records import Record
 from sweeps.tracking import Server, Tracker, free_port
 from tests.sweeps.real_command import ROOT
 from tests.sweeps.test_records import CELL, RECORD
+from tests.waiting import wait_until
 
 CURVE = [
     {
@@ -47,10 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def drain(tracker: Tracker) -> None:
-    until = time.monotonic() + 60
-    while tracker.pending():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: not tracker.pending())
 
 
 def cells(server: Server, experiment: str) -> list:
@@ -165,7 +162,7 @@ def test_servers_that_start_at_once_have_a_port_each(tmp_path: Path) -> None:
         uris = {each.stdout.readline() for each in started if each.stdout}
     finally:
         for each in started:
-            each.communicate(timeout=60)
+            each.communicate()
     assert len(uris) == 2
     assert all(uri.startswith("http://127.0.0.1:59") for uri in uris)
 

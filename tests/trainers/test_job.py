@@ -16,13 +16,13 @@ import ray
 import torch
 
 from data.storage import Location
+from tests.conftest import CELL
 from tests.processes import descendants
+from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
 from trainers.losses import read_losses
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,7 +57,7 @@ def test_two_workers_train_the_model_that_one_does(
 def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(
     cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
-    cell = replace(cell, tokens=3000 * cell.batch_tokens)
+    cell = replace(cell, tokens=2000 * cell.batch_tokens)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     undisturbed = train(cell, packed, whole, workers=2)
     killed = threading.Thread(target=kill_one_worker, args=(broken / cell.key,))
@@ -72,8 +72,7 @@ def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(
 
 def kill_one_worker(folder: Path) -> None:
     """At some step after the first checkpoint, whichever that is."""
-    while not list(folder.glob("checkpoint_*/state.pt")):
-        time.sleep(0.05)
+    wait_until(lambda: list(folder.glob("checkpoint_*/state.pt")))
     time.sleep(random.random())
     workers = descendants(os.getpid(), "ray::RayTrainWorker")
     os.kill(random.choice(workers), signal.SIGKILL)
@@ -90,26 +89,39 @@ def last_weights(folder: Path, cell: Cell) -> dict[str, torch.Tensor]:
     return state["model"]
 
 
+@pytest.fixture(scope="module")
+def lstm() -> Cell:
+    return replace(CELL, arch="lstm")
+
+
+@pytest.fixture(scope="module")
+def ended(
+    lstm: Cell, packed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Outcome]:
+    """Where the LSTM was trained to its end, and what came of it; a test that damages what lies
+    there has it trained to its end again."""
+    storage = tmp_path_factory.mktemp("ended")
+    return storage, train(lstm, packed, storage)
+
+
 def test_a_truncated_list_of_checkpoints_does_not_stop_the_cell(
-    cell: Cell, packed: Path, tmp_path: Path
+    lstm: Cell, packed: Path, ended: tuple[Path, Outcome]
 ) -> None:
-    cell = replace(cell, arch="lstm")
-    first = train(cell, packed, tmp_path)
-    snapshot = tmp_path / cell.key / "checkpoint_manager_snapshot.json"
+    storage, first = ended
+    snapshot = storage / lstm.key / "checkpoint_manager_snapshot.json"
     snapshot.write_text(snapshot.read_text()[:20])
-    again = train(cell, packed, tmp_path)
+    again = train(lstm, packed, storage)
     assert again.measured["val_loss"] == first.measured["val_loss"]
     assert snapshot.with_suffix(".damaged").exists()
 
 
 def test_a_damaged_checkpoint_costs_one_interval_and_not_the_cell(
-    cell: Cell, packed: Path, tmp_path: Path
+    lstm: Cell, packed: Path, ended: tuple[Path, Outcome]
 ) -> None:
-    cell = replace(cell, arch="lstm")
-    first = train(cell, packed, tmp_path)
-    newest = max((tmp_path / cell.key).glob("checkpoint_0*"))
+    storage, first = ended
+    newest = max((storage / lstm.key).glob("checkpoint_0*"))
     (newest / "state.pt").write_bytes(b"torn")
-    again = train(cell, packed, tmp_path)
+    again = train(lstm, packed, storage)
     assert again.status == "finished"
     assert again.measured["val_loss"] == first.measured["val_loss"]
     assert losses(again) == losses(first)

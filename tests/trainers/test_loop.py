@@ -85,9 +85,7 @@ def test_a_resumed_cell_equals_an_undisturbed_one_bit_for_bit(
 
 
 @given(ask_at=st.integers(1, 249))
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_cell_stopped_at_any_step_goes_on_to_the_same_weights_and_curve(
     cell: Cell, packed: Path, ask_at: int
 ) -> None:

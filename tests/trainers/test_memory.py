@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.training_memory import measured, write_data
+from harness.peak_memory import measured, write_data
 from trainers import memory
 from trainers.cell import Cell
 from trainers.ladder import archs

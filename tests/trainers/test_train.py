@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from data.storage import Location
+from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.train import main, save
 
@@ -28,7 +27,6 @@ def call(data: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(data, *more), capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
 def test_a_cell_that_gets_sigterm_saves_and_goes_on_to_the_same_end(
     packed: Path, tmp_path: Path
 ) -> None:
@@ -37,10 +35,9 @@ def test_a_cell_that_gets_sigterm_saves_and_goes_on_to_the_same_end(
     stopped = tmp_path / "stopped"
     long = ("--tokens", "2M", "--out", str(stopped), "--checkpoint-seconds", "0")
     with subprocess.Popen(command(packed, *long), stderr=subprocess.PIPE, text=True) as process:
-        while not list(stopped.glob("*/state.pt")) and process.poll() is None:
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        wait_until(lambda: list(stopped.glob("*/state.pt")) or process.poll() is not None)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
     assert process.returncode == 130, said
     assert "saved, and the same command goes on" in said
     newest = torch.load(max(stopped.glob("*/state.pt")), weights_only=True)

@@ -45,7 +45,7 @@ def test_drums_sound() -> None:
     assert np.abs(render(quantise(make_midi([(0, True, [(0, 96, 38)])]), 24))).max() > 0.1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(scores())
 def test_bars_are_full_in_the_engraving(score: Score) -> None:
     """Written lengths, tuplets taken into account, add up to the bar in every layer."""

@@ -1,0 +1,61 @@
+"""Peak memory of a whole cell, as PyTorch's allocator saw it.
+
+Two steps of training and both evaluations, under PyTorch's profiler, which sees every tensor that
+is allocated and freed: the peak is the largest sum alive. What it does not see: the interpreter,
+the libraries' code, scratch space that oneDNN allocates for itself, and fragmentation.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from data.packed import Manifest, write_split
+from data.storage import Location
+from trainers.cell import Cell
+from trainers.gradients import World
+from trainers.loop import train
+
+VOCAB = 139
+
+
+def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
+    """Bytes."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        train(
+            cell,
+            data,
+            World(0, 1, torch.device("cpu")),
+            prepare=lambda model: model,
+            restore=lambda: None,
+            save=lambda state: None,
+            keep=lambda losses: None,
+            report=lambda points: None,
+            stop=lambda: False,
+            micro_tokens=micro_tokens,
+            checkpoint_seconds=1e9,
+        )
+    alive = peak = 0
+    events = profiler.profiler.kineto_results.events()
+    allocations = [event for event in events if event.name() == "[memory]"]
+    for event in sorted(allocations, key=lambda event: event.start_ns()):
+        alive += event.nbytes()
+        peak = max(peak, alive)
+    return peak
+
+
+def write_data(folder: Path) -> None:
+    """Random tokens: memory does not depend on what they are."""
+    generator = np.random.default_rng(0)
+    for name, pieces in (("train", 200), ("val", 4), ("test", 4)):
+        lengths = np.full(pieces, 600)
+        tokens = generator.integers(2, VOCAB, size=lengths.sum())
+        tokens[::600] = 0
+        write_split(Location.of(folder), name, tokens, lengths, lengths, lengths.astype(float))
+    manifest = Manifest("random", "none", "abc", 24, VOCAB, 0, {}, {}, {}, {})
+    (folder / "manifest.json").write_text(json.dumps(asdict(manifest)))
