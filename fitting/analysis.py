@@ -20,12 +20,12 @@ from fitting.intervals import (
 )
 from fitting.isoflop import Frontier, fit_frontier
 from fitting.pairs import compare_all
-from fitting.power_law import FitError, PowerLaw, fit
+from fitting.power_law import PowerLaw, fit
 from fitting.records import RecordError
 from fitting.scrutiny import Scrutiny, scrutinise
 from fitting.selection import Selection, many_budgets, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
-from fitting.surface import RepeatedData, Surface, fit_repeated, fit_surface
+from fitting.surface import RepeatedData, fit_repeated
 from fitting.surface_law import SurfaceLaw, surface_law
 from fitting.units import UnitLaw, laws_by_unit
 from fitting.verdict import Verdict, judge
@@ -53,10 +53,8 @@ class ArchLaw:
     """Without the floor c, and by Huber's loss."""
     held_out: HeldOut | None
     influence: tuple[Influence, ...]
-    surface: Surface | None
+    surface: SurfaceLaw | None
     """L(N, D), where sizes were trained at several token budgets."""
-    surface_law: SurfaceLaw | None
-    """The same with its intervals, tests and verdict."""
     repeated: RepeatedData | None
     """L(N, D'), where data were seen more than once and R* could be told."""
     repeated_note: str
@@ -75,8 +73,8 @@ class ArchLaw:
     @property
     def leading_surface(self) -> SurfaceLaw | None:
         """L(N, D) where tokens were varied and the runs tell it: then it is the answer."""
-        known = self.surface_law is not None and self.surface_law.identified
-        return self.surface_law if known and self.selection.many_budgets else None
+        known = self.surface is not None and self.surface.identified
+        return self.surface if known and self.selection.many_budgets else None
 
     @property
     def lead_verdict(self) -> Verdict:
@@ -194,24 +192,17 @@ def _on_pairs(count: int) -> tuple[str, ...]:
     )
 
 
-def _surface(runs: pd.DataFrame) -> Surface | None:
-    if runs["tokens"].isna().any():
+def _frontier(runs: pd.DataFrame, surface: SurfaceLaw | None) -> Frontier | None:
+    if surface:
+        frontier = surface.frontier
+    elif runs.empty or not np.all(runs["flops"] > 0):
         return None
-    # Least squares: Huber's delta of 1e-3 is for hundreds of runs with outliers among them.
-    try:
-        return fit_surface(runs["n_params"], runs["tokens"], runs["val_loss"], delta=None)
-    except FitError:
-        return None
-
-
-def _frontier(runs: pd.DataFrame) -> Frontier | None:
-    if runs.empty or not np.all(runs["flops"] > 0):
-        return None
-    frontier = fit_frontier(runs["n_params"], runs["flops"], runs["val_loss"])
+    else:
+        frontier = fit_frontier(runs["n_params"], runs["flops"], runs["val_loss"])
     return frontier if frontier.curves else None
 
 
-def _repeated(runs: pd.DataFrame, surface: Surface | None) -> tuple[RepeatedData | None, str]:
+def _repeated(runs: pd.DataFrame, surface: SurfaceLaw | None) -> tuple[RepeatedData | None, str]:
     """R* where the runs can carry it, and a sentence on repeated data in any case."""
     known = runs[(runs["tokens"] > 0) & (runs["unique_tokens"] > 0)]
     epochs = known["tokens"] / known["unique_tokens"]
@@ -255,7 +246,7 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
     held_out = hold_out_largest(law) if law else None
     influence = leave_one_out(law) if law else ()
     verdict = judge(law, alpha, c, held_out, influence, sizes, selection.warnings, axis)
-    surface = _surface(selection.all_budgets)
+    surface = surface_law(selection.all_budgets)
     repeated, repeated_note = _repeated(selection.all_budgets, surface)
     stands = law is not None and verdict.word != "not supported"
     error = float(runs["val_loss_se"].median())
@@ -271,10 +262,9 @@ def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         held_out,
         influence,
         surface,
-        surface_law(selection.all_budgets),
         repeated,
         repeated_note,
-        _frontier(selection.all_budgets),
+        _frontier(selection.all_budgets, surface),
         extrapolate(law, TENFOLD * law.n.max(), error) if law and stands else None,
         laws_by_unit(runs, axis) if law and testable else (),
         scrutinise(law, alpha, runs, axis) if law and testable else None,

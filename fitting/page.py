@@ -170,7 +170,7 @@ def _data(analysis: Analysis) -> dict[str, Any]:
 
 
 def _surfaces(analysis: Analysis) -> dict[str, SurfaceLaw]:
-    return {arch: law.surface_law for arch, law in analysis.laws.items() if law.surface_law}
+    return {arch: law.surface for arch, law in analysis.laws.items() if law.surface}
 
 
 def _law(law: ArchLaw) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
             "c": json_number(other.c_huber),
             "delta": HUBER_DELTA,
         },
-        "surface": surface_json(law.surface_law) if law.surface_law else None,
+        "surface": surface_json(law.surface) if law.surface else None,
         "repeated_data": {
             "said": law.repeated_note,
             "r_star": law.repeated.r_star if law.repeated else None,
