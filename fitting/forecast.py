@@ -18,9 +18,9 @@ from fitting.analysis import analyse
 from fitting.contract import APART, FIRST, NUMBERS, TEXTS
 from fitting.groups import SAME_BUDGET
 from fitting.intervals import Interval, prediction_interval
-from fitting.power_law import Array, FitError
+from fitting.power_law import FitError
 from fitting.records import RecordError
-from fitting.surface import Surface, bootstrap, fit_surface
+from fitting.surface_law import surface_law
 from fitting.tables import json_number
 from fitting.verdict import MIN_SIZES
 
@@ -29,10 +29,6 @@ SCHEMA = 1
 LEVEL = 0.95
 SHARED = ("arch", "lr", *(name for name in APART if name != "shape"))
 """What the runs that a target is forecast from have in common with it."""
-ONE_LINE = 0.995
-"""Correlation of log N and log D from which the runs tell L along one line only."""
-NOT_JUDGED = "not judged"
-"""In place of a verdict's word: L(N, D) has none."""
 
 
 class ForecastError(ValueError):
@@ -57,7 +53,7 @@ class Prediction:
     """Of the mean of the targets."""
     law: str = ""
     verdict: str = ""
-    """The word of the law's verdict, or `NOT_JUDGED`."""
+    """The word of the law's verdict."""
     reason: str = ""
 
 
@@ -257,42 +253,15 @@ def _by_size(runs: pd.DataFrame, told: str, said: Prediction) -> Prediction:
 
 def _by_size_and_tokens(runs: pd.DataFrame, said: Prediction) -> Prediction:
     """Raises FitError where the runs tell no surface."""
-    surface = fit_surface(runs["n_params"], runs["tokens"], runs["val_loss"], delta=None)
-    if abs(np.corrcoef(np.log(surface.n), np.log(surface.d))[0, 1]) > ONE_LINE:
-        raise FitError("sizes and tokens go together, so that neither's share can be told")
-    draws, n, tokens = bootstrap(surface).draws, said.n_params, said.tokens
+    law = surface_law(runs)
+    if law is None or not law.identified:
+        raise FitError(law.reasons[0] if law else "the runs are too few to tell L(N, D)")
+    n, tokens = said.n_params, said.tokens
     return replace(
         said,
-        loss=float(surface.predict(n, tokens)),
-        interval=surface_interval(surface, draws, n, tokens),
-        mean_interval=surface_interval(surface, draws, n, tokens, new_runs=len(said.targets)),
-        law=f"L(N, D) = {surface.E:.3g} + {surface.A:.3g} N^-{surface.alpha:.3g} + "
-        f"{surface.B:.3g} D^-{surface.beta:.3g}, from {len(runs)} runs",
-        verdict=NOT_JUDGED,
+        loss=float(law.surface.predict(n, tokens)),
+        interval=law.prediction(n, tokens),
+        mean_interval=law.prediction(n, tokens, runs=len(said.targets)),
+        law=f"{law.headline()}, from {len(runs)} runs",
+        verdict=law.word,
     )
-
-
-def surface_interval(
-    surface: Surface,
-    draws: Mapping[str, Array],
-    n: float,
-    tokens: float,
-    level: float = LEVEL,
-    *,
-    new_runs: int = 1,
-) -> Interval:
-    """Interval for the mean loss of `new_runs` runs that the surface has not seen.
-
-    draws: of its bootstrap. A new run's noise is added, and all is widened as Student's t widens a
-    normal, because the size of the noise is judged from the same few runs.
-    """
-    drawn = draws["E"] + draws["A"] * n ** -draws["alpha"] + draws["B"] * tokens ** -draws["beta"]
-    centre = float(surface.predict(n, tokens))
-    dof = len(surface.loss) - 5
-    misses = np.log(surface.loss / surface.predict(surface.n, surface.d))
-    noise = np.sqrt(np.sum(misses**2) / dof / new_runs)
-    rng = np.random.default_rng(0)
-    away = np.log(drawn / centre) + noise * rng.standard_normal(len(drawn))
-    away *= np.sqrt(dof / rng.chisquare(dof, len(drawn)))
-    low, high = centre * np.exp(np.quantile(away, [(1 - level) / 2, (1 + level) / 2]))
-    return Interval(float(low), float(high))

@@ -102,9 +102,9 @@ class SurfaceLaw:
         """(runs,) log loss less the surface."""
         return np.log(self.surface.loss / self.surface.predict(self.surface.n, self.surface.d))
 
-    def prediction(self, n: float, d: float) -> Interval:
-        """Of the loss of one new run with `n` parameters and `d` tokens."""
-        low, high = predict(self.surface, self.noise, [n], [d])
+    def prediction(self, n: float, d: float, *, runs: int = 1) -> Interval:
+        """Of the mean loss of new runs with `n` parameters and `d` tokens."""
+        low, high = predict(self.surface, self.noise, [n], [d], runs=runs)
         return Interval(float(low[0]), float(high[0]))
 
     def disagreement(self) -> str:
