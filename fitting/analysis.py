@@ -23,7 +23,7 @@ from fitting.pairs import compare_all
 from fitting.power_law import PowerLaw, fit
 from fitting.records import RecordError
 from fitting.scrutiny import Scrutiny, scrutinise
-from fitting.selection import Selection, many_budgets, select
+from fitting.selection import Selection, of_many_budgets, select
 from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
 from fitting.surface import RepeatedData, fit_repeated
 from fitting.surface_law import SurfaceLaw, surface_law
@@ -82,6 +82,11 @@ class ArchLaw:
         return self.leading_surface.verdict if self.leading_surface else self.verdict
 
     @property
+    def falls(self) -> bool:
+        """Whether there is a law to print at all: a fit through losses that fall."""
+        return self.fit is not None and self.fit.a > 0
+
+    @property
     def a(self) -> float:
         """Scale of the law, in nats per token at N = 1."""
         return self.fit.a if self.fit else float("nan")
@@ -104,7 +109,7 @@ class ArchLaw:
                 f"{self.arch}  {surface.headline()}   alpha {surface.alpha}   "
                 f"beta {surface.beta}   {_judged(surface.verdict)}"
             )
-        if self.fit is None:
+        if not self.falls:
             return [*said, f"{self.arch}  no law   {_judged(self.verdict)}"]
         return [
             *said,
@@ -165,15 +170,20 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
     comparisons, not_compared = compare_all(laws, axis)
     if estimated and "flops" in (axis.column, *(pair.axis for pair in comparisons)):
         notes += ("Compute is not recorded for every run: taken as C = 6 N D.",)
+    notes += tuple(
+        f"{arch}: tokens grow with the size ({law.selection.along}), so alpha is of both together."
+        for arch, law in laws.items()
+        if law.fit and axis is N_PARAMS and law.selection.tokens_vary
+    )
     notes += _on_pairs(len({(pair.first, pair.second) for pair in comparisons}))
     return Analysis(records, laws, comparisons, not_compared, axis, notes)
 
 
 def _called_for(finished: pd.DataFrame) -> Axis:
-    """What the runs were made to be fitted against."""
+    """What the runs were made to be fitted against: compute, if most are not of one budget."""
     usable = finished[finished["n_params"] > 0]
-    several = any(many_budgets(runs) for _, runs in usable.groupby("arch"))
-    return AXES["flops"] if several and (usable["flops"] > 0).any() else N_PARAMS
+    apart = [of_many_budgets(runs) for _, runs in usable.groupby("arch")]
+    return AXES["flops"] if any(apart) and (usable["flops"] > 0).any() else N_PARAMS
 
 
 def _with_compute(records: pd.DataFrame) -> tuple[pd.DataFrame, bool]:

@@ -60,9 +60,9 @@ def confounded(runs: pd.DataFrame) -> list[str]:
 
 
 def settings(runs: pd.DataFrame) -> dict[str, str]:
-    """The settings of the runs of one law, in words; those that were not recorded are left out."""
+    """The settings of the runs of one law, in words; "unknown" where none was recorded."""
     found = {name: " and ".join(sorted(set(runs[name]) - {""})) for name in SETTINGS}
-    return {name: value for name, value in found.items() if value}
+    return {name: value or "unknown" for name, value in found.items()}
 
 
 def sizes(records: pd.DataFrame) -> pd.Series:

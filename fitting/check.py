@@ -17,7 +17,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import f as f_distribution
 
 from fitting.analysis import ArchLaw, analyse
 from fitting.axis import N_PARAMS
@@ -82,22 +81,24 @@ class Check:
 
     @property
     def explained_by_rounding(self) -> bool:
-        """Whether each loss lies between the ends that rounding may have moved the law to."""
-        low, high = self.stated.rounded(self.n)
-        return bool(np.all((low <= self.loss) & (self.loss <= high)))
+        """Whether a law that rounds to the stated one may meet all losses within the tolerance."""
+        return any(
+            bool(np.all(np.abs(says / self.loss - 1) <= self.tolerance))
+            for says in self.stated.meant(self.n, 5)
+        )
 
     @property
     def p(self) -> float:
-        """Of the F test of the stated law against the fit, three parameters; NaN without a fit.
+        """Of the test of the stated law against the fit, three parameters; NaN without a fit.
 
-        Bates and Watts (1988), section 2.2: above 5 % inside the 95 % region of (a, alpha, c).
+        Bates and Watts (1988), section 2.2: above 5 % inside the 95 % region of (a, alpha, c), with
+        runs weighted, and their noise judged, as the fit does.
         """
         fit = self.found.fit
         if fit is None or fit.dof < 1 or np.any(self.says <= 0) or not fit.rss:
             return float("nan")
-        rss = float((np.log(self.loss / self.says) ** 2).sum())
-        more = max(rss - fit.rss, 0.0) / fit.n_parameters
-        return float(f_distribution.sf(more / (fit.rss / fit.dof), fit.n_parameters, fit.dof))
+        rss = float(fit.weight @ np.log(self.loss / self.says) ** 2)
+        return fit.spread.tail(rss - fit.rss, fit.n_parameters)
 
     @property
     def within_noise(self) -> bool:
@@ -145,7 +146,7 @@ class Check:
         ]
 
     def _noise(self) -> list[str]:
-        if np.isnan(self.p):
+        if np.isnan(self.p) or self.found.verdict.word == "not supported":
             return []
         inside = "inside" if self.p > 1 - LEVEL else "outside"
         return [f"  the stated law is {inside} the 95 % region of that fit (p = {self.p:.2g})"]
@@ -172,7 +173,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         # A law may overflow where it was not meant to be used: it is as far off as that.
         with np.errstate(all="ignore"):
-            checks = _checks(read_csv(args.csv), args.law, args.tolerance / 100)
+            records = read_csv(args.csv)
+            checks = _checks(records, args.law, args.tolerance / 100)
+            print("\n".join(records.attrs.get("notes", ())), end="")
             print("\n".join(line for check in checks for line in check.lines()))
     except (RecordError, StatedError, OSError) as error:
         print(f"fitting.check: {error}", file=sys.stderr)

@@ -71,6 +71,15 @@ class Comparison:
         axis = AXES[self.axis]
         at = axis.amount(self.at)
         low, high = self.loss_interval.low, self.loss_interval.high
+        other_tokens = self.axis == "flops" and any(name.startswith("tokens") for name in self.also)
+        if (low > 0 or high < 0) and other_tokens:
+            better = self.first if high < 0 else self.second
+            ends = sorted((abs(low), abs(high)))
+            return (
+                f"At {at}, as they were trained, the runs of {better} have the lower loss, by "
+                f"{abs(self.loss_difference):.3f} {self.unit} [{ends[0]:.3f}, {ends[1]:.3f}]. They "
+                f"differ in {', '.join(self.also)}: it may be the budget, not the architecture."
+            )
         if low > 0 or high < 0:
             better, worse = (self.first, self.second) if high < 0 else (self.second, self.first)
             ends = sorted((abs(low), abs(high)))
@@ -79,8 +88,10 @@ class Comparison:
                 f"{abs(self.loss_difference):.3f} {self.unit} [{ends[0]:.3f}, {ends[1]:.3f}]."
             )
         else:
-            said = f"At {at} neither {self.first} nor {self.second} is ahead"
-            said += "." if self.unit == PER_TOKEN else f", by {self.unit}."
+            said = (
+                f"At {at} {self.first} and {self.second} are not told apart: the difference is "
+                f"{self.loss_difference:+.3f} {self.unit} [{low:+.3f}, {high:+.3f}]."
+            )
         if self.crossing is not None:
             between = self.crossing.interval
             said += (
@@ -145,7 +156,7 @@ def compare(
     costs = told(_log_multiplier(one, two, at), float(log_cost))
     crossing = None
     if _opposite(gap(low)[1], interval):
-        crossing = _crossing(first_law, second_law, one, two, low, at)
+        crossing = _crossing(first_law, second_law, one, two, low, at, wider)
     laws = {first: first_law, second: second_law}
     far = [name for name, law in laws.items() if np.abs(law.n / at - 1).min() > MEASURED]
     alphas = first_law.alpha - second_law.alpha
@@ -203,7 +214,13 @@ def _opposite(one: Interval, two: Interval) -> bool:
 
 
 def _crossing(
-    first: PowerLaw, second: PowerLaw, one: Array, two: Array, low: float, high: float
+    first: PowerLaw,
+    second: PowerLaw,
+    one: Array,
+    two: Array,
+    low: float,
+    high: float,
+    wider: float,
 ) -> Crossing | None:
     def gap(log_n: float) -> float:
         return float(first.predict(np.exp(log_n)) - second.predict(np.exp(log_n)))
@@ -218,5 +235,5 @@ def _crossing(
     changes = np.diff(signs, axis=0) != 0
     last = len(grid) - 2 - np.argmax(changes[::-1], axis=0)
     where = np.where(changes.any(axis=0), grid[last], grid[-1])
-    ends = np.exp(np.quantile(where, [0.025, 0.975]))
-    return Crossing(float(np.exp(at)), Interval(float(ends[0]), float(ends[1])))
+    ends = at + wider * (np.quantile(where, [0.025, 0.975]) - at)
+    return Crossing(float(np.exp(at)), Interval(*(float(end) for end in np.exp(ends))))

@@ -104,7 +104,8 @@ class Forms:
         if law.survives and alive:
             return (
                 f"The law, fitted to the smaller sizes, misses the largest by {miss}, which is "
-                f"noise. So are the errors of {_listed(alive)}: none is better than the law."
+                f"noise. So are the errors of {_listed(alive)}: none is shown to be better than "
+                "the law."
             )
         if law.survives:
             return (

@@ -16,25 +16,20 @@ def groups(values: ArrayLike, tolerance: float) -> NDArray[np.int64]:
 
     Values part where the gap between neighbours exceeds `tolerance`, a fraction, and not where a
     rounded number happens to change. No group spans more than `tolerance` in all: a chain of
-    neighbours that does is parted at its widest gaps.
+    neighbours that does is divided into as few equal stretches as keep to it.
     """
     logs = np.log(np.asarray(values, dtype=float))
+    # A hair more than the tolerance: what a product of floats takes off.
+    width = np.log1p(tolerance) * (1 + 1e-9)
     order = np.argsort(logs, kind="stable")
+    chains = np.split(logs[order], np.flatnonzero(np.diff(logs[order]) > width) + 1)
+    stretches = []
+    for chain in chains:
+        span = np.ptp(chain) if len(chain) else 0.0
+        count = max(1, int(np.ceil(span / width)))
+        stretches.append(np.minimum((chain - chain[:1]) * count / (span or 1.0), count - 1) // 1)
+    # Each chain begins a group, and so does each stretch of one that holds a value.
+    begins = [np.diff(stretch, prepend=-1.0) > 0 for stretch in stretches]
     found = np.empty(len(logs), dtype=np.int64)
-    parts = _parts(logs[order], np.log1p(tolerance))
-    found[order] = np.repeat(np.arange(len(parts)), parts)
+    found[order] = np.cumsum(np.concatenate(begins)) - 1
     return found
-
-
-def _parts(ascending: NDArray[np.float64], width: float) -> list[int]:
-    """How many values each group holds."""
-    if not len(ascending):
-        return []
-    # A hair more than the width: what a product of floats takes off.
-    if ascending[-1] - ascending[0] <= width * (1 + 1e-9):
-        return [len(ascending)]
-    gaps = np.diff(ascending)
-    wide = np.flatnonzero(gaps > width * (1 + 1e-9))
-    cuts = wide if len(wide) else np.flatnonzero(gaps == gaps.max())[:1]
-    pieces = np.split(ascending, cuts + 1)
-    return [count for piece in pieces for count in _parts(piece, width)]

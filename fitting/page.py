@@ -109,9 +109,9 @@ def _quantities(law: ArchLaw, axis: Axis) -> dict[str, str]:
         return found
     found |= {
         "noise of a run": f"{100 * law.fit.noise:.2g} %",
-        "noise grows as": f"{law.fit.spread.growth:+.2g} power"
+        "noise by size": f"as {axis.symbol}^{law.fit.spread.growth:.2g}"
         if law.fit.spread.growth
-        else "even",
+        else "constant",
         "α": f"{law.alpha:.4g} {bracketed(law.alpha_interval)}",
         "c": f"{law.c:.4g} {bracketed(law.c_interval)}",
     }

@@ -13,11 +13,16 @@ from fitting.verdict import Verdict, Word
 
 MEANING: dict[Word, str] = {
     "supported": "Nothing in the runs speaks against this law.",
-    "weak": "The runs fit this law, but do not pin it down:",
+    "weak": "The runs fit this law; what is in doubt:",
     "not supported": "The runs do not show a law:",
 }
 SIZE_WORD = {"n_params": "size", "tokens": "data", "flops": "compute"}
 """What grows, in a sentence."""
+GROWS = {
+    "n_params": "the model grows",
+    "tokens": "the training data grow",
+    "flops": "the training compute grows",
+}
 CROWD = 12
 """Of more architectures than these there is a line each and no card."""
 MAX_PAIRS = 10
@@ -32,8 +37,8 @@ def lead(analysis: Analysis) -> str:
             "better. The exponents α and β say how fast; E is the loss that neither removes."
         )
     return (
-        f"How the loss of each architecture falls with more {SIZE_WORD[analysis.axis.column]}. "
-        "Lower is better. The exponent α says how fast; c is the loss that no amount of it removes."
+        f"How the loss of each architecture falls as {GROWS[analysis.axis.column]}. Lower is "
+        "better. The exponent α says how fast; c is the loss that no such growth removes."
     )
 
 
@@ -85,7 +90,7 @@ def _card(law: ArchLaw, axis: Axis) -> str:
 
 
 def _law(law: ArchLaw, axis: Axis) -> str:
-    if law.fit is None:
+    if not law.falls:
         return "<p class=law>no law</p>"
     said = (
         f"<p class=law>{_equation(law, axis)}</p>"
@@ -99,7 +104,7 @@ def _law(law: ArchLaw, axis: Axis) -> str:
         said += (
             f"<p>Ten times the {SIZE_WORD[axis.column]}: loss {law.beyond.now:.3f} → "
             f"{law.beyond.then:.3f} {bracketed(law.beyond.interval)} if this very law goes on; "
-            f"{bracketed(law.beyond.by_form)} if it slows down in whatever way.</p>"
+            f"{bracketed(law.beyond.by_form)} if the fall slows down in any way.</p>"
         )
     return said
 
@@ -139,7 +144,7 @@ def _beyond(laws: list[ArchLaw]) -> str:
     if not any(law.beyond for law in laws if not law.leading_surface):
         return ""
     return (
-        "<p class=lead>Whether a law goes on no run within its range can tell: of "
+        "<p class=lead>No run within its range can tell whether a law goes on beyond it: of "
         f"{PUBLISHED_POINTS} published runs 5 to 20 times beyond those that a law was fitted to, "
         f"{100 * PUBLISHED_INSIDE:.0f} % lay where it said.</p>"
     )

@@ -16,6 +16,7 @@ from fitting.noise import Array
 from fitting.power_law import PowerLaw, fit
 from fitting.selection import SAME_RATIO
 from fitting.units import PER_TOKEN, UNITS
+from fitting.verdict import TREND_LEVEL, trend_p
 
 if TYPE_CHECKING:
     from fitting.analysis import ArchLaw
@@ -84,22 +85,31 @@ def compare_all(
         planned += meaningful
         if not meaningful:
             refused.append(NotCompared(one, two, why))
-    fits: dict[tuple[str, str, str], tuple[PowerLaw, Array]] = {}
+    fits: dict[tuple[str, str, str], tuple[PowerLaw, Array | None]] = {}
 
-    def fitted(side: _Side, each: _Planned) -> tuple[PowerLaw, Array]:
+    def fitted(side: _Side, each: _Planned) -> tuple[PowerLaw, Array | None]:
+        """The law, and draws of it if its losses fall."""
         key = side.law.arch, each.axis, each.column
         if key not in fits:
             runs = side.law.selection.runs
             made = fit(runs[each.axis], runs[each.column])
-            fits[key] = made, drawn_laws(made, len(fits))
+            falls = trend_p(made) < TREND_LEVEL and made.a > 0
+            fits[key] = made, drawn_laws(made, len(fits)) if falls else None
         return fits[key]
 
-    compared = []
+    compared: list[Comparison] = []
+    why_not: dict[tuple[str, str], str] = {}
     # Of one pair what is said by parameters and by FLOPs is hardly two chances to err.
     count = len({(each.one.law.arch, each.two.law.arch) for each in planned})
     for each in planned:
         (one_fit, one_draws), (two_fit, two_draws) = fitted(each.one, each), fitted(each.two, each)
         names = each.one.law.arch, each.two.law.arch
+        if one_draws is None or two_draws is None:
+            unit = UNITS.get(each.column, PER_TOKEN)
+            drawn = zip(names, (one_draws, two_draws))
+            lawless = " and ".join(name for name, draws in drawn if draws is None)
+            why_not[names] = f"{lawless} shows no law by {AXES[each.axis].unit} in {unit}"
+            continue
         found = compare(
             names[0],
             one_fit,
@@ -114,8 +124,9 @@ def compare_all(
         if found:
             compared.append(found)
         else:
-            why = f"they have no {AXES[each.axis].unit} in common"
-            refused.append(NotCompared(*names, why))
+            why_not[names] = f"they have no {AXES[each.axis].unit} in common"
+    done = {(pair.first, pair.second) for pair in compared}
+    refused += [NotCompared(*names, why) for names, why in why_not.items() if names not in done]
     return tuple(compared), tuple(refused)
 
 
@@ -128,8 +139,10 @@ def _plan(one: _Side, two: _Side, against: Axis) -> tuple[list[_Planned], str]:
     column = "val_loss"
     if one.tokens_of[0] != two.tokens_of[0]:
         column = "val_loss_per_note"
-        if column not in one.losses & two.losses:
-            return [], "their tokenizers differ, and the loss per note is not recorded"
+        lacking = [side.law.arch for side in (one, two) if column not in side.losses]
+        if lacking:
+            named = " and ".join(lacking)
+            return [], f"their tokenizers differ, and the loss per note is not recorded for {named}"
     elif one.tokens_of != two.tokens_of:
         return [], "their data differ"
     axes = [against.column] if _alike_besides(one, two, against) else []
@@ -167,7 +180,7 @@ def _within(one: _Side, two: _Side, name: str, tolerance: float) -> bool:
 def _also(each: _Planned) -> list[str]:
     """What else differs within a pair."""
     one, two = each.one.settings, each.two.settings
-    found = [f"{k} ({one[k]}; {two[k]})" for k in one if k in two and one[k] != two[k]]
+    found = [f"{name} ({one[name]}; {two[name]})" for name in one if one[name] != two[name]]
     if each.axis == "flops" and each.one.along != each.two.along:
         found.insert(0, f"tokens ({each.one.along}; {each.two.along})")
     return found

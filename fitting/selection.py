@@ -31,7 +31,7 @@ class Selection:
     @property
     def many_budgets(self) -> bool:
         """Whether tokens were varied besides the size, so that L(N) is not all there is to say."""
-        return many_budgets(self.all_budgets)
+        return of_many_budgets(self.all_budgets)
 
     @property
     def tokens_vary(self) -> bool:
@@ -79,6 +79,10 @@ def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection
 
     again = kept.duplicated(_identity(kept), keep="last")
     leave(kept[again], "recorded again later")
+    if again.any() and (kept["cell_key"] == "").any():
+        warnings.append(
+            f"of runs with one size, seed and budget only the last is taken: {again.sum()} left out"
+        )
     kept = kept[~again]
 
     best, edges = _best_rates(kept)
@@ -111,6 +115,18 @@ def many_budgets(runs: pd.DataFrame) -> bool:
         return False
     size, budget = _numbers(known)
     return bool(budget.groupby(size).nunique().max() > 1) or _chooses_size(known)
+
+
+def of_many_budgets(runs: pd.DataFrame) -> bool:
+    """Whether that was the design: fewer than half of the runs share one budget.
+
+    A stray run at another budget makes no design.
+    """
+    known = runs[runs["tokens"] > 0]
+    if not many_budgets(known):
+        return False
+    _, budget = _numbers(known)
+    return bool(2 * budget.value_counts().iloc[0] < len(known))
 
 
 def _unfinished_warning(unfinished: pd.DataFrame) -> list[str]:

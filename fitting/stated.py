@@ -61,11 +61,16 @@ class StatedLaw:
 
         The law is monotone in each of them, so its ends are among the corners.
         """
-        ends = [
-            (r.value - r.half, r.value + r.half) for r in (self.a, self.scale, self.alpha, self.c)
-        ]
-        corners = [_predict(np.asarray(n, dtype=float), *corner) for corner in product(*ends)]
+        corners = self.meant(n, 2)
         return np.min(corners, axis=0), np.max(corners, axis=0)
+
+    def meant(self, n: ArrayLike, steps: int) -> list[NDArray[np.float64]]:
+        """Losses (m,) of laws that print alike: `steps` values of each number, ends included."""
+        ends = [
+            np.linspace(r.value - r.half, r.value + r.half, steps if r.half else 1)
+            for r in (self.a, self.scale, self.alpha, self.c)
+        ]
+        return [_predict(np.asarray(n, dtype=float), *numbers) for numbers in product(*ends)]
 
 
 def parse(text: str) -> StatedLaw:
@@ -109,7 +114,10 @@ def _rounded(text: str | None) -> Rounded | None:
     text = text.replace("*10^", "e")
     digits, _, power = text.partition("e")
     decimals = len(digits.partition(".")[2])
-    return Rounded(float(text), 0.5 * 10.0 ** (int(power or 0) - decimals))
+    try:
+        return Rounded(float(text), 0.5 * 10.0 ** (int(power or 0) - decimals))
+    except OverflowError:
+        raise StatedError(f"found {text[:30]!r}; expected a number that a float holds") from None
 
 
 def _predict(

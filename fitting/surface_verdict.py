@@ -114,8 +114,8 @@ def _doubts(
         )
     if noise.pure_dof < MIN_REPEATS and noise.misfit_dof < MIN_FREE:
         reasons.append(
-            f"found {len(surface.loss)} runs, {noise.pure_dof} of them repeats: too few to see "
-            f"a misfit without {MIN_REPEATS} repeats or {MIN_FREE} runs more than the 5 numbers"
+            f"found {len(surface.loss)} runs for 5 numbers, {noise.pure_dof} of them repeats; to "
+            f"see a misfit takes {MIN_REPEATS} repeats or {MIN_FREE + 5} runs"
         )
     reasons += _apart(surface)
     if held_out is None:

@@ -86,7 +86,7 @@ def laws_tex(analysis: Analysis) -> str:
     for arch, law in analysis.laws.items():
         cells = (
             [f"{law.a:.3g}", _tex(law.alpha, law.alpha_interval), _tex(law.c, law.c_interval)]
-            if law.fit
+            if law.falls
             else ["--", "--", "--"]
         )
         runs = str(len(law.selection.runs))

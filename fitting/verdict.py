@@ -19,7 +19,7 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from fitting.axis import N_PARAMS, Axis
-from fitting.groups import SAME_SIZE
+from fitting.groups import SAME_SIZE, groups
 from fitting.intervals import Interval
 from fitting.noise import DIGITS, Array
 from fitting.power_law import PowerLaw
@@ -66,8 +66,8 @@ def judge(
 def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis: Axis) -> list[str]:
     if n_sizes < MIN_SIZES or law is None or law.dof < 1:
         return [
-            f"found {n_sizes} different number(s) of {axis.unit}; a law with a, alpha and c needs "
-            f"{MIN_SIZES}"
+            f"found {n_sizes} {'value' if n_sizes == 1 else 'values'} of {axis.symbol} "
+            f"({axis.unit}); a law with a, alpha and c needs {MIN_SIZES}"
         ]
     reasons = []
     if rise_p(law) < TREND_LEVEL:
@@ -77,7 +77,7 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis:
     elif law.bound == "alpha":
         reasons.append(f"alpha came out at the bound of its search ({law.alpha:.3g})")
     index, p = outlier(law)
-    if p < LEVEL and not _smallest(law, index):
+    if p < LEVEL and not _smallest(law, index) and law.a > 0:
         reasons.append(f"one run stands apart: {_miss(law, index, axis)}; look at its curve")
     bend = bend_p(law, sizes_differ=True)
     if bend < LEVEL:
@@ -94,13 +94,18 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis:
 
 def _no_trend(law: PowerLaw, axis: Axis) -> str:
     """Why the losses cannot be shown to fall: they scatter, or there are too few of them."""
-    sizes, size = np.unique(law.n, return_inverse=True)
+    size = groups(law.n, SAME_SIZE)
     means = np.bincount(size, law.loss) / np.bincount(size)
-    if (np.diff(means) < 0).all():
+    falls = np.diff(means) < 0
+    if falls.all():
         return (
-            f"too few runs to tell: the loss falls at each of {len(sizes)} numbers of "
-            f"{axis.unit}, but {len(law.n)} runs leave {law.dof} to judge the noise from"
+            f"too few runs to tell: the loss falls with {axis.unit} at each of {len(means)} steps, "
+            f"but {len(law.n)} runs leave {law.dof} to judge the noise from"
         )
+    lowest = int(np.argmin(means))
+    if lowest > 0 and falls[:lowest].all() and not falls[lowest:].any():
+        at = float(law.n[size == lowest].mean())
+        return f"the losses fall up to {axis.amount(at)} and rise after that"
     return "the losses scatter about the law too much to show that they fall along it"
 
 

@@ -28,3 +28,9 @@ def test_no_group_spans_more_than_the_tolerance(values: list[float], tolerance: 
     # Numbered from the smallest up, none left out.
     assert sorted(set(found.tolist())) == list(range(found.max() + 1))
     assert (np.diff(found[np.argsort(numbers, kind="stable")]) >= 0).all()
+
+
+def test_a_long_even_chain_is_divided_evenly_and_at_once() -> None:
+    found = groups(1e6 + 100 * np.arange(3000), 0.02)
+    assert np.bincount(found).min() > 20
+    assert groups(1.004 ** np.arange(12), 0.02).tolist() == sorted([0, 1, 2] * 4)

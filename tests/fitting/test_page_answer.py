@@ -60,7 +60,7 @@ def test_tokens_that_grow_with_the_size_are_named() -> None:
 def test_beyond_the_range_both_intervals_are_told_with_what_they_are_worth() -> None:
     shown = first_screen(analyse(complete(make_records())))
     assert "if this very law goes on" in shown
-    assert "if it slows down in whatever way" in shown
+    assert "if the fall slows down in any way" in shown
     assert "published runs 5 to 20 times beyond" in shown
 
 

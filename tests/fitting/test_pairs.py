@@ -29,8 +29,8 @@ def test_at_unequal_budgets_nobody_is_ahead_at_equal_parameters() -> None:
     found = analysis_of(runs("old", 2e6), runs("new", 2e7, 1))
     assert [pair.axis for pair in found.comparisons] == ["flops"]
     said = found.comparisons[0].sentence()
-    assert re.match(r"At \S+ FLOPs ", said)
-    assert "They differ in tokens (20,000,000 tokens; 2,000,000 tokens) as well." in said
+    assert re.match(r"At \S+ FLOPs, as they were trained, the runs of new have", said)
+    assert "(20,000,000 tokens; 2,000,000 tokens): it may be the budget" in said
 
 
 def test_without_compute_in_common_the_reason_is_said() -> None:
@@ -83,3 +83,40 @@ def test_many_pairs_are_said_to_be_many() -> None:
 def test_a_table_without_budgets_is_compared_as_it_stands(unknown: str) -> None:
     found = analysis_of(*(runs(a, 2e6, k).drop(columns=[unknown]) for k, a in enumerate("ab")))
     assert found.comparisons[0].axis == "n_params"
+
+
+def test_a_pair_is_not_refused_for_one_axis_while_it_is_compared_by_another() -> None:
+    one, two = runs("a", 2e6), runs("b", 2e6, 1)
+    found = analysis_of(one, two.assign(flops=two["flops"] * 1e6))
+    assert [pair.axis for pair in found.comparisons] == ["n_params"]
+    assert found.not_compared == ()
+
+
+def test_losses_that_show_no_law_by_the_note_are_not_compared_by_it() -> None:
+    tables = [
+        runs("t", 2e6, seed, tokenizer=name, data=name).assign(val_loss_per_note=note)
+        for seed, (name, note) in enumerate((("abc", 4 + N**-0.2), ("remi", 4 + 1e-6 * N)))
+    ]
+    (pair,) = analysis_of(*tables).not_compared
+    assert pair.reason == "t, remi shows no law by FLOPs in nats per note"
+
+
+def test_pairs_that_are_not_told_apart_are_not_said_to_be_equal() -> None:
+    pair = analysis_of(runs("a", 2e6), runs("b", 2e6, 1)).comparisons[0]
+    assert "a and b are not told apart: the difference is" in pair.sentence()
+
+
+def test_a_stray_budget_makes_no_design() -> None:
+    stray = runs("a", 4e6, 2).head(1)
+    found = analysis_of(runs("a", 2e6), stray)
+    assert found.axis.column == "n_params"
+    law = found.laws["a"]
+    assert 0.3 in law.alpha_interval
+    assert list(law.selection.left_out["why"]) == ["another token budget (used by L(N, D))"]
+
+
+def test_tokens_that_grow_with_the_size_are_said_wherever_the_law_is() -> None:
+    found = analysis_of(runs("a", 1.0).assign(tokens=20 * N, flops=120 * N**2))
+    assert found.lines()[0] == (
+        "a: tokens grow with the size (D = 20 N), so alpha is of both together."
+    )

@@ -21,7 +21,7 @@ def test_a_sweep_ends_with_laws_a_report_and_one_run_a_cell(source: Path, tmp_pa
     assert "At 6k parameters, paired on " in done.stdout
     printed = " ".join(done.stdout.split())
     page = (out / "small" / "report" / "report.html").read_text()
-    why = "found 2 different number(s) of parameters"
+    why = "found 2 values of N (parameters)"
     for arch in ("transformer", "lstm"):
         assert f"{arch} no law not supported: {why}" in printed
     assert why in page
