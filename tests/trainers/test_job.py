@@ -49,6 +49,7 @@ def test_two_workers_train_the_model_that_one_does(
     assert shared.measured["val_loss"] == pytest.approx(alone.measured["val_loss"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(
     cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
