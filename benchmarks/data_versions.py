@@ -6,7 +6,7 @@
     python -m benchmarks.data_versions pop909.tar.gz --works '/[0-9]{3}/' --performances 3
 
 Groups are made from the notes alone; `--works` only says which files should have been together.
-Performances are those of `benchmarks.performances`, of one file of each of `--pieces` works.
+Performances are those of `harness.performances`, of one file of each of `--pieces` works.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.performances import DISTURBANCES, perform
 from data import folk, versions
 from data.score import Score, ScoreError, from_midi
 from data.signatures import signature
 from data.sources import shards
 from data.splits import split_groups
 from data.storage import Location
+from harness.performances import DISTURBANCES, perform
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.performances import DISTURBANCES, perform
 from data import versions
 from data.score import Score, ScoreError, build, from_midi
 from data.signatures import BINS, signature
+from harness.performances import DISTURBANCES, perform
 from tests.data.conftest import corpus_members, make_midi
 
 

@@ -64,7 +64,7 @@ NO_TEXT = [
 ]
 
 NO_SHAPE = [
-    ("folk\n", "1: the grid must hold keys and values: data, cells, training"),
+    ("folk\n", "1: the grid must hold keys and values: schema, data, cells"),
     (f"{DATA}cells: 5\n", "2: cells must hold keys and values: arch, size"),
     (f"{DATA}cells: []\n", "2: 'cells' is empty"),
     (f"{DATA}{CELLS}training:\n", "3: training must hold keys and values"),

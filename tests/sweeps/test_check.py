@@ -73,7 +73,7 @@ def test_a_machine_where_all_is_well(source: Path, tmp_path: Path) -> None:
     done = run(write_grid(tmp_path, source), tmp_path / "runs", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["ok"] * 5 + ["All"]
+    assert [line.split()[0] for line in lines] == ["Grid"] + ["ok"] * 5 + ["All"]
     assert "1 workers, gloo" in lines[4]
     assert not list((tmp_path / "runs").iterdir())
 
