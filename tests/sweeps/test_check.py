@@ -74,7 +74,7 @@ def test_a_machine_where_all_is_well(source: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["Grid"] + ["ok"] * 5 + ["All"]
-    assert "1 workers, gloo" in lines[4]
+    assert "1 workers, gloo" in lines[5]
     assert not list((tmp_path / "runs").iterdir())
 
 
