@@ -7,9 +7,8 @@ taken for none: under a flat prior, estimate^2 + variance is the mean square of 
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from fitting.power_law import Array, PowerLaw
+from fitting.noise import Array
 
 
 def drift_variance(
@@ -29,19 +28,3 @@ def drift_variance(
     estimate = residual @ here / square
     left = np.maximum(residual @ residual - estimate**2 * square, 0.0) / dof
     return there**2 @ (estimate**2 + left / square)
-
-
-def law_drift(law: PowerLaw, n: ArrayLike) -> Array:
-    """Variance of log loss (m,) at sizes `n` by an alpha that changes with log N."""
-    slope, bend = _tangent(law, law.n)
-    slope_there, bend_there = _tangent(law, np.atleast_1d(np.asarray(n, dtype=float)))
-    residual = np.log(law.loss / law.predict(law.n))
-    return drift_variance(slope, bend, residual, slope_there, bend_there)
-
-
-def _tangent(law: PowerLaw, n: Array) -> tuple[Array, Array]:
-    """d log L / d (log a, alpha, log c) and by the bend; without c where it is at its bound."""
-    x, fitted = np.log(n) - np.log(law.n).mean(), law.predict(n)
-    share = law.a * n**-law.alpha / fitted
-    columns = [share, -share * x, law.c / fitted][: 3 if law.c > 0 else 2]
-    return np.stack(columns, axis=1), (share * x**2)[:, None]
