@@ -197,7 +197,7 @@ def test_a_cell_that_raises_once_and_one_that_always_does(
     env = {"CRESCENDO_TEST_FAILS": str(faults), "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}"}
     done = run(grid, out, **env)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "\n2 cells: 1 finished, 1 failed\n" in run(grid, out, "--status").stdout
+    assert "\n2 cells: 1 failed, 1 finished\n" in run(grid, out, "--status").stdout
     statuses = {each["params"]["size"]: each["status"] for each in records(out).values()}
     assert statuses == {"4k": "finished", "6k": "failed"}
     assert "failed: RuntimeError: the test lets 6k fail" in done.stdout
