@@ -15,7 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fitting.collapse import collapse
-from fitting.forms import TENFOLD, judge_forms
+from fitting.extrapolation import TENFOLD
+from fitting.forms import judge_forms
 from fitting.intervals import Interval, alpha_interval, law_band
 from fitting.power_law import Array, fit
 from fitting.sensitivity import drift_sentence, without_ends

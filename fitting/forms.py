@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as t_distribution
 
 from fitting.curves import FORMS, Curve, Form, fit_form
+from fitting.extrapolation import TENFOLD
 from fitting.groups import SAME_SIZE, groups
 from fitting.intervals import Interval
 from fitting.power_law import Array
@@ -19,7 +20,6 @@ from fitting.power_law import Array
 LEVEL = 0.95
 HELD_OUT = (1, 2)
 """How many of the largest sizes are held out, in turn."""
-TENFOLD = 10
 RESOLUTION = 1e-5
 """Relative error of a prediction that the search itself may leave: no less counts as a miss."""
 
