@@ -11,10 +11,11 @@ from rich.table import Table
 from data.packed import DataError, Manifest
 from data.tokenizers import make_tokenizer
 from sweeps.console import console, table
+from sweeps.errors import GridError
 from sweeps.grid import DataSpec
 from sweeps.needs import Needs, memory_bytes
 from sweeps.packing import Capacity, Demand, in_order, makespan
-from sweeps.sweep import GridError, Listed, Sweep, only
+from sweeps.sweep import Listed, Sweep, only
 from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
 from trainers.names import names, varying

@@ -21,7 +21,8 @@ from data.packed import DataError, Manifest
 from data.storage import Location
 from data.versioned import VersionError
 from sweeps.console import quiet, say
-from sweeps.sweep import GridError, Listed, Sweep, only
+from sweeps.errors import GridError
+from sweeps.sweep import Listed, Sweep, only
 from trainers.ladder import LadderError
 from trainers.names import names
 
