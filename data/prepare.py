@@ -159,7 +159,7 @@ def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[n
 
 
 def mended(staged: list[Location]) -> dict[str, int]:
-    """How often each rule of `data.music.score` was applied, and long pieces cut."""
+    """How often each rule of `data.music.quantise` was applied, and long pieces cut."""
     total: Counter[str] = Counter()
     for part in staged:
         for counts in read_table(part, ["mended"])["mended"].to_pylist():

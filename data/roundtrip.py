@@ -5,7 +5,7 @@
 
 Equal are notes of the same track, program, drums, onset, duration and pitch, each as often. `maps`
 says whether tempo and meter changes come back, too. All this is after quantising: what that changed
-is in a line of its own, by the rules of `data.music.score` and `data.midi.reader`.
+is in a line of its own, by the rules of `data.music.quantise` and `data.midi.reader`.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from fitting.contract import FORECAST, KIND
 from sweeps.console import say
+from sweeps.errors import GridError
 from sweeps.records import Record
-from sweeps.sweep import GridError, Listed, Sweep
+from sweeps.sweep import Listed, Sweep
 from trainers.names import names
 
 if TYPE_CHECKING:

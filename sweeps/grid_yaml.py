@@ -14,9 +14,9 @@ import yaml
 from data.music.filters import Filters
 from data.tokens.make import GRIDS, make_tokenizer
 from data.tokens.pieces import MIN_CUT
+from sweeps.errors import GridError
 from sweeps.grid import AXES, SETTINGS, USUAL, Block, Budget, DataSpec, Grid, Rate
 from sweeps.needs import Needs
-from sweeps.sweep import GridError
 from sweeps.yaml_values import Values, hint, items, read_yaml
 from trainers.cell import Cell
 from trainers.ladder import load_arch, parse_size

@@ -12,10 +12,11 @@ from data.store.errors import DataError
 from data.store.manifest import Manifest
 from data.tokens.make import make_tokenizer
 from sweeps.console import console, table
+from sweeps.errors import GridError
 from sweeps.grid import DataSpec
 from sweeps.needs import Needs, memory_bytes
 from sweeps.packing import Capacity, Demand, in_order, makespan
-from sweeps.sweep import GridError, Listed, Sweep, only
+from sweeps.sweep import Listed, Sweep, only
 from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
 from trainers.names import names, varying

@@ -22,7 +22,8 @@ from data.store.location import Location
 from data.store.manifest import Manifest
 from data.store.versioned import VersionError
 from sweeps.console import quiet, say
-from sweeps.sweep import GridError, Listed, Sweep, only
+from sweeps.errors import GridError
+from sweeps.sweep import Listed, Sweep, only
 from trainers.ladder import LadderError
 from trainers.names import names
 

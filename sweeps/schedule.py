@@ -16,9 +16,9 @@ from ray.train import TrainingFailedError
 from ray.tune.search import Searcher
 
 from data.store.location import Location
+from sweeps.errors import GridError
 from sweeps.packing import Capacity, Demand, Pool, in_order
 from sweeps.records import Record, write_record
-from sweeps.sweep import GridError
 from trainers.cell import Cell, Placement
 from trainers.job import QUIET_AND_QUICK, Outcome, fit
 from trainers.names import names

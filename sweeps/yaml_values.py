@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from sweeps.errors import GridError
 from sweeps.grid import LARGEST_WHOLE, count
-from sweeps.sweep import GridError
 
 ABOVE_ZERO = (
     "batch_tokens",

@@ -68,9 +68,9 @@ def as_installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of someone who has installed this tree: only its packages are on the path."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     folder = tmp_path_factory.mktemp("installed")
-    for package in project["tool"]["setuptools"]["packages"]:
-        if "." not in package:
-            (folder / package).symlink_to(ROOT / package)
+    for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]:
+        package = pattern.rstrip("*")
+        (folder / package).symlink_to(ROOT / package)
     return os.environ | {"PYTHONPATH": str(folder)}
 
 

@@ -1,6 +1,6 @@
 """Tempo, meter and key changes of MIDI files, on the grid, and the bar lines they make.
 
-Their rules are among those of `data.music.score`.
+Their rules are among those of `data.music.quantise`.
 """
 
 from __future__ import annotations

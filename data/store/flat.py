@@ -32,7 +32,7 @@ class Split:
     """(pieces,) float64."""
     groups: np.ndarray
     """(pieces,) int64: the number of each piece's group, which its versions share. In data of
-    before `KEEPS_GROUPS`, until `data.packing.with_groups` mends them, each piece has its own."""
+    before `KEEPS_GROUPS`, until `data.flatten.with_groups` mends them, each piece has its own."""
 
 
 def open_split(folder: Path, name: str) -> Split:

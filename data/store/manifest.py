@@ -34,7 +34,7 @@ class Manifest:
     rejected: dict[str, int]
     """Files left out, by reason."""
     mended: dict[str, int]
-    """How often each rule of `data.music.score` and `data.midi.reader` was applied."""
+    """How often each rule of `data.music.quantise` and `data.midi.reader` was applied."""
     thresholds: dict[str, float]
     """Where the splits divide the hash of the group."""
     filters: dict[str, float] = field(default_factory=dict)

@@ -15,9 +15,10 @@ from data.store.manifest import Manifest
 from fitting.contract import METRICS
 from fitting.forecast import digest, read_json
 from sweeps import forecasts
+from sweeps.errors import GridError
 from sweeps.records import Record, write_record
 from sweeps.schedule import Job
-from sweeps.sweep import GridError, Sweep
+from sweeps.sweep import Sweep
 from trainers.cell import Cell, Placement
 
 GRID = """\

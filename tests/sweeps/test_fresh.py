@@ -11,8 +11,9 @@ import pytest
 
 from data.store.location import Location
 from data.store.manifest import Manifest
+from sweeps.errors import GridError
 from sweeps.run_grid import erase
-from sweeps.sweep import GridError, Sweep, only
+from sweeps.sweep import Sweep, only
 from tests.sweeps.real_command import ROOT, command
 
 GRID = """\
