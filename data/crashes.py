@@ -12,10 +12,10 @@ import pickle
 import subprocess
 import sys
 
+from data.errors import DataError
 from data.music.files import from_midi
 from data.music.score import ScoreError
 from data.sources.containers import Refused, Shard
-from data.store.errors import DataError
 from data.store.location import Location
 from data.tokens.protocol import Tokenizer
 

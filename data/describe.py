@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from data.describe_pictures import draw_overview, draw_piece
+from data.errors import DataError
 from data.overview import Overview, overview
-from data.store.errors import DataError
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from data.store.tables import read_table

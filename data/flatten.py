@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.flat import SPLITS, Split, write_column, writing_split
 from data.store.location import Location
 from data.store.manifest import KEEPS_GROUPS, Manifest, write_manifest
@@ -26,7 +26,7 @@ from data.tokens.protocol import Tokenizer
 BLOCK = 2**22
 
 
-def pack(
+def flatten(
     out: Location, parts: list[Location], tokenizer: Tokenizer
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """Write every split; return what each holds, and the fingerprint.

@@ -60,7 +60,7 @@ BATCH_NOTES = 16_384
 
 
 @dataclass(frozen=True)
-class Wish:
+class PieceSpec:
     """What pieces are to be made of files; the tokenizer is that of the text, without BPE."""
 
     source: str
@@ -70,7 +70,7 @@ class Wish:
     """Longer pieces are cut at bar lines."""
 
 
-def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
+def stage(shard: Shard, part: Location, spec: PieceSpec, run: str) -> None:
     """A shard's pieces to one Parquet part, and beside it what was rejected.
 
     May be killed at any moment, also by one of its files, and is then simply called again.
@@ -78,7 +78,7 @@ def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
     """
     rejected: list[dict[str, str]] = []
     mark = part.parent / f"{part.name}.begun"
-    fatal = fatal_files(shard, wish.tokenizer) if begin(mark, run) else {}
+    fatal = fatal_files(shard, spec.tokenizer) if begin(mark, run) else {}
 
     def reject(path: str, reason: str, detail: str) -> None:
         rejected.append({"path": path, "reason": reason, "detail": detail})
@@ -86,7 +86,7 @@ def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
     # Read once and thrown away: LZ4 is quicker than zstd.
     with part.writing() as file, Rows(file, STAGED, "lz4") as rows:
         for batch in batches(parsed(shard, fatal, reject)):
-            rows.write(_pieces(batch, wish, reject))
+            rows.write(_pieces(batch, spec, reject))
         # The part comes last: where it stands, its rejected files are known, too.
         write_rows(rejected_path(part), rejected, REJECTED)
     mark.delete()
@@ -123,28 +123,28 @@ def batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
         yield batch
 
 
-def _pieces(batch: list[Parsed], wish: Wish, reject: Reject) -> Iterator[dict[str, Any]]:
-    tokenizer = wish.tokenizer
+def _pieces(batch: list[Parsed], spec: PieceSpec, reject: Reject) -> Iterator[dict[str, Any]]:
+    tokenizer = spec.tokenizer
     scores = quantise_all([midi for _, midi in batch], tokenizer.ticks_per_quarter)
     kept = []
     for (path, _), score in zip(batch, scores):
-        if met := wish.filters.met(score):
+        if met := spec.filters.met(score):
             reject(path, *met)
         else:
             kept.append((path, score))
     for (path, score), tokens in zip(kept, tokenizer.encode_all([score for _, score in kept])):
-        # Parts of a piece have the signature of the whole, and so its group.
+        # Sections of a piece have the signature of the whole, and so its group.
         sketch = signature(score)
-        if wish.max_tokens is None or len(tokens) <= wish.max_tokens:
-            yield _row(path, score, tokens, sketch, score.mended, wish)
+        if spec.max_tokens is None or len(tokens) <= spec.max_tokens:
+            yield _row(path, score, tokens, sketch, score.mended, spec)
             continue
-        parts = cut(score, tokens, tokenizer, wish.max_tokens)
-        if not parts:
-            reject(path, "uncuttable", f"no bar has less than {wish.max_tokens:,} tokens")
-        for number, part in enumerate(parts):
-            mended = {} if number else score.mended | {"cut": len(parts) - 1}
-            name = f"{path}#bar{part.first_bar}"
-            yield _row(name, part.score, part.tokens, sketch, mended, wish)
+        sections = cut(score, tokens, tokenizer, spec.max_tokens)
+        if not sections:
+            reject(path, "uncuttable", f"no bar has less than {spec.max_tokens:,} tokens")
+        for number, section in enumerate(sections):
+            mended = {} if number else score.mended | {"cut": len(sections) - 1}
+            name = f"{path}#bar{section.first_bar}"
+            yield _row(name, section.score, section.tokens, sketch, mended, spec)
 
 
 def _row(
@@ -153,13 +153,13 @@ def _row(
     tokens: np.ndarray,
     sketch: np.ndarray,
     mended: dict[str, int],
-    wish: Wish,
+    spec: PieceSpec,
 ) -> dict[str, Any]:
     maps = repr((score.tempos, score.meters, score.keys)).encode()
     return {
         "piece_id": hashlib.sha256(score.canonical()).hexdigest()[:32],
         "group_id": "",
-        "source": wish.source,
+        "source": spec.source,
         "path": path,
         "split": "",
         "num_notes": len(score),
@@ -168,7 +168,7 @@ def _row(
         "num_tracks": int(score.track[-1]) + 1,
         "tokens": tokens,
         "num_tokens": len(tokens),
-        "abc": wish.tokenizer.to_text(tokens),
+        "abc": spec.tokenizer.to_text(tokens),
         "signature": sketch,
         "maps": hashlib.sha256(maps).hexdigest()[:16],
         "mended": json.dumps(mended),

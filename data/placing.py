@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 
+from data.errors import DataError
 from data.parts import Placed, rejected_path
-from data.store.errors import DataError
 from data.store.location import Location
 from data.store.tables import read_table
 from data.works import versions

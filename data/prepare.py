@@ -16,25 +16,22 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
-from difflib import get_close_matches
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import ray
 import ray.data
 
 from data.crashes import MAX_ATTEMPTS
-from data.flatten import pack, with_groups
-from data.music.filters import FILTER_WORDS, Filters
-from data.parts import REJECTED, Placed, Wish, finish, rejected_path, stage
+from data.errors import DataError
+from data.flatten import flatten, with_groups
+from data.music.filters import RULES, Filters
+from data.music.score import DEFAULT_TICKS_PER_QUARTER
+from data.parts import REJECTED, PieceSpec, Placed, finish, rejected_path, stage
 from data.placing import place
-from data.sources import folk
-from data.sources.containers import Shard, shards
-from data.sources.download import CORPORA, fetch
-from data.store.errors import DataError
-from data.store.location import Location, is_bucket
+from data.sources.download import CORPORA
+from data.sources.named import check_source, known_works, open_source
+from data.store.location import Location
 from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from data.store.tables import read_table, row_groups, write_rows
 from data.tokens.bpe import BpeTokenizer
@@ -51,7 +48,7 @@ def prepare(
     tokenizer: str,
     out: Location,
     *,
-    ticks_per_quarter: int = 24,
+    ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER,
     filters: Filters | None = None,
     max_tokens: int | None = None,
     works: str = "",
@@ -74,15 +71,14 @@ def prepare(
     if (out / MANIFEST).exists():
         return with_groups(out, read_manifest(out))
     base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
-    found, downloads = _open(source, out, mirror)
-    if source in CORPORA:
-        works = works or CORPORA[source].works
-    wish, run = Wish(source, base, filters, max_tokens), uuid.uuid4().hex
+    found, downloads = open_source(source, out.parent / "downloads", mirror)
+    works = works or known_works(source)
+    spec, run = PieceSpec(source, base, filters, max_tokens), uuid.uuid4().hex
 
     staging = out / "staging"
     staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
     each(
-        lambda shard, part: stage(shard, part, wish, run),
+        lambda shard, part: stage(shard, part, spec, run),
         [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
     )
     placed, thresholds, duplicates = place(staged, works)
@@ -98,7 +94,7 @@ def prepare(
     rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
     rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
     write_rows(out / "rejected.parquet", rejected, REJECTED)
-    splits, fingerprint = pack(out, parts, chosen)
+    splits, fingerprint = flatten(out, parts, chosen)
     manifest = Manifest(
         fingerprint=fingerprint,
         source=source,
@@ -129,8 +125,7 @@ def check(
         raise DataError(f"works {works!r} is no regular expression: {error}") from None
     if max_tokens is not None and max_tokens < MIN_CUT:
         raise DataError(f"max_tokens is {max_tokens}, expected at least {MIN_CUT}")
-    if source not in ("folk", *CORPORA):
-        shards(_existing(source))
+    check_source(source)
     return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
@@ -189,26 +184,6 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
     blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
 
 
-def _open(source: str, out: Location, mirror: str | None) -> tuple[Sequence[Shard], dict[str, str]]:
-    """The shards of a source, and the SHA-256 of what was downloaded for it."""
-    if source == "folk":
-        return folk.shards(), {}
-    if source not in CORPORA:
-        return shards(_existing(source)), {}
-    archive, digest = fetch(CORPORA[source], out.parent / "downloads", mirror)
-    return shards(archive), {archive.name: digest}
-
-
-def _existing(source: str) -> Location:
-    """What a user names as a source that is not known by name."""
-    if not is_bucket(source) and "/" not in source and not Path(source).exists():
-        known = ["folk", *CORPORA]
-        near = get_close_matches(source, known, n=1, cutoff=0.4)
-        guess = f"did you mean {near[0]!r}" if near else f"expected one of {', '.join(known)}"
-        raise DataError(f"unknown source {source!r}; {guess}, or the path of a folder or archive?")
-    return Location.of(source)
-
-
 def _claim(out: Location, wanted: dict) -> None:
     """Note what `out` is made from, before it is. Raises DataError if it was begun from another."""
     path = out / "request.json"
@@ -243,7 +218,10 @@ def main() -> int:
         "--out", type=Location.of, required=True, help="the folder to make, or s3://bucket/prefix"
     )
     parser.add_argument(
-        "--ticks-per-quarter", type=int, default=24, help="the grid: 8, 12 or 24 [24]"
+        "--ticks-per-quarter",
+        type=int,
+        default=DEFAULT_TICKS_PER_QUARTER,
+        help="how finely time is divided: 8, 12 or 24 [24]",
     )
     parser.add_argument(
         "--works",
@@ -255,14 +233,13 @@ def main() -> int:
     parser.add_argument("--max-tokens", type=int, help="cut longer pieces at bar lines")
     parser.add_argument("--mirror", help="folder or address that has the file to download")
     rules = parser.add_argument_group("filters", "leave pieces out; all are off unless given")
-    for field in fields(Filters):
-        words = FILTER_WORDS[field.name]
-        rules.add_argument(f"--{field.name.replace('_', '-')}", type=float, help=words)
+    for name, rule in RULES.items():
+        rules.add_argument(f"--{name.replace('_', '-')}", type=float, help=rule.help)
     args = parser.parse_args()
     try:
         # Before Ray, which takes seconds to start.
         check(args.source, args.tokenizer, args.ticks_per_quarter, args.max_tokens, args.works)
-        filters = Filters(**{field.name: getattr(args, field.name) for field in fields(Filters)})
+        filters = Filters(**{name: getattr(args, name) for name in RULES})
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         made = prepare(
             args.source,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.music.files import from_midi
-from data.music.score import Score, ScoreError
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score, ScoreError
 from data.tokens.make import TOKENIZERS, make_tokenizer
 from data.tokens.protocol import Tokenizer
 
@@ -70,7 +70,12 @@ def main() -> int:
     parser.add_argument(
         "--tokenizers", nargs="+", default=list(TOKENIZERS), help="which [abc remi tsd]"
     )
-    parser.add_argument("--ticks-per-quarter", type=int, default=24, help="the grid [24]")
+    parser.add_argument(
+        "--ticks-per-quarter",
+        type=int,
+        default=DEFAULT_TICKS_PER_QUARTER,
+        help="how finely time is divided: 8, 12 or 24 [24]",
+    )
     args = parser.parse_args()
     try:
         tokenizers = [make_tokenizer(name, args.ticks_per_quarter) for name in args.tokenizers]

@@ -124,7 +124,7 @@ def spelling(pitch: int, sharps: int, minor: bool) -> tuple[int, int, int]:
 _TOKEN = re.compile("|".join(re.escape(t) for t in sorted(vocabulary(), key=len, reverse=True)))
 
 
-def split(text: str) -> list[str]:
+def tokens_of(text: str) -> list[str]:
     """The tokens of a text of this dialect. Raises AbcError at what is none."""
     tokens, position = [], 0
     while position < len(text):

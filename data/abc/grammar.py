@@ -19,7 +19,6 @@ import numpy as np
 from data.abc.chords import NO_LIMIT, Sounding, Voice
 from data.abc.dialect import DENOMINATORS, END, HEADER, KEYS, SINGLE, TRIPLET
 from data.abc.options import (
-    KEY_TOKENS,
     NUMERATORS,
     PROGRAMS,
     TEMPOS,
@@ -177,7 +176,7 @@ class AbcGrammar:
             if at not in self._changes and stage < 2:
                 allowed.add(METER)
             if stage < 3 and (at not in self._changes or self._declaring is voice):
-                allowed |= KEY_TOKENS - {key_token(voice.key)}
+                allowed |= KEYS.keys() - {key_token(voice.key)}
         if inside and stage < 4 and self._may_change_tempo(voice):
             allowed.add(TEMPO)
         if inside:

@@ -19,7 +19,7 @@ from data.music.score import Score
 NONE = -1
 
 
-class Layout(NamedTuple):
+class Timeline(NamedTuple):
     """Pieces end to end; ticks, bars, tracks and voices are counted through all of them."""
 
     start: Ints
@@ -65,23 +65,23 @@ class Stretches(NamedTuple):
     tied: Bools
 
 
-class Page(NamedTuple):
-    layout: Layout
+class Layout(NamedTuple):
+    timeline: Timeline
     chords: Chords
     voices: Voices
     cells: Cells
     stretches: Stretches
 
 
-def lay_out(scores: Sequence[Score]) -> Page:
+def lay_out(scores: Sequence[Score]) -> Layout:
     """Scores with notes, all on one grid."""
-    layout = _layout(scores)
-    chords, lines = voices(scores, np.append(layout.start, layout.bar[-1]))
-    cells, stretches = _cells(layout, chords, lines)
-    return Page(layout, chords, lines, cells, stretches)
+    timeline = _timeline(scores)
+    chords, lines = voices(scores, np.append(timeline.start, timeline.bar[-1]))
+    cells, stretches = _cells(timeline, chords, lines)
+    return Layout(timeline, chords, lines, cells, stretches)
 
 
-def _layout(scores: Sequence[Score]) -> Layout:
+def _timeline(scores: Sequence[Score]) -> Timeline:
     bars = [score.bars for score in scores]
     start = np.cumsum([0, *(lines[-1] for lines in bars)])
     bar = np.concatenate([*(lines[:-1] + at for lines, at in zip(bars, start)), start[-1:]])
@@ -95,14 +95,14 @@ def _layout(scores: Sequence[Score]) -> Layout:
         changed = score.tempos[int(score.tempos[0] == (0, DEFAULT_BPM)) :]
         tempos += [(at + tick, bpm) for tick, bpm in changed]
     meter = np.array(meters, np.int64).reshape(-1, 3)
-    grid = 4 * scores[0].ticks_per_quarter
-    full = meter[:, 1] * grid // meter[:, 2]
+    whole_note = 4 * scores[0].ticks_per_quarter
+    full = meter[:, 1] * whole_note // meter[:, 2]
     # The fewest bars, a power of two of them, that last SYSTEM_QUARTERS: 1 in 3/4, 4 in 1/4.
     least = SYSTEM_QUARTERS * scores[0].ticks_per_quarter
     in_system = 1 << np.ceil(np.log2(np.maximum(least / full, 1))).astype(np.int64)
     ruling = np.searchsorted(meter[:, 0], bar[:-1], side="right") - 1
     nth = np.arange(len(bar_piece)) - np.searchsorted(bar, meter[:, 0])[ruling]
-    return Layout(
+    return Timeline(
         start[:-1],
         bar,
         bar_piece,
@@ -117,10 +117,10 @@ def _layout(scores: Sequence[Score]) -> Layout:
 def _cut(onset: Ints, end: Ints, cuts: Ints) -> tuple[Ints, Ints, Ints, Bools]:
     """Cut intervals at `cuts`, sorted: whence each part is, its start, end, and if more follows."""
     first = np.searchsorted(cuts, onset, side="right")
-    parts = np.searchsorted(cuts, end, side="left") - first + 1
-    source = np.repeat(np.arange(len(onset)), parts)
-    nth = places(parts)
-    goes_on = nth + 1 < parts[source]
+    counts = np.searchsorted(cuts, end, side="left") - first + 1
+    source = np.repeat(np.arange(len(onset)), counts)
+    nth = places(counts)
+    goes_on = nth + 1 < counts[source]
     at = first[source] + nth
     start = np.where(nth > 0, cuts[at - 1], onset[source])
     stop = np.where(goes_on, cuts[np.minimum(at, len(cuts) - 1)], end[source])
@@ -133,33 +133,33 @@ def places(sizes: Ints) -> Ints:
     return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
 
 
-def _cells(layout: Layout, chords: Chords, lines: Voices) -> tuple[Cells, Stretches]:
+def _cells(timeline: Timeline, chords: Chords, lines: Voices) -> tuple[Cells, Stretches]:
     """Cut chords at bar lines, and those of first voices at changes of tempo; fill in the rests."""
     leads = lines.number[chords.voice] == 1
-    ticks = layout.tempos[:, 0]
-    parts = [
+    ticks = timeline.tempos[:, 0]
+    segments = [
         (np.flatnonzero(which), *_cut(chords.onset[which], chords.end[which], cuts))
-        for which, cuts in ((leads, np.union1d(layout.bar, ticks)), (~leads, layout.bar))
+        for which, cuts in ((leads, np.union1d(timeline.bar, ticks)), (~leads, timeline.bar))
     ]
-    source = np.concatenate([which[source] for which, source, *_ in parts])
-    start, end, tied = (np.concatenate([part[n] for part in parts]) for n in (2, 3, 4))
-    voice, bar = chords.voice[source], layout.bar_of(start)
+    source = np.concatenate([which[source] for which, source, *_ in segments])
+    start, end, tied = (np.concatenate([segment[n] for segment in segments]) for n in (2, 3, 4))
+    voice, bar = chords.voice[source], timeline.bar_of(start)
 
     def keyed(bar: Ints, voice: Ints) -> Ints:
-        system = layout.system[bar]
-        return (system * len(lines.piece) + voice) * len(layout.bar_piece) + bar
+        system = timeline.system[bar]
+        return (system * len(lines.piece) + voice) * len(timeline.bar_piece) + bar
 
-    told_bar, told_voice = _telling(layout, lines, voice, bar)
+    told_bar, told_voice = _telling(timeline, lines, voice, bar)
     lead = np.flatnonzero(lines.number == 1)
-    tempo_bar = layout.bar_of(ticks)
-    tempo_voice = lead[layout.bar_piece[tempo_bar]]
+    tempo_bar = timeline.bar_of(ticks)
+    tempo_voice = lead[timeline.bar_piece[tempo_bar]]
     sounding, tempo, told = (
         keyed(bar, voice),
         keyed(tempo_bar, tempo_voice),
         keyed(told_bar, told_voice),
     )
-    within = ticks > layout.bar[tempo_bar]
-    short = layout.cut_short[told_bar]
+    within = ticks > timeline.bar[tempo_bar]
+    short = timeline.cut_short[told_bar]
     key = np.sort(np.concatenate([sounding, tempo, told]), kind="stable")
     key = key[np.append(True, key[1:] > key[:-1])]
     filled = np.zeros(len(key), bool)
@@ -168,15 +168,15 @@ def _cells(layout: Layout, chords: Chords, lines: Voices) -> tuple[Cells, Stretc
     filled[cell] = True
     filled[tempo_cell[within]] = True
     filled[np.searchsorted(key, told[short])] = True
-    rest, bar_of_cell = np.divmod(key, len(layout.bar_piece))
+    rest, bar_of_cell = np.divmod(key, len(timeline.bar_piece))
     cells = Cells(rest % len(lines.piece), bar_of_cell, filled, key)
 
     # Marks of no length at which a rest may begin: every filled cell, every new tempo.
     full = np.flatnonzero(filled)
-    mark = np.concatenate([layout.bar[bar_of_cell[full]], ticks[within]])
+    mark = np.concatenate([timeline.bar[bar_of_cell[full]], ticks[within]])
     marks = np.concatenate([full, tempo_cell[within]])
     return cells, _with_rests(
-        layout,
+        timeline,
         cells,
         Stretches(
             np.concatenate([marks, cell]),
@@ -188,22 +188,22 @@ def _cells(layout: Layout, chords: Chords, lines: Voices) -> tuple[Cells, Stretc
     )
 
 
-def _telling(layout: Layout, lines: Voices, voice: Ints, bar: Ints) -> tuple[Ints, Ints]:
+def _telling(timeline: Timeline, lines: Voices, voice: Ints, bar: Ints) -> tuple[Ints, Ints]:
     """(bar, voice) of cells that are there although nothing sounds.
 
     All voices are named in the first bar. A bar that a meter change cuts short cannot be counted
     by `Z`, and a change of meter or key is told by every voice that has still to sound; by the
     first voice in any case.
     """
-    first_bar = np.searchsorted(layout.bar, layout.start)
-    special = layout.cut_short.copy()
-    special[np.searchsorted(layout.bar, layout.meters[:, 0])] = True
-    special[np.searchsorted(layout.bar, layout.keys[:, 0])] = True
+    first_bar = np.searchsorted(timeline.bar, timeline.start)
+    special = timeline.cut_short.copy()
+    special[np.searchsorted(timeline.bar, timeline.meters[:, 0])] = True
+    special[np.searchsorted(timeline.bar, timeline.keys[:, 0])] = True
     special[first_bar] = True
     last = np.zeros(len(lines.piece), np.int64)
     np.maximum.at(last, voice, bar)
-    last[lines.number == 1] = len(layout.bar_piece)
-    bars, which = _times_voices(np.flatnonzero(special), layout.bar_piece, lines)
+    last[lines.number == 1] = len(timeline.bar_piece)
+    bars, which = _times_voices(np.flatnonzero(special), timeline.bar_piece, lines)
     kept = bars <= last[which]
     return bars[kept], which[kept]
 
@@ -219,15 +219,15 @@ def _times_voices(bars: Ints, bar_piece: Ints, lines: Voices) -> tuple[Ints, Int
     )
 
 
-def _with_rests(layout: Layout, cells: Cells, sounds: Stretches) -> Stretches:
+def _with_rests(timeline: Timeline, cells: Cells, sounds: Stretches) -> Stretches:
     """Fill every filled cell to its end, in the order of the text."""
-    span = int(np.diff(layout.bar).max()) + 1
-    into = sounds.start - layout.bar[cells.bar[sounds.cell]]
+    span = int(np.diff(timeline.bar).max()) + 1
+    into = sounds.start - timeline.bar[cells.bar[sounds.cell]]
     place = (sounds.cell * span + into) * 2 + (sounds.end > sounds.start)
     # Marks and sounds come voice by voice: the stable sort merges runs, in a sixth of the time.
     order = np.argsort(place, kind="stable")
     cell, start, end = sounds.cell[order], sounds.start[order], sounds.end[order]
-    stop = layout.bar[cells.bar[cell] + 1]
+    stop = timeline.bar[cells.bar[cell] + 1]
     same = cell[1:] == cell[:-1]
     stop[:-1][same] = start[1:][same]
     row = np.repeat(np.arange(len(order)), 1 + (stop > end))

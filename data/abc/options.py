@@ -7,7 +7,7 @@ from math import gcd
 
 import numpy as np
 
-from data.abc.dialect import KEYS, MARKS, PITCHES, key_alteration, spelling
+from data.abc.dialect import KEY_TOKENS, MARKS, PITCHES, key_alteration, spelling
 from data.abc.tokenizer import AbcTokenizer
 
 MAX_NUMERATOR = 255
@@ -74,11 +74,9 @@ def mask_of(tokenizer: AbcTokenizer, options: frozenset[str]) -> np.ndarray:
 
 
 def key_token(key: tuple[int, bool] | None) -> str:
-    return _TOKEN_OF_KEY[key] if key else ""
+    return KEY_TOKENS[key] if key else ""
 
 
-KEY_TOKENS = frozenset(KEYS)
-_TOKEN_OF_KEY = {key: token for token, key in KEYS.items()}
 ALTERATION = {mark: alteration for alteration, mark in MARKS.items()}
 ALL_PITCHES = list(range(1, 128))
 """Without 0, which abc2midi reads as -1 in flat minor keys."""

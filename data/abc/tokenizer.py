@@ -10,7 +10,7 @@ import numpy as np
 from data.abc.dialect import END, HEADER, vocabulary
 from data.abc.reader import read
 from data.abc.writer import write
-from data.music.score import Score
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score
 
 
 class AbcTokenizer:
@@ -21,7 +21,7 @@ class AbcTokenizer:
 
     name = "abc"
 
-    def __init__(self, ticks_per_quarter: int = 24) -> None:
+    def __init__(self, ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER) -> None:
         self.ticks_per_quarter = ticks_per_quarter
         self.tokens = vocabulary()
         self.ids = {token: index for index, token in enumerate(self.tokens)}

@@ -23,7 +23,7 @@ from data.abc.dialect import (
     spelling,
     vocabulary,
 )
-from data.abc.layout import NONE, Cells, Layout, Page, lay_out, places
+from data.abc.layout import NONE, Cells, Layout, Timeline, lay_out, places
 from data.abc.voices import Bools, Ints, Voices
 from data.music.maps import DEFAULT_METER
 from data.music.score import Score
@@ -61,18 +61,18 @@ def write(scores: Sequence[Score]) -> list[NDArray[np.uint16]]:
     """The ids of each score, from `HEADER` to `END`: (n,) uint16. They have notes and one grid."""
     if not scores:
         return []
-    page = lay_out(scores)
+    layout = lay_out(scores)
     blocks = [
-        _sounds(scores[0].ticks_per_quarter, page),
-        *_markers(page.layout, page.voices, page.cells),
-        *_changes(page.layout, page.voices, page.cells),
+        _sounds(scores[0].ticks_per_quarter, layout),
+        *_markers(layout.timeline, layout.voices, layout.cells),
+        *_changes(layout.timeline, layout.voices, layout.cells),
     ]
-    return _text(blocks, page.cells, page.layout)
+    return _text(blocks, layout.cells, layout.timeline)
 
 
-def _sounds(ticks_per_quarter: int, page: Page) -> Block:
+def _sounds(ticks_per_quarter: int, layout: Layout) -> Block:
     """A row for each note and each rest."""
-    layout, chords, _, cells, stretches = page
+    timeline, chords, _, cells, stretches = layout
     ticks = stretches.end - stretches.start
     lengths, is_third = _length_rows(ticks_per_quarter, int(ticks.max()).bit_length())
     tuplet = _tuplets(is_third[ticks])
@@ -91,14 +91,14 @@ def _sounds(ticks_per_quarter: int, page: Page) -> Block:
     ids[ends[several], 4] = ID["]"]
     ids[ends, 5 : 5 + width] = lengths.take(ticks[of], axis=0)
     ids[ends[stretches.tied[of]], 5 + width] = ID["-"]
-    closes = stretches.end[of] == layout.bar[cells.bar[stretches.cell[of]] + 1]
+    closes = stretches.end[of] == timeline.bar[cells.bar[stretches.cell[of]] + 1]
     ids[ends[closes], 6 + width] = ID["|"]
 
     chord = stretches.chord[row]
     ids[chord == NONE, 3] = ID["z"]
     heard = np.flatnonzero(chord != NONE)
     sounding = chords.pitch[chords.first[chord[heard]] + nth[heard]]
-    ids[heard, 2], ids[heard, 3] = _names(layout, cells, stretches.cell[row[heard]], sounding)
+    ids[heard, 2], ids[heard, 3] = _names(timeline, cells, stretches.cell[row[heard]], sounding)
     return stretches.cell[row], stretches.start[row], SOUND, ids
 
 
@@ -131,10 +131,10 @@ def _tuplets(thirds: Bools) -> Ints:
     return tuplet
 
 
-def _names(layout: Layout, cells: Cells, cell: Ints, pitch: Ints) -> tuple[Ints, Ints]:
+def _names(timeline: Timeline, cells: Cells, cell: Ints, pitch: Ints) -> tuple[Ints, Ints]:
     """Ids of the accidental (or NONE) and letter of notes in the order of the text."""
-    ruling = np.searchsorted(layout.keys[:, 0], layout.bar[:-1], side="right") - 1
-    key = (layout.keys[:, 2] * 15 + layout.keys[:, 1] + 7)[ruling][cells.bar[cell]]
+    ruling = np.searchsorted(timeline.keys[:, 0], timeline.bar[:-1], side="right") - 1
+    key = (timeline.keys[:, 2] * 15 + timeline.keys[:, 1] + 7)[ruling][cells.bar[cell]]
     place = key * 128 + pitch
     step, altered = STEP.ravel()[place], ALTERED.ravel()[place]
     mark = np.full(len(pitch), NONE)
@@ -156,10 +156,10 @@ def _numbers(values: Ints) -> Rows:
     return np.where(rest > 0, ID["0"] + rest % 10, NONE).astype(np.int16)
 
 
-def _markers(layout: Layout, voices: Voices, cells: Cells) -> list[Block]:
+def _markers(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
     """Which voice speaks, on what instrument, and how many bars it was silent."""
     total = np.bincount(voices.piece)
-    tick = layout.bar[cells.bar]
+    tick = timeline.bar[cells.bar]
     turns = np.diff(cells.voice, prepend=NONE) != 0
     spoken = np.flatnonzero(turns & (total[voices.piece[cells.voice]] > 1))
     voice = cells.voice[spoken]
@@ -185,7 +185,7 @@ def _markers(layout: Layout, voices: Voices, cells: Cells) -> list[Block]:
 
     # The first bar that is not written yet, for each voice at each of its cells.
     following = cells.bar[by_voice] + cells.filled[by_voice]
-    start = np.searchsorted(layout.bar, layout.start)[voices.piece[cells.voice[by_voice]]]
+    start = np.searchsorted(timeline.bar, timeline.start)[voices.piece[cells.voice[by_voice]]]
     before = np.where(opens[by_voice], start, np.append(0, following[:-1]))
     silent = cells.bar[by_voice] - before
     counted = np.flatnonzero(silent > 0)
@@ -208,15 +208,15 @@ def _joined(rows: int, *columns: int | Ints | Rows) -> Rows:
     return np.concatenate(whole, axis=1).astype(np.int16)
 
 
-def _changes(layout: Layout, voices: Voices, cells: Cells) -> list[Block]:
+def _changes(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
     """Meter and key rule the voice they stand in; the first voice's tempo rules all."""
     blocks: list[Block] = []
-    opening = np.isin(layout.meters[:, 0], layout.start)
-    default = (layout.meters[:, 1:] == DEFAULT_METER).all(axis=1)
-    meters = layout.meters[~(opening & default)]
+    opening = np.isin(timeline.meters[:, 0], timeline.start)
+    default = (timeline.meters[:, 1:] == DEFAULT_METER).all(axis=1)
+    meters = timeline.meters[~(opening & default)]
     of = np.array([ID.get(f"/{value}", NONE) for value in range(DENOMINATORS[-1] + 1)])
     ids = _joined(len(meters), ID["[M:"], _numbers(meters[:, 1]), of[meters[:, 2]], ID["]"])
-    keys = layout.keys[layout.keys[:, 3] == 1]
+    keys = timeline.keys[timeline.keys[:, 3] == 1]
     key_ids = np.array(
         [ID[KEY_TOKENS[sharps, bool(minor)]] for _, sharps, minor, _ in keys.tolist()], np.int64
     )
@@ -225,39 +225,39 @@ def _changes(layout: Layout, voices: Voices, cells: Cells) -> list[Block]:
         (KEY, keys[:, 0], _joined(len(keys), key_ids)),
     ):
         # Every cell of the bar of a change tells of it.
-        change_of_bar = np.full(len(layout.bar_piece), NONE)
-        change_of_bar[np.searchsorted(layout.bar, ticks)] = np.arange(len(ticks))
+        change_of_bar = np.full(len(timeline.bar_piece), NONE)
+        change_of_bar[np.searchsorted(timeline.bar, ticks)] = np.arange(len(ticks))
         change = change_of_bar[cells.bar]
         at = np.flatnonzero(change != NONE)
-        blocks.append((at, layout.bar[cells.bar[at]], what, rows[change[at]]))
-    tempos = layout.tempos
-    bar = layout.bar_of(tempos[:, 0])
-    lead = np.flatnonzero(voices.number == 1)[layout.bar_piece[bar]]
-    key = (layout.system[bar] * len(voices.piece) + lead) * len(layout.bar_piece) + bar
+        blocks.append((at, timeline.bar[cells.bar[at]], what, rows[change[at]]))
+    tempos = timeline.tempos
+    bar = timeline.bar_of(tempos[:, 0])
+    lead = np.flatnonzero(voices.number == 1)[timeline.bar_piece[bar]]
+    key = (timeline.system[bar] * len(voices.piece) + lead) * len(timeline.bar_piece) + bar
     ids = _joined(len(tempos), ID["[Q:1/4="], _numbers(tempos[:, 1]), ID["]"])
     blocks.append((np.searchsorted(cells.key, key), tempos[:, 0], TEMPO, ids))
     return blocks
 
 
-def _text(blocks: list[Block], cells: Cells, layout: Layout) -> list[NDArray[np.uint16]]:
+def _text(blocks: list[Block], cells: Cells, timeline: Timeline) -> list[NDArray[np.uint16]]:
     """All rows in the order of the text, without the gaps, piece by piece."""
-    piece = layout.bar_piece[cells.bar]
+    piece = timeline.bar_piece[cells.bar]
     first = np.flatnonzero(np.diff(piece, prepend=-1))
     last = np.append(first[1:], len(piece)) - 1
     for cell, tick, what, text in (
-        (first, layout.bar[cells.bar[first]], START, HEADER),
-        (last, layout.bar[cells.bar[last] + 1], END, "\n"),
+        (first, timeline.bar[cells.bar[first]], START, HEADER),
+        (last, timeline.bar[cells.bar[last] + 1], END, "\n"),
     ):
         blocks.append((cell, tick, what, _joined(len(cell), ID[text])))
     width = max(ids.shape[1] for *_, ids in blocks)
     ids = np.full((sum(len(block[0]) for block in blocks), width), NONE, np.int16)
     place = np.empty(len(ids), np.int64)
-    span = int(np.diff(layout.bar).max()) + 1
+    span = int(np.diff(timeline.bar).max()) + 1
     at = 0
     for cell, tick, what, rows in blocks:
         to = at + len(cell)
         ids[at:to, : rows.shape[1]] = rows
-        place[at:to] = (cell * span + tick - layout.bar[cells.bar[cell]]) * (END + 1) + what
+        place[at:to] = (cell * span + tick - timeline.bar[cells.bar[cell]]) * (END + 1) + what
         at = to
     # `take` and `compress`: a third of the time of indexing by rows and by a mask.
     flat = ids.take(np.argsort(place, kind="stable"), axis=0).ravel()

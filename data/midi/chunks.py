@@ -150,10 +150,10 @@ def marked(data: bytes) -> list[bytes]:
 
 def _joined(data: bytes, bodies: list[bytes]) -> bytes:
     """A file with the header of that one."""
-    parts = [data[: HEADER.size]]
+    chunks = [data[: HEADER.size]]
     for body in bodies:
-        parts += (CHUNK.pack(b"MTrk", len(body) + 3), body, _END)
-    return b"".join(parts)
+        chunks += (CHUNK.pack(b"MTrk", len(body) + 3), body, _END)
+    return b"".join(chunks)
 
 
 def _most_ticks(data: bytes) -> int:

@@ -54,7 +54,7 @@ ALL_OFF = -1
 
 
 @dataclass
-class Part:
+class Channel:
     """What one track says on one channel."""
 
     pitches: dict[int, list[tuple[int, int, int]]] = field(
@@ -93,14 +93,14 @@ def read(data: bytes, max_quarters: int) -> tuple[symusic.Score, Counter[str]]:
     mended: Counter[str] = Counter()
     mended["header"] = int(count != len(bodies))
     maps = Maps()
-    parts = [_parts(body, maps, mended) for body in bodies]
-    _share_programs(parts, mended)
+    in_tracks = [_channels(body, maps, mended) for body in bodies]
+    _share_programs(in_tracks, mended)
     score = symusic.Score(ticks_per_quarter)
-    for track in parts:
+    for track in in_tracks:
         voices: dict[tuple[int, int, bool], list[tuple[int, ...]]] = defaultdict(list)
-        for channel, part in sorted(track.items()):
-            for program, is_drum, note in _notes(part, channel, maps, mended):
-                voices[channel, program, is_drum].append(note)
+        for number, channel in sorted(track.items()):
+            for program, is_drum, note in _notes(channel, number, maps, mended):
+                voices[number, program, is_drum].append(note)
         for (_, program, is_drum), notes in sorted(voices.items()):
             columns = np.array(notes, np.int64).T
             last = int((columns[0] + columns[1]).max())
@@ -120,34 +120,34 @@ def read(data: bytes, max_quarters: int) -> tuple[symusic.Score, Counter[str]]:
     return score, +mended
 
 
-def _parts(body: bytes, maps: Maps, mended: Counter[str]) -> dict[int, Part]:
+def _channels(body: bytes, maps: Maps, mended: Counter[str]) -> dict[int, Channel]:
     """What a track says on each channel; what it says to all is added to `maps`."""
-    parts: dict[int, Part] = defaultdict(Part)
+    channels: dict[int, Channel] = defaultdict(Channel)
     for tick, status, data in events(body, mended):
         if status == META:
             if data[0] == END_OF_TRACK:
-                for part in parts.values():
-                    part.end = tick
+                for channel in channels.values():
+                    channel.end = tick
             else:
                 _add_meta(tick, data, maps, mended)
             continue
         if status == SYSEX:
             _add_rhythm(data, maps)
             continue
-        kind, part = status & 0xF0, parts[status & 0x0F]
+        kind, channel = status & 0xF0, channels[status & 0x0F]
         if kind in (NOTE_ON, NOTE_OFF):
             pitch, velocity = data
             sounds = velocity if kind == NOTE_ON else 0
-            part.pitches[pitch].append((tick, sounds, len(part.programs) - 1))
+            channel.pitches[pitch].append((tick, sounds, len(channel.programs) - 1))
         elif kind == PROGRAM:
-            part.programs.append((tick, data[0], part.bank == XG_DRUM_BANK))
+            channel.programs.append((tick, data[0], channel.bank == XG_DRUM_BANK))
         elif kind == CONTROL and data[0] == 0:
-            part.bank = data[1]
+            channel.bank = data[1]
         elif kind == CONTROL and (data[0] == 120 or data[0] > 122):
-            for line in part.pitches.values():
+            for line in channel.pitches.values():
                 if line[-1][1] != ALL_OFF:
                     line.append((tick, ALL_OFF, -1))
-    return parts
+    return channels
 
 
 def _add_meta(tick: int, data: bytes, maps: Maps, mended: Counter[str]) -> None:
@@ -175,43 +175,43 @@ def _add_rhythm(message: bytes, maps: Maps) -> None:
             maps.rhythm[found["xg_part"][0]] = found["xg"] > b"\x00"
 
 
-def _share_programs(tracks: Iterable[dict[int, Part]], mended: Counter[str]) -> None:
-    """Give programs that tracks without notes set to parts that set none."""
+def _share_programs(tracks: Iterable[dict[int, Channel]], mended: Counter[str]) -> None:
+    """Give programs that tracks without notes set to channels that set none."""
     shared: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
     waiting = []
     for track in tracks:
-        has_notes = any(part.pitches for part in track.values())
-        for channel, part in track.items():
+        has_notes = any(channel.pitches for channel in track.values())
+        for number, channel in track.items():
             if not has_notes:
-                shared[channel] += part.programs
-            elif part.pitches and not part.programs:
-                waiting.append((channel, part))
-    for channel, part in waiting:
-        if shared[channel]:
-            part.programs = sorted(shared[channel], key=lambda change: change[0])
-            starts = [tick for tick, _, _ in part.programs]
-            for line in part.pitches.values():
+                shared[number] += channel.programs
+            elif channel.pitches and not channel.programs:
+                waiting.append((number, channel))
+    for number, channel in waiting:
+        if shared[number]:
+            channel.programs = sorted(shared[number], key=lambda change: change[0])
+            starts = [tick for tick, _, _ in channel.programs]
+            for line in channel.pitches.values():
                 at = np.searchsorted(starts, [event[0] for event in line], side="right") - 1
                 line[:] = [(tick, velocity, int(n)) for (tick, velocity, _), n in zip(line, at)]
             mended["program"] += 1
 
 
 def _notes(
-    part: Part, channel: int, maps: Maps, mended: Counter[str]
+    channel: Channel, number: int, maps: Maps, mended: Counter[str]
 ) -> Iterable[tuple[int, bool, tuple[int, ...]]]:
     """Program, whether it is drums, and (tick, duration, pitch, velocity) of each note."""
     found = []
-    for pitch, line in part.pitches.items():
-        notes, left = pair(line, part.end, all_at_once=False)
+    for pitch, line in channel.pitches.items():
+        notes, left = pair(line, channel.end, all_at_once=False)
         if left:
             mended["no_off"] += left
-            notes, _ = pair(line, part.end, all_at_once=True)
+            notes, _ = pair(line, channel.end, all_at_once=True)
         found += [(program, (tick, end - tick, pitch, v)) for tick, end, v, program in notes]
-    usual = channel == DRUM_CHANNEL
+    usual = number == DRUM_CHANNEL
     by_rule = False
     for index, note in found:
-        _, program, drum_bank = part.programs[index] if index >= 0 else (0, 0, False)
-        is_drum = maps.rhythm.get(channel, usual or (drum_bank and not maps.gs))
+        _, program, drum_bank = channel.programs[index] if index >= 0 else (0, 0, False)
+        is_drum = maps.rhythm.get(number, usual or (drum_bank and not maps.gs))
         by_rule = by_rule or is_drum != usual
         yield program, is_drum, note
     mended["drums"] += by_rule
@@ -222,8 +222,8 @@ def pair(
 ) -> tuple[list[tuple[int, int, int, int]], int]:
     """(start, end, velocity, program) of the notes of one pitch, and how many had no note-off.
 
-    line: as in `Part.pitches`. end: where those end that have no note-off. all_at_once: whether a
-    note-off ends all that sound, or the first that began.
+    line: as in `Channel.pitches`. end: the tick at which notes without a note-off end. all_at_once:
+    whether a note-off ends every note that sounds, or only the one that began first.
     """
     notes: list[tuple[int, int, int, int]] = []
     sounding: list[tuple[int, int, int]] = []

@@ -9,7 +9,7 @@ from data.midi.chunks import FAR, marked, unwrapped
 from data.midi.events import MidiError
 from data.midi.reader import read
 from data.music.quantise import Midi, quantise, quantise_all
-from data.music.score import Score, ScoreError
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score, ScoreError
 
 MAX_QUARTERS = 100_000
 """Fourteen hours at 120: longer scores are damaged files, and their bars would fill the memory."""
@@ -53,7 +53,7 @@ def _carefully(data: bytes) -> Midi:
     except MidiError as error:
         raise ScoreError(f"no MIDI file: {error}") from None
     if score.ticks_per_quarter > 0 and score.note_num():
-        bars = len(quantise(score, 24).bars) - 1
+        bars = len(quantise(score, DEFAULT_TICKS_PER_QUARTER).bars) - 1
         if bars > MAX_BARS:
             raise ScoreError(f"it has {bars:,} bars; what is damaged or absurd does so")
     return Midi(score, mended)

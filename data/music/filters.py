@@ -6,7 +6,9 @@ All are off unless a threshold is given. A piece that several rules meet is coun
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,9 +48,9 @@ class Filters:
     def met(self, score: Score) -> tuple[str, str] | None:
         """The name of the first filter that the score meets, and a detail."""
         for name, threshold in self.chosen().items():
-            value = _MEASURES[name](score)
+            value = RULES[name].measure(score)
             if value < threshold if name == "too_short" else value > threshold:
-                return name, f"{_WORDS[name].format(value)}; the limit is {threshold:g}"
+                return name, f"{RULES[name].found.format(value)}; the limit is {threshold:g}"
         return None
 
 
@@ -70,7 +72,7 @@ def repetition(score: Score) -> float:
     starts = np.flatnonzero(np.diff(bar[order], prepend=-1))
     if len(starts) < 8:
         return 0.0
-    contents = [part.tobytes() for part in np.split(rows.T, starts[1:])]
+    contents = [bar_rows.tobytes() for bar_rows in np.split(rows.T, starts[1:])]
     return max(map(contents.count, set(contents))) / len(contents)
 
 
@@ -81,28 +83,40 @@ def beyond_piano(score: Score) -> float:
     return float(outside.mean()) if len(pitch) else 0.0
 
 
-FILTER_WORDS = {
-    "too_short": "less than this many notes",
-    "too_long": "more than this many seconds",
-    "too_dense": "more than this many notes a second",
-    "silent": "silent for more than this share of its time",
-    "repetition": "one bar makes up more than this share of eight or more that sound",
-    "unplayable": "more than this share of its notes beyond a piano's keys",
+class Rule(NamedTuple):
+    """What a filter looks at, and how that is told."""
+
+    measure: Callable[[Score], float]
+    found: str
+    """The measure in words, for `rejected.parquet`."""
+    help: str
+    """What the filter leaves out, for `--help`."""
+
+
+RULES = {
+    "too_short": Rule(len, "{:,} notes", "fewer than this many notes"),
+    "too_long": Rule(
+        lambda score: score.seconds, "{:,.0f} seconds", "longer than this many seconds"
+    ),
+    "too_dense": Rule(
+        lambda score: len(score) / score.seconds if score.seconds else math.inf,
+        "{:,.1f} notes a second",
+        "more than this many notes a second",
+    ),
+    "silent": Rule(
+        silence,
+        "nothing sounds for {:.0%} of the time",
+        "silent for more than this share of its time",
+    ),
+    "repetition": Rule(
+        repetition,
+        "one bar makes up {:.0%} of it",
+        "one bar makes up more than this share of the bars that sound, of which there are eight",
+    ),
+    "unplayable": Rule(
+        beyond_piano,
+        "{:.0%} of its notes lie beyond a piano",
+        "more than this share of the notes lies beyond the keys of a piano",
+    ),
 }
-"""What each filter leaves out, in the words of `--help`."""
-_MEASURES = {
-    "too_short": len,
-    "too_long": lambda score: score.seconds,
-    "too_dense": lambda score: len(score) / score.seconds if score.seconds else math.inf,
-    "silent": silence,
-    "repetition": repetition,
-    "unplayable": beyond_piano,
-}
-_WORDS = {
-    "too_short": "{:,} notes",
-    "too_long": "{:,.0f} seconds",
-    "too_dense": "{:,.1f} notes a second",
-    "silent": "nothing sounds for {:.0%} of the time",
-    "repetition": "one bar makes up {:.0%} of it",
-    "unplayable": "{:.0%} of its notes lie beyond a piano",
-}
+"""By the names of the fields of `Filters`."""

@@ -17,7 +17,7 @@ MIN_BPM, MAX_BPM = 4, 999
 """No MIDI file can be slower than 3.6."""
 
 
-def on_grid(ticks: Any, midi_ticks: Any, ticks_per_quarter: int) -> Any:
+def to_score_ticks(ticks: Any, midi_ticks: Any, ticks_per_quarter: int) -> Any:
     """Ticks of MIDI files to ticks of the grid; integers throughout: halves go up, everywhere."""
     return (2 * ticks * ticks_per_quarter + midi_ticks) // (2 * midi_ticks)
 
@@ -29,14 +29,14 @@ def bar_lines(
 
     A meter change opens a bar, be the one before it full or not.
     """
-    parts = []
+    stretches = []
     for (start, numerator, denominator), following in itertools.zip_longest(meters, meters[1:]):
         length = numerator * 4 * ticks_per_quarter // denominator
         if following:
-            parts.append(np.arange(start, following[0], length))
+            stretches.append(np.arange(start, following[0], length))
         else:
-            parts.append(start + length * np.arange(-(-(end - start) // length) + 1))
-    return np.concatenate(parts)
+            stretches.append(start + length * np.arange(-(-(end - start) // length) + 1))
+    return np.concatenate(stretches)
 
 
 def tempos_of(
@@ -46,7 +46,7 @@ def tempos_of(
     found = {0: DEFAULT_BPM}
     counts = dict.fromkeys(("tempo_zero", "tempo_range", "tempo_rounded"), 0)
     for tempo in midi.tempos:
-        tick = on_grid(tempo.time, midi.ticks_per_quarter, ticks_per_quarter)
+        tick = to_score_ticks(tempo.time, midi.ticks_per_quarter, ticks_per_quarter)
         if tick >= end:
             continue
         microseconds = tempo.mspq
@@ -68,7 +68,7 @@ def meters_of(
 ) -> tuple[tuple[int, int, int], ...]:
     found = {0: DEFAULT_METER}
     for meter in midi.time_signatures:
-        tick = on_grid(meter.time, midi.ticks_per_quarter, ticks_per_quarter)
+        tick = to_score_ticks(meter.time, midi.ticks_per_quarter, ticks_per_quarter)
         numerator, denominator = int(meter.numerator), int(meter.denominator)
         whole = 4 * ticks_per_quarter
         if numerator < 1 or denominator not in (1, 2, 4, 8, 16, 32) or whole % denominator:
@@ -84,7 +84,7 @@ def keys_of(
 ) -> tuple[tuple[int, int, bool], ...]:
     found = {}
     for key in midi.key_signatures:
-        tick = on_grid(key.time, midi.ticks_per_quarter, ticks_per_quarter)
+        tick = to_score_ticks(key.time, midi.ticks_per_quarter, ticks_per_quarter)
         if not -7 <= key.key <= 7 or tick >= lines[-1]:
             continue
         bar = int(lines[max(int(lines.searchsorted(tick, side="right")) - 1, 0)])

@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 import symusic
 
-from data.music.maps import bar_lines, keys_of, meters_of, on_grid, tempos_of
-from data.music.score import Ints, Score, ScoreError, assembled, typed
+from data.music.maps import bar_lines, keys_of, meters_of, tempos_of, to_score_ticks
+from data.music.score import Ints, Score, ScoreError, typed
 
 MAX_TICKS = np.iinfo(np.int32).max
 
@@ -54,15 +54,24 @@ def quantise_all(midis: Sequence[Midi], ticks_per_quarter: int) -> list[Score]:
     columns, piece = disjoint(*_columns(files, ticks_per_quarter), mended)
     bounds = np.searchsorted(piece, np.arange(len(files) + 1))
     ends = np.maximum.reduceat(columns[3] + columns[5], bounds[:-1]).tolist()
-    columns_of_all = typed(columns)
+    notes = typed(columns)
     scores = []
     for number, (midi, end) in enumerate(zip(files, ends)):
         meters = meters_of(midi, ticks_per_quarter, end, mended[number])
         lines = bar_lines(meters, ticks_per_quarter, end)
         keys = keys_of(midi, ticks_per_quarter, lines, mended[number])
-        mine = [column[bounds[number] : bounds[number + 1]] for column in columns_of_all]
+        mine = {name: column[bounds[number] : bounds[number + 1]] for name, column in notes.items()}
         tempos = tempos_of(midi, ticks_per_quarter, end, mended[number])
-        scores.append(assembled(ticks_per_quarter, mine, tempos, meters, keys, mended[number]))
+        scores.append(
+            Score(
+                ticks_per_quarter,
+                **mine,
+                tempos=tempos,
+                meters=meters,
+                keys=keys,
+                mended=mended[number],
+            )
+        )
     return scores
 
 
@@ -87,8 +96,8 @@ def _columns(midis: Sequence[symusic.Score], ticks_per_quarter: int) -> tuple[np
     time, duration, pitch, velocity = (
         np.concatenate(found).astype(np.int64) for found in notes.values()
     )
-    onset = np.maximum(on_grid(time, midi_ticks, ticks_per_quarter), 0)
-    end = on_grid(time + duration, midi_ticks, ticks_per_quarter)
+    onset = np.maximum(to_score_ticks(time, midi_ticks, ticks_per_quarter), 0)
+    end = to_score_ticks(time + duration, midi_ticks, ticks_per_quarter)
     return np.stack([*fixed, onset, pitch, np.maximum(end - onset, 0), velocity]), piece
 
 

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from data.music.maps import bar_lines
 
+TICKS_PER_QUARTER = (8, 12, 24)
+"""On these, and no others, every length can be spelled."""
+DEFAULT_TICKS_PER_QUARTER = 24
+
 Ints = NDArray[np.int64]
 
 
@@ -79,35 +83,22 @@ def build(
 ) -> Score:
     """columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity; any order."""
     columns = columns[:, np.lexsort(columns[[4, 3, 0]])]
-    return assembled(ticks_per_quarter, typed(columns), tempos, meters, keys, {})
-
-
-def typed(columns: np.ndarray) -> list[np.ndarray]:
-    """The columns of `build`, each in the type that it has in a `Score`."""
-    types = (np.int32, np.uint8, np.bool_, np.int32, np.uint8, np.int32, np.uint8)
-    return [column.astype(kind) for column, kind in zip(columns, types)]
-
-
-def assembled(
-    ticks_per_quarter: int,
-    columns: list[np.ndarray],
-    tempos: tuple[tuple[int, int], ...],
-    meters: tuple[tuple[int, int, int], ...],
-    keys: tuple[tuple[int, int, bool], ...],
-    mended: dict[str, int],
-) -> Score:
-    track, program, is_drum, onset, pitch, duration, velocity = columns
     return Score(
-        ticks_per_quarter=ticks_per_quarter,
-        track=track,
-        program=program,
-        is_drum=is_drum,
-        onset=onset,
-        duration=duration,
-        pitch=pitch,
-        velocity=velocity,
-        tempos=tempos,
-        meters=meters,
-        keys=keys,
-        mended=mended,
+        ticks_per_quarter, **typed(columns), tempos=tempos, meters=meters, keys=keys, mended={}
     )
+
+
+def typed(columns: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of `build` by their names in a `Score`, each in its type there."""
+    return {name: column.astype(kind) for column, (name, kind) in zip(columns, _TYPES.items())}
+
+
+_TYPES: dict[str, type] = {
+    "track": np.int32,
+    "program": np.uint8,
+    "is_drum": np.bool_,
+    "onset": np.int32,
+    "pitch": np.uint8,
+    "duration": np.int32,
+    "velocity": np.uint8,
+}

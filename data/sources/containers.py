@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 
 from pyarrow import fs
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 
 FILES_PER_SHARD = 500

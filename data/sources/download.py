@@ -24,7 +24,7 @@ from pathlib import Path
 from pyarrow import fs
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 
 ATTEMPTS = 8
@@ -84,24 +84,24 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
         return target, _checked(summed.read_text(), corpus.sha256, str(target))
     local = folder.local or Path(tempfile.gettempdir()) / "crescendo-downloads"
     local.mkdir(parents=True, exist_ok=True)
-    part = local / f"{corpus.name}.part"
+    unfinished = local / f"{corpus.name}.part"
     source = f"{mirror.rstrip('/')}/{corpus.name}" if mirror else corpus.url
     if "://" in source:
-        _download(source, part)
+        _download(source, unfinished)
     elif Path(source).is_file():
-        shutil.copyfile(source, part)
+        shutil.copyfile(source, unfinished)
     else:
         raise DataError(f"the mirror has no file {source}")
     try:
-        digest = _checked(_sha256(part), corpus.sha256, source)
+        digest = _checked(_sha256(unfinished), corpus.sha256, source)
     except DataError:
-        part.unlink()
+        unfinished.unlink()
         raise
     if folder.local:
-        os.replace(part, folder.local / corpus.name)
+        os.replace(unfinished, folder.local / corpus.name)
     else:
-        fs.copy_files(str(part), target.path, destination_filesystem=target.filesystem)
-        part.unlink()
+        fs.copy_files(str(unfinished), target.path, destination_filesystem=target.filesystem)
+        unfinished.unlink()
     summed.write_text(digest)
     return target, digest
 
@@ -117,16 +117,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(url: str, part: Path) -> None:
-    """Bytes of `url` behind those that `part` has, until it has all. Raises DataError."""
+def _download(url: str, unfinished: Path) -> None:
+    """Bytes of `url` behind those that `unfinished` has, until it has all. Raises DataError."""
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     failures = 0
     with Progress(*columns, transient=True) as progress:
-        task = progress.add_task(part.stem, total=None)
+        task = progress.add_task(unfinished.stem, total=None)
         while True:
-            have = part.stat().st_size if part.exists() else 0
+            have = unfinished.stat().st_size if unfinished.exists() else 0
             try:
-                if _continue(url, part, have, partial(progress.update, task)):
+                if _continue(url, unfinished, have, partial(progress.update, task)):
                     return
                 problem = "the connection ended early"
             except urllib.error.HTTPError as error:
@@ -135,14 +135,14 @@ def _download(url: str, part: Path) -> None:
                 problem = str(error)
             except (OSError, http.client.HTTPException) as error:
                 problem = str(error) or type(error).__name__
-            grown = part.exists() and part.stat().st_size > have
+            grown = unfinished.exists() and unfinished.stat().st_size > have
             failures = 0 if grown else failures + 1
             if failures == ATTEMPTS:
                 raise DataError(f"{url}: {problem}; the same command goes on, or try --mirror")
             time.sleep(min(0.1 * 2**failures, 10) if failures else 0)
 
 
-def _continue(url: str, part: Path, have: int, show: Callable[..., None]) -> bool:
+def _continue(url: str, unfinished: Path, have: int, show: Callable[..., None]) -> bool:
     """Whether all has come. The size that the server names decides."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -152,7 +152,7 @@ def _continue(url: str, part: Path, have: int, show: Callable[..., None]) -> boo
         if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}":
             return True
         raise
-    with response, part.open("ab") as file:
+    with response, unfinished.open("ab") as file:
         if response.status != 206:
             # This server starts again from the beginning.
             file.truncate(0)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import symusic
 
+from data.errors import DataError
 from data.sources.containers import Refused, Shard
-from data.store.errors import DataError
 
 TUNES_PER_SHARD = 400
 
@@ -77,7 +77,7 @@ def shards() -> list[Shard]:
 
 def to_midi(tune: str) -> bytes | Refused:
     """A tune as a MIDI file whose bar lines are the tune's; or why abc2midi makes none of it."""
-    head, key, body = _parts(tune)
+    head, key, body = _header_key_music(tune)
     body = _ORNAMENT.sub("", _ENDING.sub("|", _REPEAT.sub("|", body)))
     content, said = abc2midi(_RHYTHM.sub("", head) + _PLAYED + key + body)
     if content is not None:
@@ -86,10 +86,10 @@ def to_midi(tune: str) -> bytes | Refused:
     return Refused("unreadable", f"abc2midi: {errors[-1] if errors else 'it made no MIDI file'}")
 
 
-def _parts(tune: str) -> tuple[str, str, str]:
+def _header_key_music(tune: str) -> tuple[str, str, str]:
     """Header, key and music; all is header in what has no key."""
-    parts = re.split(r"^(K:.*\n)", _SILENT.sub("", tune), maxsplit=1, flags=re.MULTILINE)
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else (tune, "", "")
+    found = re.split(r"^(K:.*\n)", _SILENT.sub("", tune), maxsplit=1, flags=re.MULTILINE)
+    return (found[0], found[1], found[2]) if len(found) == 3 else (tune, "", "")
 
 
 def abc2midi(tune: str) -> tuple[bytes | None, str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 from data.store.versioned import VersionError, read_versioned
 

@@ -31,11 +31,11 @@ class BpeTokenizer:
         self.ticks_per_quarter = base.ticks_per_quarter
         self.bos_id, self.eos_id = base.bos_id, base.eos_id
         self.merges = None if merges is None else [(left, right) for left, right in merges]
-        self.parts = [[index] for index in range(base.vocab_size)]
+        self.expansions = [[index] for index in range(base.vocab_size)]
         """What each id stands for, in ids of `base`."""
         for left, right in self.merges or ():
-            self.parts.append(self.parts[left] + self.parts[right])
-        self.vocab_size = len(self.parts)
+            self.expansions.append(self.expansions[left] + self.expansions[right])
+        self.vocab_size = len(self.expansions)
         self._merger: Merger | None = None
 
     def trained(self, pieces: Iterable[np.ndarray]) -> BpeTokenizer:
@@ -63,7 +63,7 @@ class BpeTokenizer:
         if self.merges is None:
             raise ValueError(f"{self.name} has learnt nothing yet")
         if self._merger is None:
-            texts = [_word(np.array(part)) for part in self.parts]
+            texts = [_word(np.array(each)) for each in self.expansions]
             pairs = [(texts[left], texts[right]) for left, right in self.merges]
             vocabulary = {text: index for index, text in enumerate(texts)}
             self._merger = Merger(models.BPE(vocab=vocabulary, merges=pairs))
@@ -80,7 +80,9 @@ class BpeTokenizer:
 
     def expand(self, ids: np.ndarray) -> np.ndarray:
         """The piece in the ids of `base`."""
-        return np.array([part for index in ids.tolist() for part in self.parts[index]], np.uint16)
+        return np.array(
+            [each for index in ids.tolist() for each in self.expansions[index]], np.uint16
+        )
 
     def decode(self, ids: np.ndarray) -> Score:
         return self.base.decode(self.expand(ids))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 from data.abc.tokenizer import AbcTokenizer
+from data.errors import hint
+from data.music.score import TICKS_PER_QUARTER
 from data.store.location import Location
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.protocol import Tokenizer
 
-GRIDS = (8, 12, 24)
-"""Ticks a quarter that lengths can be spelled on."""
 MAX_VOCABULARY = 20_000
 
 
@@ -26,16 +25,13 @@ def make_tokenizer(name: str, ticks_per_quarter: int) -> Tokenizer:
 
     Raises ValueError for another name, or a grid that it cannot spell.
     """
-    if ticks_per_quarter not in GRIDS:
-        raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, expected one of {GRIDS}")
+    if ticks_per_quarter not in TICKS_PER_QUARTER:
+        expected = f"expected one of {TICKS_PER_QUARTER}"
+        raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, {expected}")
     match = _NAME.fullmatch(name)
     if match is None or match["base"] not in TOKENIZERS:
-        near = get_close_matches(name.partition("-")[0], TOKENIZERS, n=1, cutoff=0.4)
-        raise ValueError(
-            f"unknown tokenizer {name!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"expected {', '.join(TOKENIZERS)}")
-            + "; with merges: 'remi-bpe1000'"
-        )
+        meant = hint(name.partition("-")[0], TOKENIZERS)
+        raise ValueError(f"unknown tokenizer {name!r}{meant}; with merges: 'remi-bpe1000'")
     base = _base(match["base"], ticks_per_quarter)
     if match["size"] is None:
         return base

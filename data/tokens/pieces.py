@@ -16,24 +16,24 @@ MIN_CUT = 64
 """Tokens: less hardly holds a bar."""
 
 
-class Part(NamedTuple):
+class Section(NamedTuple):
     score: Score
     tokens: np.ndarray
     first_bar: int
     """Counted from 1."""
 
 
-def cut(score: Score, tokens: np.ndarray, tokenizer: Tokenizer, max_tokens: int) -> list[Part]:
-    """The piece in parts of at most `max_tokens`, halved at bar lines as often as it takes.
+def cut(score: Score, tokens: np.ndarray, tokenizer: Tokenizer, max_tokens: int) -> list[Section]:
+    """The piece in sections of at most `max_tokens`, halved at bar lines as often as it takes.
 
     A single bar that is longer still is left out.
     """
-    parts: list[Part] = []
+    sections: list[Section] = []
     waiting = [(0, len(score.bars) - 1, score, tokens)]
     while waiting:
-        first, stop, part, ids = waiting.pop()
+        first, stop, whole, ids = waiting.pop()
         if len(ids) <= max_tokens:
-            parts.append(Part(part, ids, first + 1))
+            sections.append(Section(whole, ids, first + 1))
             continue
         if stop - first < 2:
             continue
@@ -43,7 +43,7 @@ def cut(score: Score, tokens: np.ndarray, tokenizer: Tokenizer, max_tokens: int)
             half = section(score, begin, end)
             if half is not None:
                 waiting.append((begin, end, half, tokenizer.encode(half)))
-    return parts
+    return sections
 
 
 def transposed_tokens(

@@ -14,13 +14,13 @@ import numpy as np
 from data.abc.tokenizer import AbcTokenizer
 from data.music.files import to_symusic
 from data.music.quantise import quantise
-from data.music.score import Score
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score
 
 
 class MidiTokTokenizer:
     """`name` is remi or tsd; the vocabulary is set by the grid and not learnt from data."""
 
-    def __init__(self, name: str, ticks_per_quarter: int = 24) -> None:
+    def __init__(self, name: str, ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER) -> None:
         # Here and not above: the import takes two seconds that the abc tokenizer need not pay.
         import miditok
 

@@ -42,7 +42,7 @@ class MidiGrammar:
         self._beats = self._beat = 4
         """Of a bar, and what part of a whole note each is."""
         self._position = -1 if tokenizer.name == "remi" else 0
-        """In the bar, in parts of a beat; -1 where a bar is open and nothing is in it."""
+        """In the bar, in units of a beat; -1 where a bar is open and nothing is in it."""
         self._program = ""
         self._started: set[tuple[str, str]] = set()
 
@@ -62,17 +62,17 @@ class MidiGrammar:
             return self._kind != "Bar" and (self._limit is None or self._bars < self._limit)
         if kind == "Position":
             later = self._position < int(value) < self._room() and self._kind != "Position"
-            return later and self._on_grid(int(value))
+            return later and self._whole_ticks(int(value))
         if kind == "TimeSig":
             at_bar_line = self._tokenizer.name == "tsd" and not self._position
             return self._kind == "Bar" or (at_bar_line and self._kind != "TimeSig")
         if kind == "Tempo":
             return self._kind != "Tempo" and not self._started
         if kind == "TimeShift":
-            bars = self._bars + (self._position + _parts(value)) // self._room()
-            return (self._limit is None or bars < self._limit) and self._on_grid(_parts(value))
+            bars = self._bars + (self._position + _units(value)) // self._room()
+            return (self._limit is None or bars < self._limit) and self._whole_ticks(_units(value))
         if kind == "Duration":
-            return self._on_grid(_parts(value))
+            return self._whole_ticks(_units(value))
         if kind in ("Pitch", "PitchDrum"):
             drum = self._program == DRUMS
             return drum == (kind == "PitchDrum") and (self._program, value) not in self._started
@@ -82,9 +82,9 @@ class MidiGrammar:
         """Parts of a beat in a bar."""
         return self._beats * self._tokenizer.ticks_per_quarter
 
-    def _on_grid(self, parts: int) -> bool:
-        """Whether so many parts of a beat are whole ticks, which divide a quarter as finely."""
-        return parts * 4 % self._beat == 0
+    def _whole_ticks(self, units: int) -> bool:
+        """Whether so many units of a beat are whole ticks, which divide a quarter as finely."""
+        return units * 4 % self._beat == 0
 
     def push(self, token: int) -> None:
         kind, value = self._kinds[token], self._values[token]
@@ -103,7 +103,7 @@ class MidiGrammar:
         if kind == "Position":
             self._position = int(value)
         elif kind == "TimeShift":
-            bars, self._position = divmod(self._position + _parts(value), self._room())
+            bars, self._position = divmod(self._position + _units(value), self._room())
             self._bars += bars
         self._kind = kind
 
@@ -121,7 +121,7 @@ class MidiGrammar:
 
 
 @cache
-def _parts(value: str) -> int:
-    """Parts of a beat, of MidiTok's `beats.parts.resolution`."""
-    beats, parts, resolution = map(int, value.split("."))
-    return beats * resolution + parts
+def _units(value: str) -> int:
+    """Parts of a beat, of MidiTok's `beats.units.resolution`."""
+    beats, units, resolution = map(int, value.split("."))
+    return beats * resolution + units

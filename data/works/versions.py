@@ -19,7 +19,7 @@ ENOUGH = 12
 """and how many bins, if they are long."""
 COMMON = 4
 """Works: a run that more of them hold is a figure, and does not count."""
-PLAIN, PART = 40, 4
+PLAIN, PLAIN_QUOTIENT = 40, 4
 """Bins that are enough while figures still count; looked for in one of so many parts of them."""
 NEIGHBOURS = 8
 """Of the pieces that agree in a bin, how many of the next each is paired with at most."""
@@ -40,7 +40,7 @@ def group(piece_ids: list[str], signatures: np.ndarray, works: list[str]) -> lis
     known = [first.setdefault(work, n) if work else n for n, work in enumerate(works)]
     root = np.array(known)
     bins = signatures.shape[1]
-    for left, right in _alike(signatures, root, bins // PART, PLAIN):
+    for left, right in _alike(signatures, root, bins // PLAIN_QUOTIENT, PLAIN):
         root[:] = _linked(root, left, right)
     empty_common(signatures, root)
     for left, right in _alike(signatures, root, bins, ENOUGH):
@@ -75,8 +75,8 @@ def _columns(signatures: np.ndarray) -> Iterator[np.ndarray]:
 
 def _filled(signatures: np.ndarray) -> np.ndarray:
     """How many bins each piece fills, (pieces,) uint16; by parts, for a mask of all is large."""
-    parts = range(0, len(signatures), COMPARED)
-    filled = [(signatures[at : at + COMPARED] > 0).sum(axis=1, dtype=np.uint16) for at in parts]
+    blocks = range(0, len(signatures), COMPARED)
+    filled = [(signatures[at : at + COMPARED] > 0).sum(axis=1, dtype=np.uint16) for at in blocks]
     return np.concatenate(filled)
 
 
