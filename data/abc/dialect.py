@@ -53,6 +53,12 @@ SYSTEM_QUARTERS = 3
 """What a system lasts at least."""
 
 
+METER, TEMPO = "[M:", "[Q:1/4="
+VOICE, MERGE = "[V:", " merge"
+PROGRAM, DRUMS = "[I:MIDI program ", "[I:MIDI channel 10]"
+"""How fields begin, or all of one; keys are whole, in `KEYS`."""
+
+
 class AbcError(ValueError):
     """Tokens that are no piece of this dialect; the message is one line."""
 
@@ -87,9 +93,9 @@ def vocabulary() -> list[str]:
         *PITCHES,
         *(str(digit) for digit in range(10)),
         *(f"/{denominator}" for denominator in DENOMINATORS),
-        *("[M:", "[Q:1/4="),
+        *(METER, TEMPO),
         *KEYS,
-        *("[V:", " merge", "[I:MIDI program ", "[I:MIDI channel 10]"),
+        *(VOICE, MERGE, PROGRAM, DRUMS),
         "Z",
     ]
 

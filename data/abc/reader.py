@@ -8,14 +8,20 @@ from fractions import Fraction
 import numpy as np
 
 from data.abc.dialect import (
+    DRUMS,
     END,
     HEADER,
     KEYS,
     LETTER_OF,
     MARKS,
+    MERGE,
+    METER,
     NATURAL_PITCH,
+    PROGRAM,
     SINGLE,
+    TEMPO,
     TRIPLET,
+    VOICE,
     AbcError,
     key_alteration,
 )
@@ -60,11 +66,11 @@ class _Reader:
 
     def score(self) -> Score:
         self.expect(HEADER)
-        line = self.line(1, merged=False) if self.peek() != "[V:" else None
+        line = self.line(1, merged=False) if self.peek() != VOICE else None
         while (token := self.take()) != END:
-            if token == "[V:":
+            if token == VOICE:
                 number = self.number()
-                merged = self.peek() == " merge" and bool(self.take())
+                merged = self.peek() == MERGE and bool(self.take())
                 self.expect("]")
                 line = self.line(number, merged)
                 continue
@@ -104,21 +110,21 @@ class _Reader:
             bars = self.number() if self.peek().isdigit() else 1
             beats, beat = line.meter
             line.time += bars * beats * 4 * self.ticks_per_quarter // beat
-        elif token == "[M:":
+        elif token == METER:
             numerator, denominator = self.number(), self.take()
             if not denominator.startswith("/"):
                 raise self.error(denominator, "a denominator")
             self.expect("]")
             line.meter = self.meters[line.time] = (numerator, int(denominator[1:]))
-        elif token == "[Q:1/4=":
+        elif token == TEMPO:
             self.tempos[line.time] = self.number()
             self.expect("]")
         elif token in KEYS:
             line.sharps, _ = self.keys[line.time] = KEYS[token]
-        elif token == "[I:MIDI program ":
+        elif token == PROGRAM:
             line.program = self.number()
             self.expect("]")
-        elif token == "[I:MIDI channel 10]":
+        elif token == DRUMS:
             line.is_drum = True
         else:
             self.chord(token, line)

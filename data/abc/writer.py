@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from data.abc import dialect
 from data.abc.dialect import (
     DENOMINATORS,
     HEADER,
@@ -167,20 +168,20 @@ def _markers(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
     opening = by_voice[np.searchsorted(cells.voice[by_voice], np.arange(len(voices.piece)))]
     opens = np.zeros(len(cells.key), bool)
     opens[opening] = True
-    merge = np.where(opens[spoken] & voices.merged[voice], ID[" merge"], NONE)
+    merge = np.where(opens[spoken] & voices.merged[voice], ID[dialect.MERGE], NONE)
     blocks: list[Block] = [
         (
             spoken,
             tick[spoken],
             MARKER,
-            _joined(len(spoken), ID["[V:"], _numbers(voices.number[voice]), merge, ID["]"]),
+            _joined(len(spoken), ID[dialect.VOICE], _numbers(voices.number[voice]), merge, ID["]"]),
         )
     ]
     at = opening[voices.is_drum]
-    blocks.append((at, tick[at], INSTRUMENT, _joined(len(at), ID["[I:MIDI channel 10]"])))
+    blocks.append((at, tick[at], INSTRUMENT, _joined(len(at), ID[dialect.DRUMS])))
     played = ~voices.is_drum & (voices.program > 0)
     at = opening[played]
-    ids = _joined(len(at), ID["[I:MIDI program "], _numbers(voices.program[played]), ID["]"])
+    ids = _joined(len(at), ID[dialect.PROGRAM], _numbers(voices.program[played]), ID["]"])
     blocks.append((at, tick[at], INSTRUMENT, ids))
 
     # The first bar that is not written yet, for each voice at each of its cells.
@@ -215,7 +216,7 @@ def _changes(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
     default = (timeline.meters[:, 1:] == DEFAULT_METER).all(axis=1)
     meters = timeline.meters[~(opening & default)]
     of = np.array([ID.get(f"/{value}", NONE) for value in range(DENOMINATORS[-1] + 1)])
-    ids = _joined(len(meters), ID["[M:"], _numbers(meters[:, 1]), of[meters[:, 2]], ID["]"])
+    ids = _joined(len(meters), ID[dialect.METER], _numbers(meters[:, 1]), of[meters[:, 2]], ID["]"])
     keys = timeline.keys[timeline.keys[:, 3] == 1]
     key_ids = np.array(
         [ID[KEY_TOKENS[sharps, bool(minor)]] for _, sharps, minor, _ in keys.tolist()], np.int64
@@ -234,7 +235,7 @@ def _changes(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
     bar = timeline.bar_of(tempos[:, 0])
     lead = np.flatnonzero(voices.number == 1)[timeline.bar_piece[bar]]
     key = (timeline.system[bar] * len(voices.piece) + lead) * len(timeline.bar_piece) + bar
-    ids = _joined(len(tempos), ID["[Q:1/4="], _numbers(tempos[:, 1]), ID["]"])
+    ids = _joined(len(tempos), ID[dialect.TEMPO], _numbers(tempos[:, 1]), ID["]"])
     blocks.append((np.searchsorted(cells.key, key), tempos[:, 0], TEMPO, ids))
     return blocks
 

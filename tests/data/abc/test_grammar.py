@@ -62,7 +62,7 @@ def test_bars_add_up() -> None:
         grammar, lines = AbcGrammar(tokenizer), {0}
         for token in ids.tolist():
             grammar.push(token)
-            lines |= set(grammar._lines)
+            lines |= set(grammar._bars.lines)
         assert set(score.bars) <= lines
 
 
