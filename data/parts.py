@@ -1,6 +1,6 @@
-"""Parquet parts, one a shard: staged with what grouping needs, placed in splits, finished.
+"""Parquet parts, one for each shard: first staged with what grouping needs, and later finished.
 
-A part is written aside and renamed: where it stands, it is whole.
+A part is written under another name and then renamed, so that a part which is there is whole.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ PIECE = pa.schema(
     ]
 )
 REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
-# What grouping needs and the data set does not; `mended` is JSON, count by rule; `maps` is a hash
-# of tempos, meters and keys.
+# With what grouping needs and the data set does not. `mended` is JSON, a count by rule; `maps` is a
+# hash of tempos, meters and keys.
 STAGED = pa.schema(
     [
         *PIECE,
@@ -56,12 +56,12 @@ STAGED = pa.schema(
 
 
 BATCH_NOTES = 16_384
-"""Notes that are quantised and written at once: many small pieces, within the cache."""
+"""How many notes are quantised and written together: many small pieces, within the cache."""
 
 
 @dataclass(frozen=True)
 class PieceSpec:
-    """What pieces are to be made of files; the tokenizer is that of the text, without BPE."""
+    """How pieces are made from files; the tokenizer is the one before merges (BPE)."""
 
     source: str
     tokenizer: Tokenizer
@@ -71,10 +71,10 @@ class PieceSpec:
 
 
 def stage(shard: Shard, part: Location, spec: PieceSpec, run: str) -> None:
-    """A shard's pieces to one Parquet part, and beside it what was rejected.
+    """Write the pieces of a shard to one Parquet part, and what was rejected beside it.
 
-    May be killed at any moment, also by one of its files, and is then simply called again.
-    run: names the present run.
+    It may be killed at any moment, even by one of its files, and is then simply called again.
+    run: the name of this run.
     """
     rejected: list[dict[str, str]] = []
     mark = part.parent / f"{part.name}.begun"
@@ -83,11 +83,11 @@ def stage(shard: Shard, part: Location, spec: PieceSpec, run: str) -> None:
     def reject(path: str, reason: str, detail: str) -> None:
         rejected.append({"path": path, "reason": reason, "detail": detail})
 
-    # Read once and thrown away: LZ4 is quicker than zstd.
+    # It is read once and thrown away, and LZ4 is faster than zstd.
     with part.writing() as file, Rows(file, STAGED, "lz4") as rows:
         for batch in batches(parsed(shard, fatal, reject)):
             rows.write(_pieces(batch, spec, reject))
-        # The part comes last: where it stands, its rejected files are known, too.
+        # The part comes last: once it is there, its rejected files are known as well.
         write_rows(rejected_path(part), rejected, REJECTED)
     mark.delete()
 
@@ -98,6 +98,7 @@ Parsed = tuple[str, Midi]
 
 
 def parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Parsed]:
+    """The files of a shard that can be read; fatal: reasons not to read a file, by path."""
     for path, content in shard.read():
         if isinstance(content, Refused):
             reject(path, content.reason, content.detail)
@@ -111,6 +112,7 @@ def parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Pars
 
 
 def batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
+    """Files in batches of at least `BATCH_NOTES` notes."""
     batch: list[Parsed] = []
     notes = 0
     for file in files:
@@ -176,15 +178,15 @@ def _row(
 
 
 Placed = list[tuple[str, str] | None]
-"""group_id and split of each row of a staged part; None for an exact duplicate."""
+"""(group_id, split) of each row of a staged part; None for an exact duplicate."""
 
 
 def finish(
     staged: Location, part: Location, placed: Placed, shorten: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    """The staged pieces that are kept, with their groups and splits, without the scaffolding.
+    """Write the staged pieces that are kept, with their groups and splits, to a final part.
 
-    shorten: from the staged tokens to those that are trained on.
+    shorten: turns the staged tokens into those that are trained on.
     """
     places = iter(placed)
     with part.writing() as file, Rows(file, PIECE) as rows:
@@ -200,5 +202,5 @@ def finish(
 
 
 def rejected_path(part: Location) -> Location:
-    """Where the rejected files of a part are listed, with their reasons."""
+    """The file that lists the rejected files of a part, with reasons."""
     return part.parent / part.name.replace("part-", "rejected-")

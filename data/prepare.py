@@ -3,7 +3,7 @@
     python -m data.prepare --source folk --tokenizer abc --out runs/data/folk-abc
     python -m data.prepare --source my_midi_folder --out my_data
 
-Interrupted, the same command goes on: a part that stands is not made again.
+If it is interrupted, the same command continues: a finished part is not made again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from data.tokens.pieces import MIN_CUT
 from data.tokens.protocol import Tokenizer
 
 BPE_TOKENS = 20_000_000
-"""Of the training split, in order of piece_id: what merges are learnt from at most."""
+"""Merges are learnt from at most so many tokens of the training split, in order of piece_id."""
 
 
 def prepare(
@@ -54,14 +54,15 @@ def prepare(
     works: str = "",
     mirror: str | None = None,
 ) -> Manifest:
-    """Make the data set of `source` in `out`, or go on with it, or find it made. Needs Ray running.
+    """Make the data set of `source` in `out`, continue making it, or find it made. Ray must run.
 
     source: `folk`, one of `CORPORA`, an archive, or a folder or prefix of MIDI files and archives.
-    filters: which pieces to leave out; none unless said. max_tokens: longer pieces are cut at bar
-    lines. works: a regular expression for what is known of versions: files whose paths hold the
-    same match are of one work, whatever the notes say; `CORPORA` may bring their own.
-    mirror: where to fetch one of `CORPORA` from instead of its own address.
-    Raises DataError: unknown or empty source, unknown tokenizer, `out` made from something else.
+    filters: which pieces to leave out; by default none. max_tokens: longer pieces are cut at bar
+    lines. works: a regular expression; files whose paths contain the same match are versions of one
+    work, whatever their notes are. Some of `CORPORA` have one of their own. mirror: a folder or
+    address from which to take one of `CORPORA` instead of its own address.
+    Raises DataError for an unknown or empty source, and if `out` was made from something else, and
+    ValueError for an unknown tokenizer.
     """
     chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works)
     filters = filters or Filters()
@@ -118,7 +119,7 @@ def prepare(
 def check(
     source: str, tokenizer: str, ticks_per_quarter: int, max_tokens: int | None, works: str
 ) -> Tokenizer:
-    """The tokenizer, if there is such a one and something to read. Raises ValueError."""
+    """The tokenizer, once all arguments are found to be right. Raises ValueError."""
     try:
         re.compile(works)
     except re.error as error:
@@ -130,9 +131,9 @@ def check(
 
 
 def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[np.ndarray]:
-    """Pieces of the training split, each as it is staged, up to `BPE_TOKENS`; the same each time.
+    """Staged pieces of the training split, up to `BPE_TOKENS`, and the same ones each time.
 
-    Not in order of arrival: the number of shards must not matter.
+    They are chosen by piece_id, so that the number of shards does not matter.
     """
     left = BPE_TOKENS
     chosen = set()
@@ -154,7 +155,7 @@ def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[n
 
 
 def mended(staged: list[Location]) -> dict[str, int]:
-    """How often each rule of `data.music.quantise` was applied, and long pieces cut."""
+    """How often each rule for reading and quantising was applied, and long pieces were cut."""
     total: Counter[str] = Counter()
     for part in staged:
         for counts in read_table(part, ["mended"])["mended"].to_pylist():
@@ -166,7 +167,7 @@ def mended(staged: list[Location]) -> dict[str, int]:
 
 
 def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
-    """Call `work` with each tuple of arguments, one Ray Data task each."""
+    """Call `work` with each tuple of arguments, each in a Ray Data task of its own."""
     if not tasks:
         return
 
@@ -179,13 +180,13 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{"arguments": ray.cloudpickle.dumps(arguments)} for arguments in tasks]
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    # A file that kills its process takes the task along: it is started again, to find the file. The
-    # last start is for the task to say itself that it gives up.
+    # A file that kills its process kills the task, which is then started again to find the file.
+    # The last start is for the task itself to say that it gives up.
     blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
 
 
 def _claim(out: Location, wanted: dict) -> None:
-    """Note what `out` is made from, before it is. Raises DataError if it was begun from another."""
+    """Record what `out` will be made from. Raises DataError if it was begun from something else."""
     path = out / "request.json"
     if path.exists():
         found = json.loads(path.read_text())
@@ -227,17 +228,17 @@ def main() -> int:
         "--works",
         default="",
         metavar="REGEX",
-        help="files whose paths hold the same match are versions of one work, beside those that "
-        "are found by their notes; '/[0-9]{3}/' for POP909",
+        help="files whose paths contain the same match are versions of one work, in addition to "
+        "those that are found by their notes; '/[0-9]{3}/' for POP909",
     )
     parser.add_argument("--max-tokens", type=int, help="cut longer pieces at bar lines")
-    parser.add_argument("--mirror", help="folder or address that has the file to download")
-    rules = parser.add_argument_group("filters", "leave pieces out; all are off unless given")
+    parser.add_argument("--mirror", help="a folder or address from which to take a download")
+    rules = parser.add_argument_group("filters", "leave pieces out; each is off unless it is given")
     for name, rule in RULES.items():
         rules.add_argument(f"--{name.replace('_', '-')}", type=float, help=rule.help)
     args = parser.parse_args()
     try:
-        # Before Ray, which takes seconds to start.
+        # Check before Ray starts, which takes seconds.
         check(args.source, args.tokenizer, args.ticks_per_quarter, args.max_tokens, args.works)
         filters = Filters(**{name: getattr(args, name) for name in RULES})
         ray.init(log_to_driver=False, logging_level=logging.ERROR)

@@ -1,4 +1,4 @@
-"""Notes, chords and rests of a bar of ABC as they come into being: which of them may follow."""
+"""The notes, chords and rests in a bar of a growing piece of ABC: which of them may follow."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from data.abc.options import Lengths, lengths_within, shortest_length
 
 class Elements:
     def __init__(self, bars: Bars, voices: list[Voice]) -> None:
-        """voices: the piece's own list, which grows."""
+        """voices: the list of the piece, which grows."""
         self._bars = bars
         self._sounding = Sounding(voices)
         self.end = 0
         """The tick at which the last note ends."""
 
     def starts(self, voice: Voice, rest: int, thirds: int) -> Set[str]:
-        """What may come where an element begins, `rest` ticks before the bar line."""
+        """What may come where an element begins, `rest` ticks before the bar line.
+
+        thirds: how many elements of the current tuplet are still to come.
+        """
         if not rest:
             return {"|"}
         eighth = self._bars.quarter // 2
@@ -35,7 +38,7 @@ class Elements:
         return allowed
 
     def _rests(self, voice: Voice, rest: int, thirds: int, final: bool) -> Lengths:
-        """How long a rest may be: in the last bar some note must sound."""
+        """The lengths that a rest may have. In the last bar at least one note must sound."""
         final = final or self._bars.index_of_end(voice) == self._bars.limit
         whole = final and not voice.sounds
         return lengths_within(
@@ -45,7 +48,10 @@ class Elements:
     def element(
         self, voice: Voice, token: str, end: int, thirds: int, final: bool
     ) -> Generator[Set[str], str, tuple[int, str]]:
-        """A note, chord or rest. How many of its tuplet are to come, and the token after it."""
+        """Follow a note, chord or rest from its first token, already written.
+
+        Returns how many elements of its tuplet are still to come, and the token after it.
+        """
         rest, shortest = end - voice.time, 1 if thirds else shortest_length(self._bars.quarter // 2)
         chord: tuple[int, ...] = ()
         if token == "z":
@@ -90,9 +96,9 @@ class Elements:
     def _after(
         self, voice: Voice, chord: tuple[int, ...], ticks: int, end: int, left: int, final: bool
     ) -> set[str]:
-        """What may follow an element of so many ticks."""
+        """What may follow an element that lasts so many ticks."""
         now, tied, sounds = voice.time, voice.tied, voice.sounds
-        # The voice as it will be: what follows is decided there.
+        # Put the voice behind the element for a moment: what may follow depends on its place.
         voice.time, voice.tied = now + ticks, ()
         voice.sounds = sounds or bool(chord)
         rest = end - voice.time

@@ -1,13 +1,13 @@
-"""Which tokens of the ABC dialect may follow: a piece that ends under it is valid by construction.
+"""Which tokens of the ABC dialect may come next, so that every finished piece is valid.
 
-`AbcGrammar` walks along a piece as `data.abc.reader` does, and says before each token which ones
-keep the promise that the finished piece reads, that its bars add up to their meter, that ties,
-tuplets and chords are complete, and that writing what was read gives the same score again. To keep
-it, notes take the spelling that `data.abc.writer` would give them, voices agree on meters and keys,
-voices of one track never hold one pitch twice, and nothing changes after the last note.
+`AbcGrammar` goes along a piece as `data.abc.reader` does and says, before each token, which tokens
+are allowed. They are chosen so that a finished piece can be read, its bars add up to their meter,
+its ties, tuplets and chords are complete, and writing the score that was read gives the same text
+again. For this, notes are spelled as `data.abc.writer` would spell them, voices agree on meters and
+keys, no two voices of a track hold the same pitch at once, and nothing changes after the last note.
 
-The one thing that the writer does and the grammar does not: a bar that is cut short by a change of
-meter inside it.
+The writer can do one thing that the grammar does not allow: cut a bar short by a change of meter
+inside it.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ from data.abc.options import (
 from data.abc.tokenizer import AbcTokenizer
 
 MAX_VOICES = 15
-"""abc2midi gives each voice a channel, and MIDI has that many besides the drums'."""
+"""abc2midi gives each voice its own channel, and MIDI has this many beside that of the drums."""
 
 Walk = Generator[Set[str], str, str]
-"""Yields what may come, is sent what came, and returns the token that comes after it."""
+"""Yields the allowed tokens, is sent the one that came, returns the first that is not its own."""
 
 
 class AbcGrammar:
-    """One piece as it comes into being.
+    """A piece that grows by one token at a time.
 
-    `allowed` is (vocab_size,) bool, what may come next; `push` takes what came. At most `bars` bars
-    are written.
+    `allowed`, (vocab_size,) bool, says which tokens may come next, and `push` adds one of them. The
+    piece has at most `bars` bars.
     """
 
     def __init__(self, tokenizer: AbcTokenizer, bars: int | None = None) -> None:
@@ -72,20 +72,20 @@ class AbcGrammar:
 
     @property
     def bars(self) -> int:
-        """How many bars have been begun."""
+        """How many bars have begun."""
         return len(self._bars.lines) - 1
 
     @property
     def allowed(self) -> np.ndarray:
         options = frozenset(self._options)
         if "-" in options and "|" not in options:
-            # A tie within a bar is right only before a new tempo. `push` takes it, but a model
-            # that ties amiss would be led into a change of tempo each time.
+            # A tie inside a bar is valid only before a change of tempo. `push` accepts it, but to
+            # allow it would force every model that misplaces a tie into a change of tempo.
             options -= {"-"}
         return mask_of(self._tokenizer, options)
 
     def push(self, token: int) -> None:
-        """Raises ValueError if it is not allowed. After the end nothing is."""
+        """Add a token. Raises ValueError if it is not allowed; after the end, none is."""
         text = self._tokenizer.tokens[token]
         if text not in self._options:
             raise ValueError(f"{text!r} cannot follow; expected one of {sorted(self._options)}")
@@ -95,7 +95,7 @@ class AbcGrammar:
             self._options = frozenset()
 
     def hurry(self) -> None:
-        """From now on begin one bar more at most, and no voice that need not be."""
+        """From here on, begin at most one more bar, and no voice that is not needed."""
         self._bars.limit = min(self._bars.limit, len(self._bars.lines))
         self._naming = self._naming and len(self._voices) < 2
 
@@ -113,10 +113,10 @@ class AbcGrammar:
                 token = yield from self._bar(voice, token)
         return token
 
-    # A voice's name.
+    # --- the name of a voice
 
     def _mark(self) -> Generator[Set[str], str, tuple[Voice, str]]:
-        """After `[V:`. The voice that speaks from now on, and the token after its name."""
+        """After `[V:`, return the voice that continues here, and the token after its name."""
         self._bars.declaring = None
         callable_ = {str(voice.number): voice for voice in self._callable()}
         new = str(len(self._voices) + 1)
@@ -150,10 +150,13 @@ class AbcGrammar:
     def _may_name(self) -> bool:
         return self._naming and len(self._voices) < MAX_VOICES
 
-    # A bar.
+    # --- a bar
 
     def _opening(self, voice: Voice, stage: int) -> Set[str]:
-        """What may come at a bar line where `stage` of instrument, meter, key, tempo are told."""
+        """What may come at a bar line.
+
+        stage: how many of instrument, meter, key and tempo have been dealt with there.
+        """
         at, allowed = voice.time, set()
         if stage < 1 and at == 0 and voice.told < 0 and not voice.instrument:
             named = self._voices[voice.number - 2].instrument if voice.merged else ()
@@ -183,7 +186,7 @@ class AbcGrammar:
         return allowed
 
     def _may_end(self) -> bool:
-        """All voices have stopped after a bar with something in it, the last change is heard."""
+        """Whether every voice has ended on a bar that is not silent, after the last change."""
         if self._marked and len(self._voices) < 2:
             return False
         last_change = max([self._bars.tempo_tick, *self._bars.changes])
@@ -192,7 +195,7 @@ class AbcGrammar:
         )
 
     def _bar(self, voice: Voice, token: str) -> Walk:
-        """From a bar line to the next, or to where the voice stops in between."""
+        """Follow a voice from a bar line to the next, or to a mark or the end before any note."""
         voice.spoken = True
         while True:
             if token in (PROGRAM, DRUMS):
@@ -238,7 +241,7 @@ class AbcGrammar:
         return (yield self._opening(voice, 1))
 
     def _change(self, voice: Voice, token: str) -> Walk:
-        """Meter and key: the first voice that gets to a bar line declares, the others tell."""
+        """Meter and key: the first voice at a bar line chooses them, and the others repeat them."""
         told = self._bars.changes.get(voice.time, ())
         if voice.told < voice.time and told:
             for forced in told[1:]:
@@ -285,7 +288,7 @@ class AbcGrammar:
 
 
 def _number(values: frozenset[str], follow: Set[str]) -> Generator[Set[str], str, tuple[str, str]]:
-    """One of `values`, and the token after it."""
+    """Follow a number, one of `values`; return it, and the token after it."""
     text = ""
     while True:
         token = yield next_digits(values, text) | (follow if text in values else frozenset())

@@ -1,4 +1,4 @@
-"""Tokens of the ABC dialect to the score that they spell: the inverse of `data.abc.writer`."""
+"""From the tokens of the ABC dialect to the score that they spell; undoes `data.abc.writer`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ DEFAULT_VELOCITY = 80
 
 
 def read(tokens: list[str], ticks_per_quarter: int) -> Score:
-    """The score that the tokens spell. Raises AbcError."""
+    """The score that the tokens spell. Raises AbcError if they spell none."""
     return _Reader(tokens, ticks_per_quarter).score()
 
 
 @dataclass
 class _Line:
-    """Where reading stands in one voice."""
+    """How far one voice has been read."""
 
     track: int
     program: int = 0
@@ -47,11 +47,11 @@ class _Line:
     meter: tuple[int, int] = DEFAULT_METER
     sharps: int = 0
     accidentals: dict[str, int] = field(default_factory=dict)
-    """Alterations of this bar, by letter and octave."""
+    """The accidentals of this bar, by letter and octave."""
     thirds: int = 0
-    """How many of the coming elements last two thirds of what is written."""
+    """How many of the next elements last two thirds of what is written."""
     tied: dict[int, int] = field(default_factory=dict)
-    """Pitches whose note goes on, with the index of the note."""
+    """The pitches whose notes continue, with the index of each note."""
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""The music-aware tokenizer: ABC by the token."""
+"""The tokenizer that knows the notation: the tokens of the ABC dialect."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score
 
 
 class AbcTokenizer:
-    """ABC by the token: the texts of a piece's tokens, joined, are its ABC.
+    """The tokens of a piece, joined, are its ABC text.
 
-    The vocabulary is that of `data.abc.dialect`, fixed and not learnt from data.
+    The vocabulary is that of `data.abc.dialect`: fixed, not learnt from data.
     """
 
     name = "abc"

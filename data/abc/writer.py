@@ -1,7 +1,7 @@
-"""Quantised scores to the tokens of `data.abc.dialect`, many at once, in whole-array steps.
+"""From quantised scores to the tokens of `data.abc.dialect`, many scores at once, by whole arrays.
 
-`data.abc.layout` says what stands where; here each note, rest, bar line and field becomes a row of
-tokens, and the rows are sorted into text.
+`data.abc.layout` decides what stands where. Here each note, rest, bar line and field becomes a row
+of tokens, and the rows are sorted into the order of the text.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ from data.music.maps import DEFAULT_METER
 from data.music.score import Score
 
 Rows = NDArray[np.int16]
-"""(n, width) ids, NONE where there is no token."""
+"""(n, width) ids; NONE where there is no token."""
 
 ID = {token: index for index, token in enumerate(vocabulary())}
 
-# What stands at one tick of a cell, in this order.
+# What may stand at one tick of a cell, in the order in which it is written.
 START, MARKER, INSTRUMENT, SILENCE, METER, KEY, TEMPO, SOUND, END = range(9)
 
 _SPELLED = np.array(
@@ -47,19 +47,22 @@ _IN_KEY = np.array(
     [[key_alteration(letter, sharps) for letter in range(7)] for sharps in range(-7, 8)]
 )
 STEP = _SPELLED[..., 2] * len(LETTERS) + _SPELLED[..., 0]
-"""(2, 15, 128): index in `PITCHES` of a pitch's name, by minor and sharps + 7."""
+"""(2, 15, 128): the index in `PITCHES` of the name of a pitch, by minor and sharps + 7."""
 ALTERED = _SPELLED[..., 1] != np.take_along_axis(_IN_KEY[None], _SPELLED[..., 0], axis=2)
 """(2, 15, 128): whether that name needs an accidental."""
 MARK = np.array([ID[MARKS[alteration]] for alteration in (-1, 0, 1)])[_SPELLED[..., 1] + 1]
-"""(2, 15, 128): id of the accidental that says it."""
+"""(2, 15, 128): the id of the accidental that would show its alteration."""
 
 
 Block = tuple[Ints, Ints, int, Rows]
-"""Rows of tokens and their places: cell, tick (each (n,)), what it is, ids."""
+"""Rows of tokens and their places: cell and tick, each (n,); which kind they are; the ids."""
 
 
 def write(scores: Sequence[Score]) -> list[NDArray[np.uint16]]:
-    """The ids of each score, from `HEADER` to `END`: (n,) uint16. They have notes and one grid."""
+    """The ids of each score, (n,) uint16, from `HEADER` to `END`.
+
+    All scores have notes, and the same ticks per quarter.
+    """
     if not scores:
         return []
     layout = lay_out(scores)
@@ -72,7 +75,7 @@ def write(scores: Sequence[Score]) -> list[NDArray[np.uint16]]:
 
 
 def _sounds(ticks_per_quarter: int, layout: Layout) -> Block:
-    """A row for each note and each rest."""
+    """One row for each note and each rest."""
     timeline, chords, _, cells, stretches = layout
     ticks = stretches.end - stretches.start
     lengths, is_third = _length_rows(ticks_per_quarter, int(ticks.max()).bit_length())
@@ -105,7 +108,7 @@ def _sounds(ticks_per_quarter: int, layout: Layout) -> Block:
 
 @lru_cache(maxsize=8)
 def _length_rows(ticks_per_quarter: int, bits: int) -> tuple[Rows, Bools]:
-    """How lengths below 2^bits ticks are written, and which of them stand behind a tuplet sign."""
+    """How lengths below 2^bits ticks are written, and which of them follow a tuplet sign."""
     ticks = np.arange(1 << bits)
     eighth = ticks_per_quarter // 2
     thirds = (ticks % 3 != 0) & (eighth % 3 == 0)
@@ -120,7 +123,7 @@ def _length_rows(ticks_per_quarter: int, bits: int) -> tuple[Rows, Bools]:
 
 
 def _tuplets(thirds: Bools) -> Ints:
-    """The sign before each stretch, or NONE: neighbours that are thirds go by threes."""
+    """The tuplet sign before each stretch, or NONE. Neighbouring thirds are taken by threes."""
     tuplet = np.full(len(thirds), NONE)
     if thirds.any():
         edges = np.flatnonzero(np.diff(thirds, prepend=False, append=False))
@@ -133,14 +136,14 @@ def _tuplets(thirds: Bools) -> Ints:
 
 
 def _names(timeline: Timeline, cells: Cells, cell: Ints, pitch: Ints) -> tuple[Ints, Ints]:
-    """Ids of the accidental (or NONE) and letter of notes in the order of the text."""
+    """The ids of the accidental (or NONE) and the name of each note, in the order of the text."""
     ruling = np.searchsorted(timeline.keys[:, 0], timeline.bar[:-1], side="right") - 1
     key = (timeline.keys[:, 2] * 15 + timeline.keys[:, 1] + 7)[ruling][cells.bar[cell]]
     place = key * 128 + pitch
     step, altered = STEP.ravel()[place], ALTERED.ravel()[place]
     mark = np.full(len(pitch), NONE)
     if altered.any():
-        # From a letter's first accidental in a bar, all its notes there show theirs.
+        # After the first accidental on a letter in a bar, all notes on that letter show theirs.
         letter = cell * len(LETTERS) + step % len(LETTERS)
         first = np.full(len(cells.key) * len(LETTERS), len(pitch))
         at = np.flatnonzero(altered)[::-1]
@@ -151,14 +154,14 @@ def _names(timeline: Timeline, cells: Cells, cell: Ints, pitch: Ints) -> tuple[I
 
 
 def _numbers(values: Ints) -> Rows:
-    """Ids of the digits of positive numbers, right-aligned, NONE before the first: (n, digits)."""
+    """(n, digits) the ids of the digits of positive numbers; NONE in place of leading zeros."""
     digits = len(str(int(values.max(initial=1))))
     rest = values[:, None] // 10 ** np.arange(digits - 1, -1, -1)
     return np.where(rest > 0, ID["0"] + rest % 10, NONE).astype(np.int16)
 
 
 def _markers(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
-    """Which voice speaks, on what instrument, and how many bars it was silent."""
+    """Which voice continues, on what instrument, and how many bars it was silent."""
     total = np.bincount(voices.piece)
     tick = timeline.bar[cells.bar]
     turns = np.diff(cells.voice, prepend=NONE) != 0
@@ -184,7 +187,7 @@ def _markers(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
     ids = _joined(len(at), ID[dialect.PROGRAM], _numbers(voices.program[played]), ID["]"])
     blocks.append((at, tick[at], INSTRUMENT, ids))
 
-    # The first bar that is not written yet, for each voice at each of its cells.
+    # At each cell, the first bar that its voice has not written yet.
     following = cells.bar[by_voice] + cells.filled[by_voice]
     start = np.searchsorted(timeline.bar, timeline.start)[voices.piece[cells.voice[by_voice]]]
     before = np.where(opens[by_voice], start, np.append(0, following[:-1]))
@@ -197,7 +200,7 @@ def _markers(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
 
 
 def _joined(rows: int, *columns: int | Ints | Rows) -> Rows:
-    """Columns of ids side by side; one id stands for a column of it."""
+    """Columns of ids side by side; a single id stands for a whole column of it."""
     whole = [
         np.full((rows, 1), column)
         if isinstance(column, int)
@@ -210,7 +213,7 @@ def _joined(rows: int, *columns: int | Ints | Rows) -> Rows:
 
 
 def _changes(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
-    """Meter and key rule the voice they stand in; the first voice's tempo rules all."""
+    """Changes of meter and key, which hold for their voice, and of tempo, which hold for all."""
     blocks: list[Block] = []
     opening = np.isin(timeline.meters[:, 0], timeline.start)
     default = (timeline.meters[:, 1:] == DEFAULT_METER).all(axis=1)
@@ -225,7 +228,7 @@ def _changes(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
         (METER, meters[:, 0], ids),
         (KEY, keys[:, 0], _joined(len(keys), key_ids)),
     ):
-        # Every cell of the bar of a change tells of it.
+        # Every cell in the bar of a change states it.
         change_of_bar = np.full(len(timeline.bar_piece), NONE)
         change_of_bar[np.searchsorted(timeline.bar, ticks)] = np.arange(len(ticks))
         change = change_of_bar[cells.bar]
@@ -241,7 +244,7 @@ def _changes(timeline: Timeline, voices: Voices, cells: Cells) -> list[Block]:
 
 
 def _text(blocks: list[Block], cells: Cells, timeline: Timeline) -> list[NDArray[np.uint16]]:
-    """All rows in the order of the text, without the gaps, piece by piece."""
+    """All rows in the order of the text, without the gaps, divided into pieces."""
     piece = timeline.bar_piece[cells.bar]
     first = np.flatnonzero(np.diff(piece, prepend=-1))
     last = np.append(first[1:], len(piece)) - 1
@@ -260,7 +263,7 @@ def _text(blocks: list[Block], cells: Cells, timeline: Timeline) -> list[NDArray
         ids[at:to, : rows.shape[1]] = rows
         place[at:to] = (cell * span + tick - timeline.bar[cells.bar[cell]]) * (END + 1) + what
         at = to
-    # `take` and `compress`: a third of the time of indexing by rows and by a mask.
+    # `take` and `compress` need a third of the time of indexing by rows and by a mask.
     flat = ids.take(np.argsort(place, kind="stable"), axis=0).ravel()
     flat = flat.compress(flat != NONE).astype(np.uint16)
     return np.split(flat, np.flatnonzero(flat == ID[HEADER])[1:])

@@ -1,20 +1,21 @@
-"""Our own reader of MIDI files, for those that symusic does not read right.
+"""Our own reader of MIDI files, for files that symusic misreads.
 
-It agrees with symusic wherever that is right, and where symusic is not it reads what a synthesiser
-would play. Its rules, each use counted:
+It agrees with symusic wherever symusic is right, and otherwise reads what a synthesiser would play.
+It follows these rules, and counts each use:
 
-    no_off          a note-on whose pitch has too few note-offs: there each note-off ends all that
-                    sound, and what is left sounds until the track ends
-    program         a part that sets no program has the one that a track without notes sets for its
-                    channel
-    drums           a part that is drums, or is not, by a GS or XG message or by XG's drum bank
-    header          a header that says another number of tracks than there are
-    running_status  a status used again behind a system-exclusive message, which cancels it
+    no_off          a note-on whose pitch has too few note-offs: each note-off there ends all notes
+                    that sound, and what is left sounds until the track ends
+    program         a channel for which its track sets no program takes the one that a track without
+                    notes sets for it
+    drums           a channel becomes drums, or stops being drums, by a GS or XG message or by XG's
+                    drum bank
+    header          a header that gets the number of tracks wrong
+    running_status  a status used again after a system-exclusive message, which cancels it
     meter           a meter whose denominator is over 128 is dropped
 
-A part is what one track says on one channel; note-offs and controllers end its own notes alone. Of
-equal pitches that sound together, a note-off ends the first. The controllers 120 and 123 to 127 end
-all notes.
+The channels of one track are separate from those of another: note-offs and controllers end only
+notes of their own track. Where a pitch sounds several times at once, a note-off ends the note that
+began first. The controllers 120 and 123 to 127 end all notes.
 """
 
 from __future__ import annotations
@@ -48,44 +49,45 @@ XG_DRUM_BANK = 127
 GS_MESSAGE = re.compile(rb"\x41.\x42\x12", re.DOTALL)
 
 MAX_BYTES = 4 * 2**20
-"""Of one file: each takes a hundred bytes of memory and a microsecond."""
+"""Of one file. Every byte takes a hundred bytes of memory and a microsecond."""
 ALL_OFF = -1
-"""In the place of a velocity: what ends all notes."""
+"""Stands for a velocity where all notes end."""
 
 
 @dataclass
 class Channel:
-    """What one track says on one channel."""
+    """The events of one track on one channel."""
 
     pitches: dict[int, list[tuple[int, int, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    """By pitch, in order of time: tick; velocity of a note-on, 0 of a note-off, or `ALL_OFF`; the
-    index in `programs`, -1 before the first."""
+    """By pitch, in order of time: tick; the velocity of a note-on, 0 for a note-off, or `ALL_OFF`;
+    the index in `programs` of the current program, -1 before the first."""
     programs: list[tuple[int, int, bool]] = field(default_factory=list)
-    """In order of time: tick, program, whether it was chosen from XG's drum bank."""
+    """In order of time: tick, program, and whether it was chosen from XG's drum bank."""
     bank: int = 0
     end: int = 0
 
 
 @dataclass
 class Maps:
-    """What holds for all tracks, each entry with its tick first."""
+    """What holds for all tracks; every entry begins with its tick."""
 
     tempos: list[tuple[int, int]] = field(default_factory=list)
-    """Microseconds a quarter."""
+    """In microseconds per quarter."""
     meters: list[tuple[int, int, int]] = field(default_factory=list)
     keys: list[tuple[int, int, int]] = field(default_factory=list)
     rhythm: dict[int, bool] = field(default_factory=dict)
-    """Channels that GS or XG messages make drums, or not."""
+    """Whether a channel is drums, for channels that GS or XG messages assign."""
     gs: bool = False
-    """Then bank 127 is an old sound set, not drums."""
+    """Whether there are GS messages; bank 127 is then an old sound set and not drums."""
 
 
 def read(data: bytes, max_quarters: int) -> tuple[symusic.Score, Counter[str]]:
     """The notes, tempos, meters and keys of a MIDI file, and how often each rule was applied.
 
-    Raises MidiError: no MIDI file, it is too large, or its notes last longer than that.
+    Raises MidiError if it is not a MIDI file, if it is too large, or if its notes last longer than
+    `max_quarters`.
     """
     if len(data) > MAX_BYTES:
         raise MidiError(f"it needs slow reading, and has {len(data):,} bytes, over {MAX_BYTES:,}")
@@ -121,7 +123,7 @@ def read(data: bytes, max_quarters: int) -> tuple[symusic.Score, Counter[str]]:
 
 
 def _channels(body: bytes, maps: Maps, mended: Counter[str]) -> dict[int, Channel]:
-    """What a track says on each channel; what it says to all is added to `maps`."""
+    """The events of a track by channel; those that concern all channels are added to `maps`."""
     channels: dict[int, Channel] = defaultdict(Channel)
     for tick, status, data in events(body, mended):
         if status == META:
@@ -167,7 +169,7 @@ def _add_rhythm(message: bytes, maps: Maps) -> None:
     maps.gs = maps.gs or GS_MESSAGE.match(message) is not None
     if found := RHYTHM.match(message):
         if found["gs"]:
-            # Blocks count the drum channel first: 10, then 1 to 9, then 11 to 16.
+            # Blocks begin with the drum channel: 10, then 1 to 9, then 11 to 16.
             block = message[5] & 0x0F
             channel = DRUM_CHANNEL if block == 0 else block - (block < 10)
             maps.rhythm[channel] = found["gs"] > b"\x00"
@@ -176,7 +178,7 @@ def _add_rhythm(message: bytes, maps: Maps) -> None:
 
 
 def _share_programs(tracks: Iterable[dict[int, Channel]], mended: Counter[str]) -> None:
-    """Give programs that tracks without notes set to channels that set none."""
+    """Let channels without a program take the one that a track without notes sets for them."""
     shared: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
     waiting = []
     for track in tracks:
@@ -199,7 +201,7 @@ def _share_programs(tracks: Iterable[dict[int, Channel]], mended: Counter[str]) 
 def _notes(
     channel: Channel, number: int, maps: Maps, mended: Counter[str]
 ) -> Iterable[tuple[int, bool, tuple[int, ...]]]:
-    """Program, whether it is drums, and (tick, duration, pitch, velocity) of each note."""
+    """The program, whether it is drums, and (tick, duration, pitch, velocity) of each note."""
     found = []
     for pitch, line in channel.pitches.items():
         notes, left = pair(line, channel.end, all_at_once=False)
@@ -220,7 +222,7 @@ def _notes(
 def pair(
     line: list[tuple[int, int, int]], end: int, *, all_at_once: bool
 ) -> tuple[list[tuple[int, int, int, int]], int]:
-    """(start, end, velocity, program) of the notes of one pitch, and how many had no note-off.
+    """(start, end, velocity, program) of the notes on one pitch, and how many had no note-off.
 
     line: as in `Channel.pitches`. end: the tick at which notes without a note-off end. all_at_once:
     whether a note-off ends every note that sounds, or only the one that began first.
@@ -239,7 +241,7 @@ def pair(
 
 
 def _add_maps(score: symusic.Score, maps: Maps) -> None:
-    """Changes beyond what symusic can count are beyond all notes, and left out."""
+    """Changes later than symusic can count are later than all notes, and are left out."""
     last = np.iinfo(np.int32).max
     for tick, microseconds in sorted(maps.tempos, key=lambda change: change[0]):
         if tick <= last:

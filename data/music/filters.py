@@ -1,6 +1,6 @@
-"""Which pieces are left out of a data set although they can be read: each rule named and counted.
+"""Filters leave out pieces that could be read; each has a name, under which they are counted.
 
-All are off unless a threshold is given. A piece that several rules meet is counted under the first.
+All are off unless a threshold is given. A piece that meets several is counted under the first.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from data.music.score import Score
 
 PIANO = (21, 108)
-"""MIDI pitches of the lowest and the highest key."""
+"""The MIDI pitches of the lowest and the highest key."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Thresholds; None is off. As keyword arguments of `prepare` and under `filters:` in a grid."""
+    """Thresholds; None is off. Options and `filters:` in the grid of a sweep use these names."""
 
     too_short: int | None = None
     """Fewer notes than this."""
@@ -31,9 +31,9 @@ class Filters:
     silent: float | None = None
     """Nothing sounds for more than this share of its time."""
     repetition: float | None = None
-    """One bar makes up more than this share of the bars that sound, of which there are eight."""
+    """One bar makes up more than this share of the bars that sound, if these are at least eight."""
     unplayable: float | None = None
-    """More than this share of its pitched notes lies beyond the keys of a piano."""
+    """More than this share of the pitched notes lies outside the range of a piano."""
 
     def __post_init__(self) -> None:
         for name, value in self.chosen().items():
@@ -55,7 +55,7 @@ class Filters:
 
 
 def silence(score: Score) -> float:
-    """The share of time, up to the last note's end, in which nothing sounds."""
+    """The share of the time up to the end of the last note in which nothing sounds."""
     order = np.argsort(score.onset, kind="stable")
     onset, end = score.onset[order], (score.onset + score.duration)[order]
     reached = np.maximum.accumulate(end)
@@ -64,7 +64,7 @@ def silence(score: Score) -> float:
 
 
 def repetition(score: Score) -> float:
-    """The share of the bars that sound which the commonest bar makes up; 0 below eight bars."""
+    """The share of the commonest bar among the bars that sound; 0 if these are fewer than eight."""
     bar = np.searchsorted(score.bars, score.onset, side="right") - 1
     into = score.onset - score.bars[bar]
     order = np.lexsort((score.pitch, into, score.track, bar))
@@ -77,14 +77,14 @@ def repetition(score: Score) -> float:
 
 
 def beyond_piano(score: Score) -> float:
-    """The share of pitched notes that no piano has; 0 if there are only drums."""
+    """The share of the pitched notes outside the range of a piano; 0 if there are only drums."""
     pitch = score.pitch[~score.is_drum]
     outside = (pitch < PIANO[0]) | (pitch > PIANO[1])
     return float(outside.mean()) if len(pitch) else 0.0
 
 
 class Rule(NamedTuple):
-    """What a filter looks at, and how that is told."""
+    """What a filter measures, and how it is put into words."""
 
     measure: Callable[[Score], float]
     found: str
@@ -111,12 +111,12 @@ RULES = {
     "repetition": Rule(
         repetition,
         "one bar makes up {:.0%} of it",
-        "one bar makes up more than this share of the bars that sound, of which there are eight",
+        "one bar makes up more than this share of the bars that sound, if these are at least eight",
     ),
     "unplayable": Rule(
         beyond_piano,
-        "{:.0%} of its notes lie beyond a piano",
-        "more than this share of the notes lies beyond the keys of a piano",
+        "{:.0%} of its notes lie outside the range of a piano",
+        "more than this share of the notes lies outside the range of a piano",
     ),
 }
 """By the names of the fields of `Filters`."""

@@ -1,4 +1,4 @@
-"""Tempo, meter and key changes of MIDI files, on the grid, and the bar lines they make.
+"""The tempo, meter and key changes of MIDI files, in the ticks of a score, and the bar lines.
 
 Their rules are among those of `data.music.quantise`.
 """
@@ -18,16 +18,16 @@ MIN_BPM, MAX_BPM = 4, 999
 
 
 def to_score_ticks(ticks: Any, midi_ticks: Any, ticks_per_quarter: int) -> Any:
-    """Ticks of MIDI files to ticks of the grid; integers throughout: halves go up, everywhere."""
+    """From the ticks of a MIDI file to those of a score, in integers; halves are rounded up."""
     return (2 * ticks * ticks_per_quarter + midi_ticks) // (2 * midi_ticks)
 
 
 def bar_lines(
     meters: tuple[tuple[int, int, int], ...], ticks_per_quarter: int, end: int
 ) -> np.ndarray:
-    """Beginnings of bars up to `end`, and the end of the bar that reaches it: (bars + 1,) int64.
+    """(bars + 1,) int64: where bars begin, up to `end`, and the end of the last of them.
 
-    A meter change opens a bar, be the one before it full or not.
+    A change of meter opens a bar, whether the bar before it is full or not.
     """
     stretches = []
     for (start, numerator, denominator), following in itertools.zip_longest(meters, meters[1:]):
@@ -42,7 +42,10 @@ def bar_lines(
 def tempos_of(
     midi: symusic.Score, ticks_per_quarter: int, end: int, mended: dict[str, int]
 ) -> tuple[tuple[int, int], ...]:
-    """Whole quarters a minute, `MIN_BPM` to `MAX_BPM`. mended: to be added to."""
+    """(tick, quarters per minute) of each change, in whole numbers from `MIN_BPM` to `MAX_BPM`.
+
+    end: the tick at which the last note ends. mended: counts of rules, to be added to.
+    """
     found = {0: DEFAULT_BPM}
     counts = dict.fromkeys(("tempo_zero", "tempo_range", "tempo_rounded"), 0)
     for tempo in midi.tempos:
@@ -55,7 +58,7 @@ def tempos_of(
             continue
         exact = 60e6 / microseconds
         bpm = min(max(round(exact), MIN_BPM), MAX_BPM)
-        # A whole tempo may itself be off by one: files hold whole microseconds.
+        # Files hold whole microseconds, so even a whole tempo may be off by one.
         if abs(60e6 / bpm - microseconds) > 1:
             counts["tempo_rounded" if MIN_BPM <= exact <= MAX_BPM else "tempo_range"] += 1
         found[max(tick, 0)] = bpm

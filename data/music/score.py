@@ -1,4 +1,4 @@
-"""A score: notes on a grid of ticks, as flat NumPy columns. Everything downstream works on this."""
+"""A score: notes in ticks, as flat NumPy columns. Everything downstream works on scores."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from data.music.maps import bar_lines
 
 TICKS_PER_QUARTER = (8, 12, 24)
-"""On these, and no others, every length can be spelled."""
+"""The ticks per quarter for which every length can be written as text."""
 DEFAULT_TICKS_PER_QUARTER = 24
 
 Ints = NDArray[np.int64]
 
 
 class ScoreError(ValueError):
-    """Bytes that are no MIDI file, or one without notes; the message is one line."""
+    """Bytes that are not a MIDI file, or are one without notes; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Score:
     velocity: np.ndarray
     """(notes,) uint8."""
     tempos: tuple[tuple[int, int], ...]
-    """(tick, quarters a minute), from tick 0, no repeats."""
+    """(tick, quarters per minute), from tick 0, without repetitions."""
     meters: tuple[tuple[int, int, int], ...]
-    """(tick, numerator, denominator), from tick 0, no repeats. A change always opens a bar."""
+    """(tick, numerator, denominator), from tick 0, without repetitions. A change opens a bar."""
     keys: tuple[tuple[int, int, bool], ...]
-    """(tick, sharps -7..7, minor), at beginnings of bars; may be empty."""
+    """(tick, sharps -7..7, minor), at the beginnings of bars; may be empty."""
     mended: dict[str, int] = field(default_factory=dict, compare=False)
+    """How often each rule of `data.music.quantise` and `data.midi.reader` was applied."""
 
     def __len__(self) -> int:
         return len(self.onset)
@@ -57,7 +58,7 @@ class Score:
 
     @cached_property
     def bars(self) -> np.ndarray:
-        """(bars + 1,) int64: the ticks at which bars begin, and the end of the last one."""
+        """(bars + 1,) int64: the ticks at which bars begin, and the end of the last."""
         return bar_lines(self.meters, self.ticks_per_quarter, self.end)
 
     @property
@@ -69,7 +70,7 @@ class Score:
         return total
 
     def canonical(self) -> bytes:
-        """What two scores share if and only if their notes are the same; hash this."""
+        """Bytes that are equal for two scores if and only if their notes are; made to be hashed."""
         columns = (self.track, self.program, self.is_drum, self.onset, self.duration, self.pitch)
         return b"".join(column.astype(np.int32).tobytes() for column in columns)
 
@@ -81,7 +82,10 @@ def build(
     meters: tuple[tuple[int, int, int], ...],
     keys: tuple[tuple[int, int, bool], ...],
 ) -> Score:
-    """columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity; any order."""
+    """A score of notes in any order.
+
+    columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity.
+    """
     columns = columns[:, np.lexsort(columns[[4, 3, 0]])]
     return Score(
         ticks_per_quarter, **typed(columns), tempos=tempos, meters=meters, keys=keys, mended={}
@@ -89,7 +93,7 @@ def build(
 
 
 def typed(columns: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns of `build` by their names in a `Score`, each in its type there."""
+    """The columns of `build` by their names in a `Score`, each with the type that it has there."""
     return {name: column.astype(kind) for column, (name, kind) in zip(columns, _TYPES.items())}
 
 

@@ -1,4 +1,4 @@
-"""A source by what a user calls it: a corpus that is known by name, or the path of files."""
+"""Sources as users name them: a corpus that is known by its name, or the path of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMED = ("folk", *CORPORA)
 
 
 def check_source(source: str) -> None:
-    """Raises DataError unless the source is known by name or holds something to read."""
+    """Raises DataError unless the source is known by name, or holds something to read."""
     if source not in NAMED:
         shards(_path(source))
 
@@ -24,7 +24,8 @@ def open_source(
 ) -> tuple[list[Shard], dict[str, str]]:
     """The shards of a source, and the SHA-256 of each file that was downloaded for it.
 
-    downloads: the folder for archives that are fetched. mirror: where to fetch them from instead.
+    downloads: the folder for downloaded archives. mirror: a folder or address to take them from
+    instead of their own.
     """
     if source == "folk":
         return folk.shards(), {}
@@ -35,7 +36,7 @@ def open_source(
 
 
 def known_works(source: str) -> str:
-    """The regular expression that finds a file's work in its path; "" if none is known."""
+    """The regular expression that finds the work in the path of a file; "" if none is known."""
     return CORPORA[source].works if source in CORPORA else ""
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers by their names, made new or loaded from JSON."""
+"""Tokenizers by name, made anew or loaded from JSON."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NAME = re.compile(r"(?P<base>[a-z]+)(?:-bpe(?P<size>\d+))?")
 
 
 def make_tokenizer(name: str, ticks_per_quarter: int) -> Tokenizer:
-    """One of `TOKENIZERS`, or `NAME-bpeSIZE`: the same, to be trained to a vocabulary of SIZE.
+    """One of `TOKENIZERS`, or, as `NAME-bpeSIZE`, one that merges may extend to SIZE tokens.
 
-    Raises ValueError for another name, or a grid that it cannot spell.
+    Raises ValueError for other names, and for ticks in which not every length can be written.
     """
     if ticks_per_quarter not in TICKS_PER_QUARTER:
         expected = f"expected one of {TICKS_PER_QUARTER}"
@@ -47,14 +47,14 @@ def make_tokenizer(name: str, ticks_per_quarter: int) -> Tokenizer:
 def _base(name: str, ticks_per_quarter: int) -> Tokenizer:
     if name == "abc":
         return AbcTokenizer(ticks_per_quarter)
-    # Here and not above: the import takes two seconds that the abc tokenizer need not pay.
+    # Imported here, because it takes two seconds that the abc tokenizer does not need.
     from data.tokens.remi_tsd import MidiTokTokenizer
 
     return MidiTokTokenizer(name, ticks_per_quarter)
 
 
 def load_tokenizer(path: Path | Location) -> Tokenizer:
-    """The tokenizer that `to_json` wrote. Raises ValueError if it is another vocabulary by now."""
+    """The tokenizer that `to_json` wrote. Raises ValueError if its vocabulary has changed since."""
     fields = json.loads(path.read_text())
     tokenizer = make_tokenizer(fields["name"], fields["ticks_per_quarter"])
     if isinstance(tokenizer, BpeTokenizer):
