@@ -31,8 +31,8 @@ class Split:
     seconds: np.ndarray
     """(pieces,) float64."""
     groups: np.ndarray
-    """(pieces,) int64: the number of each piece's group, which its versions share. In data older than
-    `KEEPS_GROUPS` each piece has its own, until `data.flatten.with_groups` adds the groups."""
+    """(pieces,) int64: the number of each piece's group, which its versions share. In data from
+    before `KEEPS_GROUPS` each piece has its own, until `data.flatten.with_groups` is called."""
 
 
 def open_split(folder: Path, name: str) -> Split:

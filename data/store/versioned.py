@@ -16,7 +16,7 @@ class VersionError(ValueError):
 def read_versioned(path: Path | Location, newest: int) -> dict[str, Any]:
     """The object in a JSON file, with its `schema`, which is 1 if the file states none.
 
-    Raises FileNotFoundError, and VersionError if there is no object or its schema is above `newest`.
+    Raises FileNotFoundError, and VersionError without an object or for a schema above `newest`.
     """
     try:
         found = json.loads(path.read_text())
