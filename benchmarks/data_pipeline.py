@@ -16,13 +16,13 @@ from pathlib import Path
 
 import ray
 
-from data.abc_tokenizer import AbcTokenizer
-from data.filters import Filters
+from data.abc.tokenizer import AbcTokenizer
+from data.music.filters import Filters
+from data.music.quantise import quantise_all
 from data.parts import Wish, batches, parsed, stage
 from data.prepare import each
-from data.score import quantise_all
-from data.sources import Shard, shards
-from data.storage import Location
+from data.sources.containers import Shard, shards
+from data.store.location import Location
 
 
 def text(found: list[Shard], tokenizer: AbcTokenizer) -> int:

@@ -22,7 +22,7 @@ from unittest import mock
 
 import torch
 
-from data.packed import read_manifest
+from data.store.manifest import read_manifest
 from trainers.cell import Cell
 from trainers.gradients import World
 from trainers.ladder import LadderError

@@ -12,11 +12,12 @@ import pickle
 import subprocess
 import sys
 
-from data.packed import DataError
-from data.score import ScoreError, from_midi
-from data.sources import Refused, Shard
-from data.storage import Location
-from data.tokenizers import Tokenizer
+from data.music.files import from_midi
+from data.music.score import ScoreError
+from data.sources.containers import Refused, Shard
+from data.store.errors import DataError
+from data.store.location import Location
+from data.tokens.protocol import Tokenizer
 
 MAX_ATTEMPTS = 5
 """How often a shard may be begun in one run: what kills it then is not one of its files."""

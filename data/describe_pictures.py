@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -11,11 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from data.packed import Manifest
-from data.score import Score
-
-if TYPE_CHECKING:
-    from data.describe import Overview
+from data.music.score import Score
+from data.overview import Overview
+from data.store.manifest import Manifest
 
 INK, SHADE = "#24476b", "#b5543c"
 OCTAVES = range(0, 128, 12)

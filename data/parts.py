@@ -7,29 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from data import versions
 from data.crashes import begin, fatal_files
-from data.cuts import cut
-from data.filters import Filters
-from data.packed import DataError
-from data.score import Midi, Score, ScoreError, parse, quantise_all
-from data.signatures import BINS, signature
-from data.sources import Refused, Shard
-from data.splits import split_groups
-from data.storage import Location
-from data.tokenizers import Tokenizer
+from data.music.files import parse
+from data.music.filters import Filters
+from data.music.quantise import Midi, quantise_all
+from data.music.score import Score, ScoreError
+from data.sources.containers import Refused, Shard
+from data.store.location import Location
+from data.store.tables import Rows, row_groups, write_rows
+from data.tokens.pieces import cut
+from data.tokens.protocol import Tokenizer
+from data.works.signatures import signature
 
 PIECE = pa.schema(
     [
@@ -62,8 +57,6 @@ STAGED = pa.schema(
 
 BATCH_NOTES = 16_384
 """Notes that are quantised and written at once: many small pieces, within the cache."""
-GROUP_ROWS = 256
-"""Pieces to a row group: all that is held of a part at a time."""
 
 
 @dataclass(frozen=True)
@@ -186,71 +179,6 @@ Placed = list[tuple[str, str] | None]
 """group_id and split of each row of a staged part; None for an exact duplicate."""
 
 
-def place(
-    staged: list[Location], works: str
-) -> tuple[list[Placed], dict[str, float], list[dict[str, str]]]:
-    """Group the pieces and split the groups; of exact duplicates, the first path is kept.
-
-    works: a regular expression; files whose paths hold the same match are of one work.
-    Returns where the rows of each part come, the thresholds of the splits, and the duplicates as
-    rejected rows.
-    """
-    columns = ["piece_id", "path", "maps", "num_tokens"]
-    tables = [read_table(part, columns) for part in staged]
-    table = pa.concat_tables(tables)
-    paths, ids, maps = (table[name].to_pylist() for name in ("path", "piece_id", "maps"))
-    lengths = table["num_tokens"].to_numpy()
-    kept: dict[str, int] = {}
-    rejected = []
-    for row in sorted(range(len(ids)), key=paths.__getitem__):
-        if ids[row] in kept:
-            first = kept[ids[row]]
-            detail = f"the notes of {paths[first]}"
-            if maps[row] != maps[first]:
-                detail += ", in another meter, key or tempo"
-            rejected.append({"path": paths[row], "reason": "duplicate", "detail": detail})
-        else:
-            kept[ids[row]] = row
-    if not kept:
-        reasons = Counter(
-            reason
-            for part in staged
-            for reason in read_table(rejected_path(part), ["reason"])["reason"].to_pylist()
-        )
-        said = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
-        raise DataError(f"of the source's files ({said or 'there are none'}) no piece is left")
-    piece_ids = sorted(kept)
-    rows = [kept[piece_id] for piece_id in piece_ids]
-    matches = [re.search(works, paths[row]) if works else None for row in rows]
-    group_ids = versions.group(
-        piece_ids, _signatures(staged, rows), [match[0] if match else "" for match in matches]
-    )
-    groups: dict[str, tuple[int, int]] = {}
-    for row, group_id in zip(rows, group_ids):
-        pieces, tokens = groups.get(group_id, (0, 0))
-        groups[group_id] = (pieces + 1, tokens + int(lengths[row]))
-    splits, thresholds = split_groups(groups)
-    placed: Placed = [None] * len(ids)
-    for row, group_id in zip(rows, group_ids):
-        placed[row] = (group_id, splits[group_id])
-    of_all = iter(placed)
-    return [list(islice(of_all, len(part))) for part in tables], thresholds, rejected
-
-
-def _signatures(staged: list[Location], rows: list[int]) -> np.ndarray:
-    """(rows, BINS) uint16 of those rows of all parts, one part at a time in memory."""
-    found = np.empty((len(rows), BINS), np.uint16)
-    wanted = np.array(rows)
-    first = 0
-    for part in staged:
-        column = read_table(part, ["signature"])["signature"].combine_chunks()
-        mine = column.flatten().to_numpy().reshape(len(column), BINS)
-        here = np.flatnonzero((first <= wanted) & (wanted < first + len(column)))
-        found[here] = mine[wanted[here] - first]
-        first += len(column)
-    return found
-
-
 def finish(
     staged: Location, part: Location, placed: Placed, shorten: Callable[[np.ndarray], np.ndarray]
 ) -> None:
@@ -274,51 +202,3 @@ def finish(
 def rejected_path(part: Location) -> Location:
     """Where the rejected files of a part are listed, with their reasons."""
     return part.parent / part.name.replace("part-", "rejected-")
-
-
-def read_table(path: Location, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
-    return pq.read_table(path.path, columns=columns, filters=filters, filesystem=path.filesystem)
-
-
-def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a Parquet file, some at a time."""
-    with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
-        for batch in file.iter_batches(GROUP_ROWS, columns=columns):
-            others = batch.drop_columns("tokens").to_pylist()
-            yield [
-                row | {"tokens": tokens.values.to_numpy()}
-                for row, tokens in zip(others, batch["tokens"])
-            ]
-
-
-class Rows:
-    """Writes a Parquet file some rows at a time, in groups of `GROUP_ROWS`."""
-
-    def __init__(self, file: Path, schema: pa.Schema, compression: str = "zstd") -> None:
-        self.schema = schema
-        self.waiting: list[dict[str, Any]] = []
-        # No two pieces are alike: dictionaries cost time and save nothing.
-        self.writer = pq.ParquetWriter(file, schema, compression=compression, use_dictionary=False)
-
-    def __enter__(self) -> Rows:
-        return self
-
-    def write(self, rows: Iterable[dict[str, Any]]) -> None:
-        for row in rows:
-            self.waiting.append(row)
-            if len(self.waiting) == GROUP_ROWS:
-                self._flush()
-
-    def _flush(self) -> None:
-        self.writer.write_table(pa.Table.from_pylist(self.waiting, schema=self.schema))
-        self.waiting.clear()
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self.writer.close()
-
-
-def write_rows(path: Location, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    """A Parquet file, whole or absent."""
-    with path.writing() as file, Rows(file, schema) as all_rows:
-        all_rows.write(rows)

@@ -25,29 +25,22 @@ import numpy as np
 import ray
 import ray.data
 
-from data import folk
-from data.bpe import BpeTokenizer
 from data.crashes import MAX_ATTEMPTS
-from data.cuts import MIN_CUT
-from data.download import CORPORA, fetch
-from data.filters import FILTER_WORDS, Filters
-from data.packed import MANIFEST, DataError, Manifest, read_manifest, write_manifest
-from data.packing import pack, with_groups
-from data.parts import (
-    REJECTED,
-    Placed,
-    Wish,
-    finish,
-    place,
-    read_table,
-    rejected_path,
-    row_groups,
-    stage,
-    write_rows,
-)
-from data.sources import Shard, shards
-from data.storage import Location, is_bucket
-from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
+from data.flatten import pack, with_groups
+from data.music.filters import FILTER_WORDS, Filters
+from data.parts import REJECTED, Placed, Wish, finish, rejected_path, stage
+from data.placing import place
+from data.sources import folk
+from data.sources.containers import Shard, shards
+from data.sources.download import CORPORA, fetch
+from data.store.errors import DataError
+from data.store.location import Location, is_bucket
+from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from data.store.tables import read_table, row_groups, write_rows
+from data.tokens.bpe import BpeTokenizer
+from data.tokens.make import TOKENIZERS, make_tokenizer
+from data.tokens.pieces import MIN_CUT
+from data.tokens.protocol import Tokenizer
 
 BPE_TOKENS = 20_000_000
 """Of the training split, in order of piece_id: what merges are learnt from at most."""
@@ -166,7 +159,7 @@ def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[n
 
 
 def mended(staged: list[Location]) -> dict[str, int]:
-    """How often each rule of `data.score` was applied, and long pieces cut."""
+    """How often each rule of `data.music.score` was applied, and long pieces cut."""
     total: Counter[str] = Counter()
     for part in staged:
         for counts in read_table(part, ["mended"])["mended"].to_pylist():

@@ -5,7 +5,7 @@
 
 Equal are notes of the same track, program, drums, onset, duration and pitch, each as often. `maps`
 says whether tempo and meter changes come back, too. All this is after quantising: what that changed
-is in a line of its own, by the rules of `data.score` and `data.midi_reader`.
+is in a line of its own, by the rules of `data.music.score` and `data.midi.reader`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.score import Score, ScoreError, from_midi
-from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
+from data.music.files import from_midi
+from data.music.score import Score, ScoreError
+from data.tokens.make import TOKENIZERS, make_tokenizer
+from data.tokens.protocol import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from data.filters import Filters
-from data.packed import Manifest
+from data.music.filters import Filters
+from data.store.manifest import Manifest
 from sweeps.needs import Needs
 from trainers.cell import Cell
 from trainers.ladder import LadderError, Rung, load_arch, parse_size

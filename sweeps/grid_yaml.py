@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import yaml
 
-from data.cuts import MIN_CUT
-from data.filters import Filters
-from data.tokenizers import GRIDS, make_tokenizer
+from data.music.filters import Filters
+from data.tokens.make import GRIDS, make_tokenizer
+from data.tokens.pieces import MIN_CUT
 from sweeps.errors import GridError
 from sweeps.grid import AXES, SETTINGS, USUAL, Block, Budget, DataSpec, Grid, Rate
 from sweeps.needs import Needs

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from data.storage import Location
+from data.store.location import Location
 from fitting.groups import SAME_BUDGET
 from fitting.paired import compare_pieces
 from sweeps.records import Record

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from data.packed import DataError, Manifest
-from data.tokenizers import make_tokenizer
+from data.store.errors import DataError
+from data.store.manifest import Manifest
+from data.tokens.make import make_tokenizer
 from sweeps.console import console, table
 from sweeps.errors import GridError
 from sweeps.grid import DataSpec

@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.packed import DataError, Manifest
-from data.storage import Location
-from data.versioned import VersionError
+from data.store.errors import DataError
+from data.store.location import Location
+from data.store.manifest import Manifest
+from data.store.versioned import VersionError
 from sweeps.console import quiet, say
 from sweeps.errors import GridError
 from sweeps.sweep import Listed, Sweep, only

@@ -15,7 +15,7 @@ from ray import tune
 from ray.train import TrainingFailedError
 from ray.tune.search import Searcher
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.errors import GridError
 from sweeps.packing import Capacity, Demand, Pool, in_order
 from sweeps.records import Record, write_record

@@ -8,8 +8,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from data.packed import MANIFEST, DataError
-from data.storage import Location
+from data.store.errors import DataError
+from data.store.location import Location
+from data.store.manifest import MANIFEST
 from sweeps import forecasts
 from sweeps.console import console, table
 from sweeps.records import Record

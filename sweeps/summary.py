@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 from rich.table import Table
 
-from data.storage import Location
+from data.store.location import Location
 from fitting import records as run_records
 from fitting.analysis import Analysis
 from fitting.contract import METRICS

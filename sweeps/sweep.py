@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.packed import MANIFEST, Manifest, read_manifest
-from data.storage import Location
+from data.store.location import Location
+from data.store.manifest import MANIFEST, Manifest, read_manifest
 from sweeps.errors import GridError
 from sweeps.records import Record, read_record, record_path
 

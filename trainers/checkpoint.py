@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pyarrow import fs
 
-from data.storage import Location
+from data.store.location import Location
 
 _NAME = re.compile(r"checkpoint_\d{9}_[0-9a-f]+")
 _STATE = "state.pt"

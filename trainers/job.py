@@ -25,8 +25,8 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from data.packed import local_copy
-from data.storage import Location, patiently
+from data.store.flat import local_copy
+from data.store.location import Location, patiently
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.gradients import World

@@ -13,15 +13,16 @@ import pytest
 import ray
 
 from data import prepare as preparing
-from data.abc_tokenizer import AbcTokenizer
+from data.abc.tokenizer import AbcTokenizer
 from data.crashes import MAX_ATTEMPTS, begin, fatal_files
-from data.filters import Filters
-from data.packed import DataError
-from data.parts import Wish, read_table, rejected_path, stage
-from data.score import Score
-from data.sources import Files, Shard
-from data.storage import Location
-from data.tokenizers import Tokenizer
+from data.music.filters import Filters
+from data.music.score import Score
+from data.parts import Wish, rejected_path, stage
+from data.sources.containers import Files, Shard
+from data.store.errors import DataError
+from data.store.location import Location
+from data.store.tables import read_table
+from data.tokens.protocol import Tokenizer
 from harness.damage import mutate
 from tests.data.conftest import WORKS, make_midi
 

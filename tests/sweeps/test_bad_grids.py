@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data.packed import Manifest
+from data.store.manifest import Manifest
 from sweeps.errors import GridError
 from sweeps.grid_yaml import load_grid
 from trainers.ladder import LadderError

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from data.packed import Manifest
-from data.storage import Location
+from data.store.location import Location
+from data.store.manifest import Manifest
 from fitting.contract import METRICS
 from fitting.forecast import digest, read_json
 from sweeps import forecasts

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from data.packed import Manifest
-from data.storage import Location
+from data.store.location import Location
+from data.store.manifest import Manifest
 from sweeps.errors import GridError
 from sweeps.run_grid import erase
 from sweeps.sweep import Sweep, only

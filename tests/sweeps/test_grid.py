@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data.filters import Filters
-from data.packed import Manifest
+from data.music.filters import Filters
+from data.store.manifest import Manifest
 from sweeps.errors import GridError
 from sweeps.grid_yaml import SHIPPED, load_grid
 from sweeps.needs import Needs, memory_bytes

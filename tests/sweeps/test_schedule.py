@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ray
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.records import read_record
 from sweeps.schedule import Job, reason, run_cells
 from trainers.cell import Cell, Placement

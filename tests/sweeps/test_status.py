@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data.packed import DataError
-from data.storage import Location
+from data.store.errors import DataError
+from data.store.location import Location
 from sweeps import status
 from sweeps.sweep import Sweep
 

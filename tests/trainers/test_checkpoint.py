@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from data.storage import Location
+from data.store.location import Location
 from trainers import checkpoint
 
 STATE: dict[str, Any] = {"cell_key": "a-cell", "step": 3, "model": {"weight": torch.arange(6.0)}}

@@ -15,7 +15,7 @@ import pytest
 import ray
 import torch
 
-from data.storage import Location
+from data.store.location import Location
 from tests.conftest import CELL
 from tests.processes import descendants
 from tests.waiting import wait_until

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.storage import Location
+from data.store.location import Location
 from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.train import main, save

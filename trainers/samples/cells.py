@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from data.storage import Location
+from data.store.location import Location
 from trainers import checkpoint
 from trainers.cell import Cell
 from trainers.names import names

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.abc import key_alteration, spelling
-from data.score import Score
+from data.abc.dialect import key_alteration, spelling
+from data.music.score import Score
 
 MAX_BARS = 64
 MAX_STAVES = 8
