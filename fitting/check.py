@@ -18,13 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fitting.analysis import ArchLaw, analyse
-from fitting.axis import N_PARAMS
-from fitting.csv_file import listed
-from fitting.escape import printable
-from fitting.groups import SAME_BUDGET, groups
-from fitting.records import RecordError, read_csv
-from fitting.stated import EXAMPLE, StatedError, StatedLaw, parse
+from fitting.analysis import analyse
+from fitting.arch_law import ArchLaw
+from fitting.law.stated import EXAMPLE, StatedError, StatedLaw, parse
+from fitting.runs.axis import N_PARAMS
+from fitting.runs.csv_file import listed
+from fitting.runs.escape import printable
+from fitting.runs.groups import SAME_BUDGET, groups
+from fitting.runs.read import RecordError, read_csv
 
 LEVEL = 0.95
 NAMED = re.compile(r"(?P<name>.+?)=(?P<law>(?:\s*L\s*(?:\([NDC]\))?\s*=)?[^=]*)", re.DOTALL)

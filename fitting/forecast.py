@@ -16,13 +16,13 @@ import pandas as pd
 
 from fitting.analysis import analyse
 from fitting.contract import APART, FIRST, NUMBERS, TEXTS
-from fitting.groups import SAME_BUDGET
-from fitting.intervals import Interval, prediction_interval
-from fitting.power_law import FitError
-from fitting.records import RecordError
-from fitting.surface_law import surface_law
-from fitting.tables import json_number
-from fitting.verdict import MIN_SIZES
+from fitting.export.json_values import plain
+from fitting.law.intervals import Interval, prediction_interval
+from fitting.law.power_law import FitError
+from fitting.law.verdict import MIN_SIZES
+from fitting.runs.groups import SAME_BUDGET
+from fitting.runs.read import RecordError
+from fitting.surface.law import surface_law
 
 SCHEMA = 1
 """Raised when a name in forecast.json changes."""
@@ -87,7 +87,7 @@ def forecast(
     time: str,
     code: str,
 ) -> Forecast:
-    """Predict the loss of `targets` from the runs in `records`; see `fitting.records` for both.
+    """Predict the loss of `targets` from the runs in `records`; see `fitting.runs.read` for both.
 
     names: what each target is called, by cell key. Targets have no losses yet: their n_params,
     tokens, arch, rate and settings are read.
@@ -107,7 +107,7 @@ def to_json(forecast: Forecast) -> str:
     for prediction in values["predictions"]:
         for name in ("interval", "mean_interval"):
             if ends := prediction[name]:
-                prediction[name] = [json_number(ends["low"]), json_number(ends["high"])]
+                prediction[name] = plain([ends["low"], ends["high"]])
     return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fitting.export.json_values import plain
 from fitting.forecast import (
     Forecast,
     ForecastError,
@@ -15,8 +16,7 @@ from fitting.forecast import (
     read_json,
     records_digest,
 )
-from fitting.intervals import Interval
-from fitting.tables import json_number
+from fitting.law.intervals import Interval
 
 WAITING = "not ended"
 
@@ -61,7 +61,7 @@ class Outcome:
 
     @property
     def relative_error(self) -> float | None:
-        """Predicted over measured, less 1, as of `fitting.self_test.HeldOut`."""
+        """Predicted over measured, less 1, as of `fitting.law.held_out.HeldOut`."""
         if self.predicted is None or self.measured is None:
             return None
         return self.predicted / self.measured - 1
@@ -123,7 +123,7 @@ def review(
 ) -> Review:
     """Set the forecast of this text beside the records of the runs.
 
-    text: of forecast.json; None if it is not there. records: see `fitting.records`, targets
+    text: of forecast.json; None if it is not there. records: see `fitting.runs.read`, targets
     included. carried: the sha256 that each target which has ended carries, by cell key, "" for
     none. in_mlflow: the one that MLflow holds; None if it could not be asked or holds none.
     """
@@ -205,12 +205,11 @@ def _line(outcome: Outcome) -> str:
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    ends = outcome.interval
     return {
         "name": outcome.name,
         "runs": outcome.runs,
         "forecast": outcome.predicted,
-        "interval": [json_number(ends.low), json_number(ends.high)] if ends else None,
+        "interval": plain(outcome.interval),
         "status": outcome.status,
         "measured": outcome.measured,
         "inside": outcome.inside,

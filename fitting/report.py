@@ -20,12 +20,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
-from fitting.axis import AXES
-from fitting.escape import mlflow_name
+from fitting.export import figures, notebook, tables
 from fitting.outcomes import Review
-from fitting.records import RecordError, read_csv, read_mlflow, to_json
+from fitting.page import report_page
+from fitting.runs.axis import AXES
+from fitting.runs.escape import mlflow_name
+from fitting.runs.read import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 
@@ -46,7 +47,7 @@ def write(
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
     progress("figures")
-    paths = plots.draw(analysis, out_dir)
+    paths = figures.draw(analysis, out_dir)
     progress("tables and page")
     data = tables.fit_json(analysis) | {"forecast": forecast and forecast.to_json()}
     texts = {
@@ -54,7 +55,7 @@ def write(
         "laws.csv": tables.laws_csv(analysis),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
-        "report.html": page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
+        "report.html": report_page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
     }
     for name, text in texts.items():
         paths[name] = out_dir / name

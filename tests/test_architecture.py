@@ -24,6 +24,27 @@ ALLOWED = {
     "benchmarks": {*PRODUCT, "harness"},
     "tests": {*PRODUCT, "harness"},
 }
+# Inside a package: each room, or file beside the rooms, and the others that it may import.
+LAWS = {"runs", "law", "surface", "scrutiny"}
+RESULTS = {*LAWS, "arch_law", "compare", "analysis"}
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "fitting": {
+        "contract": set(),
+        "runs": {"contract"},
+        "law": {"runs"},
+        "surface": {"runs", "law"},
+        "scrutiny": {"runs", "law"},
+        "arch_law": LAWS,
+        "compare": {"runs", "law", "arch_law"},
+        "analysis": {*LAWS, "arch_law", "compare"},
+        "export": RESULTS,
+        "forecast": {*RESULTS, "contract", "export"},
+        "outcomes": {*RESULTS, "export", "forecast"},
+        "page": {*RESULTS, "export", "forecast", "outcomes"},
+        "report": {*RESULTS, "contract", "export", "outcomes", "page"},
+        "check": RESULTS,
+    },
+}
 # What a package must not know at all, its own layers aside.
 FOREIGN = {"fitting": {"ray", "torch"}, "trainers": {"mlflow"}, "data": {"torch", "mlflow"}}
 
@@ -50,9 +71,45 @@ def test_packages_import_downwards_only(package: str) -> None:
     assert not against
 
 
+def rooms_imported(file: Path, package: str) -> set[str]:
+    """Rooms of its own package that a file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            names.add(str(node.module).split(".")[1])
+    return names
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_downwards_only(package: str) -> None:
+    rooms = ROOMS[package]
+    against = set()
+    for file in (ROOT / package).rglob("*.py"):
+        if file.name == "__init__.py":
+            continue
+        room = file.relative_to(ROOT / package).parts[0].removesuffix(".py")
+        for other in rooms_imported(file, package) - rooms[room] - {room}:
+            against.add(f"{file.relative_to(ROOT)} imports {other}")
+    assert not against
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_no_two_rooms_import_each_other(package: str) -> None:
+    allowed = ROOMS[package]
+    below: set[str] = set()
+    while open_rooms := {room for room in allowed if room not in below}:
+        stands = {room for room in open_rooms if allowed[room] <= below}
+        assert stands, f"a circle among {sorted(open_rooms)}"
+        below |= stands
+
+
 @pytest.mark.parametrize("package", PRODUCT)
 def test_packages_start_empty(package: str) -> None:
-    assert (ROOT / package / "__init__.py").read_text() == ""
+    starts = list((ROOT / package).rglob("__init__.py"))
+    assert starts
+    assert [file for file in starts if file.read_text()] == []
 
 
 def test_fitting_pulls_in_neither_ray_nor_torch() -> None:

@@ -18,7 +18,7 @@ DRUMS = "-1"
 
 
 class MidiGrammar:
-    """One piece as it comes into being: see `data.abc_grammar.AbcGrammar`."""
+    """One piece as it comes into being: see `data.abc.grammar.AbcGrammar`."""
 
     def __init__(self, tokenizer: MidiTokTokenizer, bars: int | None = None) -> None:
         self._tokenizer = tokenizer

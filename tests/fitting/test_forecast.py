@@ -20,9 +20,9 @@ from fitting.forecast import (
     records_digest,
     to_json,
 )
-from fitting.intervals import Interval, prediction_interval
-from fitting.records import complete
-from fitting.surface_law import surface_law
+from fitting.law.intervals import Interval, prediction_interval
+from fitting.runs.read import complete
+from fitting.surface.law import surface_law
 from harness.experiments import TRUE_LAWS, make_records
 from tests.fitting.conftest import make_isoflop_records
 

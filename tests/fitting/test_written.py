@@ -10,10 +10,10 @@ import pytest
 
 from fitting import report
 from fitting.analysis import Analysis, analyse
-from fitting.comparison import Crossing, NotCompared
-from fitting.intervals import Interval
-from fitting.records import complete
-from fitting.tables import fit_json
+from fitting.compare.comparison import Crossing, NotCompared
+from fitting.export.tables import fit_json
+from fitting.law.intervals import Interval
+from fitting.runs.read import complete
 from harness.experiments import make_records
 from tests.fitting.conftest import make_isoflop_records
 from tests.fitting.test_outcomes import reviewed

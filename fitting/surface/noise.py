@@ -1,0 +1,103 @@
+"""How far a run falls from a surface: by its seeds, and by what the surface leaves over.
+
+Runs of one size and budget may share an error that no seed shows (a rate that suits the size, a
+data order that suits the budget). Then the seeds alone make every interval too narrow. Where they
+share none, all squares together are the noise. Of the two, the one that leaves more room counts, so
+that an interval covers in either case.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import f as f_distribution
+
+from fitting.law.power_law import Array
+from fitting.runs.groups import SAME_BUDGET, SAME_SIZE, groups
+
+PARAMETERS = 5
+EXACT = 1e-9
+"""Noise below which losses are taken as exact: their digits end there."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Mean squares of log loss about a surface, and what they rest on."""
+
+    pure: float
+    """Mean square between runs of one size and budget; NaN where nothing was repeated."""
+    pure_dof: int
+    misfit: float
+    """Mean square of the cells about the surface, per run."""
+    misfit_dof: int
+    repeats: float
+    """Mean runs of a cell."""
+
+    @property
+    def pooled(self) -> float:
+        """Mean square of all that is left over."""
+        within = self.pure * self.pure_dof if self.pure_dof else 0.0
+        return (self.misfit * self.misfit_dof + within) / (self.misfit_dof + self.pure_dof)
+
+    @property
+    def leading(self) -> tuple[float, int]:
+        """The mean square and its degrees of freedom that leave more room at 95 %."""
+        found = [(self.pooled, self.misfit_dof + self.pure_dof), (self.misfit, self.misfit_dof)]
+        return max(found, key=lambda each: _room(each[0], each[1], 0.95))
+
+    @property
+    def of_a_run(self) -> float:
+        """Standard deviation of one new run about the surface, relative to its loss."""
+        return float(np.sqrt(self.of_mean(1)))
+
+    def of_mean(self, runs: ArrayLike) -> Array:
+        """Variance of the mean log loss of `runs` new runs of one size and budget.
+
+        What the runs of a cell share does not average out.
+        """
+        runs = np.asarray(runs, dtype=float)
+        if self.leading[1] > self.misfit_dof:
+            return self.pooled / runs
+        shared = max(self.misfit - self.pure, 0.0) / self.repeats if self.pure_dof else 0.0
+        return shared + (self.misfit - shared * self.repeats) / runs
+
+    def excess(self, level: float = 0.95) -> float:
+        """How far a sum of squares may exceed the least, s^2 F(1, dof), at `level`."""
+        square, dof = self.leading
+        return _room(max(square, EXACT**2), dof, level)
+
+    def misfit_p(self) -> float:
+        """Lack-of-fit F test: probability of such a misfit if the seeds' spread were all."""
+        if self.pure_dof == 0 or self.misfit_dof == 0 or not self.pure > 0:
+            return 1.0
+        ratio = self.misfit / self.pure
+        return float(f_distribution.sf(ratio, self.misfit_dof, self.pure_dof))
+
+
+def cells(n: ArrayLike, d: ArrayLike) -> NDArray[np.int64]:
+    """Number the cells, runs of one size and budget: (runs,)."""
+    size, budget = groups(n, SAME_SIZE), groups(d, SAME_BUDGET)
+    return np.unique(size * (budget.max() + 1) + budget, return_inverse=True)[1]
+
+
+def noise_of(residuals: Array, cell: NDArray[np.int64]) -> Noise:
+    """Part the squares of `residuals` (runs,), log loss less the surface, within and between cells.
+
+    At least one more cell than the surface has parameters.
+    """
+    runs = np.bincount(cell)
+    means = np.bincount(cell, residuals) / runs
+    within = float(((residuals - means[cell]) ** 2).sum())
+    between = float((runs * means**2).sum())
+    pure_dof, misfit_dof = len(residuals) - len(runs), len(runs) - PARAMETERS
+    return Noise(
+        within / pure_dof if pure_dof else float("nan"),
+        pure_dof,
+        between / misfit_dof,
+        misfit_dof,
+        len(residuals) / len(runs),
+    )
+
+
+def _room(square: float, dof: int, level: float) -> float:
+    return square * float(f_distribution.ppf(level, 1, dof))
