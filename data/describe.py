@@ -1,4 +1,4 @@
-"""What a data set holds: counts, lengths, pitches, instruments, versions; as a table and a picture.
+"""Describe a data set in a table and a picture: counts, lengths, pitches, instruments, versions.
 
 python -m data.describe runs/data/folk-abc                 # the table, and describe.png in it
 python -m data.describe my_data --piece 3f2a --out p.png   # one piece: its ABC, a piano roll
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from data.describe_pictures import draw_overview, draw_piece
+from data.errors import DataError
 from data.overview import Overview, overview
-from data.store.errors import DataError
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from data.store.tables import read_table
@@ -24,7 +24,7 @@ from data.tokens.make import load_tokenizer
 
 
 def table(folder: Location, found: Overview) -> str:
-    """All of it in words."""
+    """The manifest and the overview in words."""
     manifest = read_manifest(folder)
     lines = [
         f"{manifest.source}: {manifest.tokenizer}, {manifest.ticks_per_quarter} ticks a quarter, "
@@ -63,7 +63,10 @@ def table(folder: Location, found: Overview) -> str:
 
 
 def find_piece(folder: Location, prefix: str) -> dict:
-    """The row whose piece_id or path begins so. Raises DataError unless there is exactly one."""
+    """The row whose piece_id begins with `prefix`, or whose path it is.
+
+    Raises DataError unless there is exactly one.
+    """
     found = []
     for part in (folder / "parts").children():
         rows = read_table(part, ["piece_id", "path"])
@@ -84,9 +87,13 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Location.of, help="what data.prepare made")
-    parser.add_argument("--piece", metavar="ID", help="the beginning of a piece_id, or a path")
-    parser.add_argument("--out", type=Path, help="the picture [describe.png, or piece.png, there]")
+    parser.add_argument("folder", type=Location.of, help="a folder made by data.prepare")
+    parser.add_argument(
+        "--piece", metavar="ID", help="show one piece: the beginning of its piece_id, or its path"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the picture [describe.png, or piece.png, in that folder]"
+    )
     args = parser.parse_args()
     name = "piece.png" if args.piece else "describe.png"
     picture = args.out or Path(args.folder.local or ".") / name

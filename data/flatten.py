@@ -1,7 +1,7 @@
-"""From finished parts to what training maps: each split flat, in order of `piece_id`.
+"""From finished parts to what training maps: one flat file for each split, in order of `piece_id`.
 
-Parts are read one row group at a time, so that memory does not grow with the corpus: only ids,
-counts and places are held for all pieces.
+Parts are read one row group at a time. Only ids, counts and places are held for all pieces, so that
+memory hardly grows with the corpus.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.flat import SPLITS, Split, write_column, writing_split
 from data.store.location import Location
 from data.store.manifest import KEEPS_GROUPS, Manifest, write_manifest
@@ -26,13 +26,13 @@ from data.tokens.protocol import Tokenizer
 BLOCK = 2**22
 
 
-def pack(
+def flatten(
     out: Location, parts: list[Location], tokenizer: Tokenizer
 ) -> tuple[dict[str, dict[str, Any]], str]:
-    """Write every split; return what each holds, and the fingerprint.
+    """Write every split; return what each of them holds, and the fingerprint.
 
-    The fingerprint is of what is trained on, token by token; not of names, nor of the order of
-    arrival.
+    The fingerprint covers what is trained on, token by token, but neither names nor the order in
+    which files arrive.
     """
     columns = ["piece_id", "group_id", "split", "num_tokens", "num_notes", "seconds"]
     table = pa.concat_tables([read_table(part, columns) for part in parts]).sort_by("piece_id")
@@ -68,8 +68,10 @@ def pack(
 
 
 def with_groups(out: Location, manifest: Manifest) -> Manifest:
-    """The manifest of data that keep the group of each piece, as those of before `KEEPS_GROUPS` do
-    after this. Nothing that is trained on changes, nor does the fingerprint."""
+    """Add the group of each piece to data that are older than `KEEPS_GROUPS`; return the manifest.
+
+    Neither what is trained on nor the fingerprint changes.
+    """
     parts = (out / "parts").children()
     if manifest.schema >= KEEPS_GROUPS or not parts:
         return manifest
@@ -84,7 +86,7 @@ def with_groups(out: Location, manifest: Manifest) -> Manifest:
 
 
 def _numbered(group_ids: pa.ChunkedArray) -> np.ndarray:
-    """(pieces,) int64: the groups by the place of the first piece of each."""
+    """(pieces,) int64: groups numbered in the order of their first pieces."""
     named = group_ids.combine_chunks().dictionary_encode()
     return named.indices.to_numpy().astype(np.int64)
 

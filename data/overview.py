@@ -1,4 +1,4 @@
-"""A data set in figures: lengths, pitches, instruments, versions."""
+"""A data set in numbers: lengths, pitches, instruments, versions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data.store.tables import read_table
 from data.tokens.protocol import Tokenizer
 
 SAMPLE = 2_000
-"""Pieces that are decoded for the histograms of pitches and programs."""
+"""How many pieces are decoded for the counts of pitches and programs."""
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,20 @@ class Overview:
     tracks: np.ndarray
     """(pieces,)"""
     group_sizes: np.ndarray
-    """(groups,) how many pieces are versions of one work."""
+    """(groups,) how many pieces are versions of each work."""
     pitches: np.ndarray
-    """(128,) how many notes of the sample have each pitch, drums aside."""
+    """(128,) how many notes of the sample have each pitch, without drums."""
     programs: Counter[str]
-    """Notes of the sample by General MIDI program, or drums."""
+    """How many notes of the sample each General MIDI program has, or the drums."""
     sampled: int
-    """Pieces in the sample."""
+    """How many pieces are in the sample."""
 
 
 def overview(folder: Location, tokenizer: Tokenizer) -> Overview:
     columns = ["piece_id", "group_id", "num_tokens", "seconds", "num_tracks"]
     rows = [read_table(part, columns) for part in (folder / "parts").children()]
     merged = {name: np.concatenate([part[name].to_numpy() for part in rows]) for name in columns}
-    # By piece_id, which is a hash: the same sample however the data were made, and no bias.
+    # By piece_id, which is a hash: an unbiased sample, and the same however the data were made.
     chosen = set(np.sort(merged["piece_id"])[:SAMPLE].tolist())
     pitches, programs = np.zeros(128, np.int64), Counter[str]()
     for part in (folder / "parts").children():

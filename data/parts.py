@@ -1,6 +1,6 @@
-"""Parquet parts, one a shard: staged with what grouping needs, placed in splits, finished.
+"""Parquet parts, one for each shard: first staged with what grouping needs, and later finished.
 
-A part is written aside and renamed: where it stands, it is whole.
+A part is written under another name and then renamed, so that a part which is there is whole.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ PIECE = pa.schema(
     ]
 )
 REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
-# What grouping needs and the data set does not; `mended` is JSON, count by rule; `maps` is a hash
-# of tempos, meters and keys.
+# With what grouping needs and the data set does not. `mended` is JSON, a count by rule; `maps` is a
+# hash of tempos, meters and keys.
 STAGED = pa.schema(
     [
         *PIECE,
@@ -56,12 +56,12 @@ STAGED = pa.schema(
 
 
 BATCH_NOTES = 16_384
-"""Notes that are quantised and written at once: many small pieces, within the cache."""
+"""How many notes are quantised and written together: many small pieces, within the cache."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What pieces are to be made of files; the tokenizer is that of the text, without BPE."""
+class PieceSpec:
+    """How pieces are made from files; the tokenizer is the one before merges (BPE)."""
 
     source: str
     tokenizer: Tokenizer
@@ -70,24 +70,24 @@ class Wish:
     """Longer pieces are cut at bar lines."""
 
 
-def stage(shard: Shard, part: Location, wish: Wish, run: str) -> None:
-    """A shard's pieces to one Parquet part, and beside it what was rejected.
+def stage(shard: Shard, part: Location, spec: PieceSpec, run: str) -> None:
+    """Write the pieces of a shard to one Parquet part, and what was rejected beside it.
 
-    May be killed at any moment, also by one of its files, and is then simply called again.
-    run: names the present run.
+    It may be killed at any moment, even by one of its files, and is then simply called again.
+    run: the name of this run.
     """
     rejected: list[dict[str, str]] = []
     mark = part.parent / f"{part.name}.begun"
-    fatal = fatal_files(shard, wish.tokenizer) if begin(mark, run) else {}
+    fatal = fatal_files(shard, spec.tokenizer) if begin(mark, run) else {}
 
     def reject(path: str, reason: str, detail: str) -> None:
         rejected.append({"path": path, "reason": reason, "detail": detail})
 
-    # Read once and thrown away: LZ4 is quicker than zstd.
+    # It is read once and thrown away, and LZ4 is faster than zstd.
     with part.writing() as file, Rows(file, STAGED, "lz4") as rows:
         for batch in batches(parsed(shard, fatal, reject)):
-            rows.write(_pieces(batch, wish, reject))
-        # The part comes last: where it stands, its rejected files are known, too.
+            rows.write(_pieces(batch, spec, reject))
+        # The part comes last: once it is there, its rejected files are known as well.
         write_rows(rejected_path(part), rejected, REJECTED)
     mark.delete()
 
@@ -98,6 +98,7 @@ Parsed = tuple[str, Midi]
 
 
 def parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Parsed]:
+    """The files of a shard that can be read; fatal: reasons not to read a file, by path."""
     for path, content in shard.read():
         if isinstance(content, Refused):
             reject(path, content.reason, content.detail)
@@ -111,6 +112,7 @@ def parsed(shard: Shard, fatal: dict[str, str], reject: Reject) -> Iterator[Pars
 
 
 def batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
+    """Files in batches of at least `BATCH_NOTES` notes."""
     batch: list[Parsed] = []
     notes = 0
     for file in files:
@@ -123,28 +125,28 @@ def batches(files: Iterable[Parsed]) -> Iterator[list[Parsed]]:
         yield batch
 
 
-def _pieces(batch: list[Parsed], wish: Wish, reject: Reject) -> Iterator[dict[str, Any]]:
-    tokenizer = wish.tokenizer
+def _pieces(batch: list[Parsed], spec: PieceSpec, reject: Reject) -> Iterator[dict[str, Any]]:
+    tokenizer = spec.tokenizer
     scores = quantise_all([midi for _, midi in batch], tokenizer.ticks_per_quarter)
     kept = []
     for (path, _), score in zip(batch, scores):
-        if met := wish.filters.met(score):
+        if met := spec.filters.met(score):
             reject(path, *met)
         else:
             kept.append((path, score))
     for (path, score), tokens in zip(kept, tokenizer.encode_all([score for _, score in kept])):
-        # Parts of a piece have the signature of the whole, and so its group.
+        # Sections of a piece have the signature of the whole, and so its group.
         sketch = signature(score)
-        if wish.max_tokens is None or len(tokens) <= wish.max_tokens:
-            yield _row(path, score, tokens, sketch, score.mended, wish)
+        if spec.max_tokens is None or len(tokens) <= spec.max_tokens:
+            yield _row(path, score, tokens, sketch, score.mended, spec)
             continue
-        parts = cut(score, tokens, tokenizer, wish.max_tokens)
-        if not parts:
-            reject(path, "uncuttable", f"no bar has less than {wish.max_tokens:,} tokens")
-        for number, part in enumerate(parts):
-            mended = {} if number else score.mended | {"cut": len(parts) - 1}
-            name = f"{path}#bar{part.first_bar}"
-            yield _row(name, part.score, part.tokens, sketch, mended, wish)
+        sections = cut(score, tokens, tokenizer, spec.max_tokens)
+        if not sections:
+            reject(path, "uncuttable", f"no bar has less than {spec.max_tokens:,} tokens")
+        for number, section in enumerate(sections):
+            mended = {} if number else score.mended | {"cut": len(sections) - 1}
+            name = f"{path}#bar{section.first_bar}"
+            yield _row(name, section.score, section.tokens, sketch, mended, spec)
 
 
 def _row(
@@ -153,13 +155,13 @@ def _row(
     tokens: np.ndarray,
     sketch: np.ndarray,
     mended: dict[str, int],
-    wish: Wish,
+    spec: PieceSpec,
 ) -> dict[str, Any]:
     maps = repr((score.tempos, score.meters, score.keys)).encode()
     return {
         "piece_id": hashlib.sha256(score.canonical()).hexdigest()[:32],
         "group_id": "",
-        "source": wish.source,
+        "source": spec.source,
         "path": path,
         "split": "",
         "num_notes": len(score),
@@ -168,7 +170,7 @@ def _row(
         "num_tracks": int(score.track[-1]) + 1,
         "tokens": tokens,
         "num_tokens": len(tokens),
-        "abc": wish.tokenizer.to_text(tokens),
+        "abc": spec.tokenizer.to_text(tokens),
         "signature": sketch,
         "maps": hashlib.sha256(maps).hexdigest()[:16],
         "mended": json.dumps(mended),
@@ -176,15 +178,15 @@ def _row(
 
 
 Placed = list[tuple[str, str] | None]
-"""group_id and split of each row of a staged part; None for an exact duplicate."""
+"""(group_id, split) of each row of a staged part; None for an exact duplicate."""
 
 
 def finish(
     staged: Location, part: Location, placed: Placed, shorten: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    """The staged pieces that are kept, with their groups and splits, without the scaffolding.
+    """Write the staged pieces that are kept, with their groups and splits, to a final part.
 
-    shorten: from the staged tokens to those that are trained on.
+    shorten: turns the staged tokens into those that are trained on.
     """
     places = iter(placed)
     with part.writing() as file, Rows(file, PIECE) as rows:
@@ -200,5 +202,5 @@ def finish(
 
 
 def rejected_path(part: Location) -> Location:
-    """Where the rejected files of a part are listed, with their reasons."""
+    """The file that lists the rejected files of a part, with reasons."""
     return part.parent / part.name.replace("part-", "rejected-")

@@ -1,4 +1,4 @@
-"""Which pieces of the staged parts are kept, and the group and the split of each."""
+"""Which pieces of staged parts are kept, and in which group and split each of them belongs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 
+from data.errors import DataError
 from data.parts import Placed, rejected_path
-from data.store.errors import DataError
 from data.store.location import Location
 from data.store.tables import read_table
 from data.works import versions
@@ -23,8 +23,8 @@ def place(
 ) -> tuple[list[Placed], dict[str, float], list[dict[str, str]]]:
     """Group the pieces and split the groups; of exact duplicates, the first path is kept.
 
-    works: a regular expression; files whose paths hold the same match are of one work.
-    Returns where the rows of each part come, the thresholds of the splits, and the duplicates as
+    works: a regular expression; files whose paths contain the same match belong to one work.
+    Returns the place of every row of each part, the thresholds of the splits, and the duplicates as
     rejected rows.
     """
     columns = ["piece_id", "path", "maps", "num_tokens"]
@@ -70,7 +70,10 @@ def place(
 
 
 def _signatures(staged: list[Location], rows: list[int]) -> np.ndarray:
-    """(rows, BINS) uint16 of those rows of all parts, one part at a time in memory."""
+    """(rows, BINS) uint16: the signatures of these rows, counted through all parts.
+
+    Only one part at a time is in memory.
+    """
     found = np.empty((len(rows), BINS), np.uint16)
     wanted = np.array(rows)
     first = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.manifest import Manifest
 from data.tokens.make import make_tokenizer
 from sweeps.console import console, table

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import Manifest
 from data.store.versioned import VersionError

@@ -8,7 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import MANIFEST
 from sweeps import forecasts

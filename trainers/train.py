@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from trainers import checkpoint

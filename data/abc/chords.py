@@ -1,7 +1,7 @@
-"""Notes and chords of the ABC dialect as they come into being: which pitches, and how spelled.
+"""Notes and chords in a growing piece of ABC: which pitches are allowed, and how they are spelled.
 
-Voices of one track never hold one pitch twice; a tied chord goes on as it is; notes take the
-spelling that `data.abc.writer` would give them.
+No two voices of a track hold the same pitch at once, a tied chord continues unchanged, and notes
+are spelled as `data.abc.writer` would spell them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from data.abc.options import ALL_PITCHES, ALTERATION, note_tokens
 from data.music.maps import DEFAULT_METER
 
 NO_LIMIT = 1 << 30
-"""Of bars or ticks."""
+"""More bars, or ticks, than any piece has."""
 
 
 @dataclass
@@ -25,43 +25,43 @@ class Voice:
     track: int
     merged: bool
     instrument: tuple[str, ...] = ()
-    """The tokens that named it."""
+    """The tokens that state it."""
     time: int = 0
-    """Ticks; where it speaks next."""
+    """The tick at which it continues."""
     meter: tuple[int, int] = DEFAULT_METER
     key: tuple[int, bool] | None = None
     told: int = -1
-    """The last tick at which it has told a change of meter or key."""
+    """The last tick at which it stated a change of meter or key."""
     altered: set[int] = field(default_factory=set)
-    """Letters that have been altered in this bar."""
+    """The letters that have carried an accidental in this bar."""
     tied: tuple[int, ...] = ()
-    """The chord that goes on with its next element."""
+    """The pitches of the chord that its next element continues."""
     notes: int = 0
     sounds: bool = False
-    """Whether a note sounds in its last bar, after the last change of tempo there."""
+    """Whether a note sounds in its latest bar, after the last change of tempo there."""
     ends_well: bool = False
-    """Whether its last bar holds a note or a change of tempo, so that it may stop after it."""
+    """Whether its latest bar holds a note or a change of tempo, so that it may stop there."""
     spoken: bool = True
-    """Whether it has said anything since it was named or called."""
+    """Whether it has written anything since its name was last written."""
 
 
 class Sounding:
-    """Who sounds what: `voices` is the piece's own list, which grows."""
+    """Which voice sounds what, and when. `voices` is the list of the piece, which grows."""
 
     def __init__(self, voices: list[Voice]) -> None:
         self._voices = voices
         self._notes: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        """(track, pitch) -> onsets and ends."""
+        """The onset and end of every note, by (track, pitch)."""
 
     def add(self, voice: Voice, chord: tuple[int, ...], ticks: int) -> None:
-        """`chord` sounds in `voice` from now on."""
+        """The voice plays this chord from where it stands."""
         for pitch in chord:
             self._notes.setdefault((voice.track, pitch), []).append(
                 (voice.time, voice.time + ticks)
             )
 
     def room(self, voice: Voice, pitch: int, at: int) -> int:
-        """Ticks until another voice of the track sounds the pitch; 0 if it does at `at`."""
+        """Ticks from `at` until another voice of the track sounds the pitch; 0 if one does so."""
         room, others = NO_LIMIT, self.others(voice)
         if not others:
             return room
@@ -76,7 +76,7 @@ class Sounding:
         return [v for v in self._voices if v.track == voice.track and v is not voice]
 
     def pitches(self, voice: Voice, shortest: int) -> list[int]:
-        """What may sound for `shortest` ticks, ascending."""
+        """The pitches that may sound for at least `shortest` ticks, in ascending order."""
         if voice.tied:
             return list(voice.tied)
         if not self.others(voice):
@@ -84,13 +84,13 @@ class Sounding:
         return [pitch for pitch in ALL_PITCHES if self.room(voice, pitch, voice.time) >= shortest]
 
     def _names(self, voice: Voice, pitches: Sequence[int], mark: str = "") -> Set[str]:
-        """What notes on `pitches` go on with: a mark if it is due and has not come, or a name."""
+        """The next token of a note on one of `pitches`: an accidental that is due, or the name."""
         sharps, minor = voice.key or (0, False)
         altered = frozenset(voice.altered)
         return note_tokens(tuple(pitches), sharps, minor, altered, mark)
 
     def starts(self, voice: Voice, shortest: int) -> Set[str]:
-        """With what a note or chord of at least `shortest` ticks may begin."""
+        """The tokens with which a note or chord of at least `shortest` ticks may begin."""
         pitches = self.pitches(voice, shortest)
         if voice.tied and len(pitches) > 1:
             return {"["}
@@ -99,11 +99,11 @@ class Sounding:
     def chord(
         self, voice: Voice, token: str, shortest: int
     ) -> Generator[Set[str], str, tuple[int, ...]]:
-        """From its first token, which has come, to its last; returns its pitches, ascending."""
+        """Follow a chord from its first token, already written; return its pitches, ascending."""
         pitches, several = self.pitches(voice, shortest), token == "["
         chord: list[int] = []
         if several:
-            # One must be left for a second note.
+            # At least one pitch must be left for the second note.
             first = pitches[:1] if voice.tied else pitches[:-1]
             token = yield self._names(voice, first)
         while token != "]":

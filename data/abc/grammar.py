@@ -1,13 +1,13 @@
-"""Which tokens of the ABC dialect may follow: a piece that ends under it is valid by construction.
+"""Which tokens of the ABC dialect may come next, so that every finished piece is valid.
 
-`AbcGrammar` walks along a piece as `data.abc.reader` does, and says before each token which ones
-keep the promise that the finished piece reads, that its bars add up to their meter, that ties,
-tuplets and chords are complete, and that writing what was read gives the same score again. To keep
-it, notes take the spelling that `data.abc.writer` would give them, voices agree on meters and keys,
-voices of one track never hold one pitch twice, and nothing changes after the last note.
+`AbcGrammar` goes along a piece as `data.abc.reader` does and says, before each token, which tokens
+are allowed. They are chosen so that a finished piece can be read, its bars add up to their meter,
+its ties, tuplets and chords are complete, and writing the score that was read gives the same text
+again. For this, notes are spelled as `data.abc.writer` would spell them, voices agree on meters and
+keys, no two voices of a track hold the same pitch at once, and nothing changes after the last note.
 
-The one thing that the writer does and the grammar does not: a bar that is cut short by a change of
-meter inside it.
+The writer can do one thing that the grammar does not allow: cut a bar short by a change of meter
+inside it.
 """
 
 from __future__ import annotations
@@ -16,82 +16,76 @@ from collections.abc import Generator, Set
 
 import numpy as np
 
-from data.abc.chords import NO_LIMIT, Sounding, Voice
-from data.abc.dialect import DENOMINATORS, END, HEADER, KEYS, SINGLE, TRIPLET
+from data.abc.bars import Bars
+from data.abc.chords import Voice
+from data.abc.dialect import (
+    DENOMINATORS,
+    DRUMS,
+    END,
+    HEADER,
+    KEYS,
+    MERGE,
+    METER,
+    PROGRAM,
+    SINGLE,
+    TEMPO,
+    TRIPLET,
+    VOICE,
+)
+from data.abc.elements import Elements
 from data.abc.options import (
-    KEY_TOKENS,
     NUMERATORS,
     PROGRAMS,
     TEMPOS,
-    Lengths,
     key_token,
-    lengths_within,
     mask_of,
     next_digits,
-    shortest_length,
     silence_counts,
 )
 from data.abc.tokenizer import AbcTokenizer
-from data.music.maps import DEFAULT_BPM
 
-PROGRAM, DRUMS, METER, TEMPO, VOICE, MERGE = (
-    "[I:MIDI program ",
-    "[I:MIDI channel 10]",
-    "[M:",
-    "[Q:1/4=",
-    "[V:",
-    " merge",
-)
 MAX_VOICES = 15
-"""abc2midi gives each voice a channel, and MIDI has that many besides the drums'."""
-MAX_SILENCE = 999
-"""Bars that one `Z` counts."""
+"""abc2midi gives each voice its own channel, and MIDI has this many beside that of the drums."""
 
 Walk = Generator[Set[str], str, str]
-"""Yields what may come, is sent what came, and returns the token that comes after it."""
+"""Yields the allowed tokens, is sent the one that came, returns the first that is not its own."""
 
 
 class AbcGrammar:
-    """One piece as it comes into being.
+    """A piece that grows by one token at a time.
 
-    `allowed` is (vocab_size,) bool, what may come next; `push` takes what came. At most `bars` bars
-    are written.
+    `allowed`, (vocab_size,) bool, says which tokens may come next, and `push` adds one of them. The
+    piece has at most `bars` bars.
     """
 
     def __init__(self, tokenizer: AbcTokenizer, bars: int | None = None) -> None:
         self._tokenizer = tokenizer
-        self._quarter = tokenizer.ticks_per_quarter
-        self._limit = bars or NO_LIMIT
-        self._lines = [0]
-        """Where bars begin; the last one is where no voice has been yet."""
-        self._changes: dict[int, tuple[str, ...]] = {}
-        """What each voice that comes to a bar line has to tell there."""
-        self._declaring: Voice | None = None
+        self._bars = Bars(tokenizer.ticks_per_quarter, bars)
         self._voices = [Voice(1, 0, False)]
+        self._elements = Elements(self._bars, self._voices)
         self._marked = False
+        """Whether the piece has more than one voice, each named by a mark."""
         self._naming = True
-        self._tempo, self._tempo_tick = DEFAULT_BPM, -1
-        self._end = 0
-        self._sounding = Sounding(self._voices)
+        """Whether more voices may be named."""
         self._walk = self._piece()
         self._options = next(self._walk)
 
     @property
     def bars(self) -> int:
-        """How many bars have been begun."""
-        return len(self._lines) - 1
+        """How many bars have begun."""
+        return len(self._bars.lines) - 1
 
     @property
     def allowed(self) -> np.ndarray:
         options = frozenset(self._options)
         if "-" in options and "|" not in options:
-            # A tie within a bar is right only before a new tempo. `push` takes it, but a model
-            # that ties amiss would be led into a change of tempo each time.
+            # A tie inside a bar is valid only before a change of tempo. `push` accepts it, but to
+            # allow it would force every model that misplaces a tie into a change of tempo.
             options -= {"-"}
         return mask_of(self._tokenizer, options)
 
     def push(self, token: int) -> None:
-        """Raises ValueError if it is not allowed. After the end nothing is."""
+        """Add a token. Raises ValueError if it is not allowed; after the end, none is."""
         text = self._tokenizer.tokens[token]
         if text not in self._options:
             raise ValueError(f"{text!r} cannot follow; expected one of {sorted(self._options)}")
@@ -101,8 +95,8 @@ class AbcGrammar:
             self._options = frozenset()
 
     def hurry(self) -> None:
-        """From now on begin one bar more at most, and no voice that need not be."""
-        self._limit = min(self._limit, len(self._lines))
+        """From here on, begin at most one more bar, and no voice that is not needed."""
+        self._bars.limit = min(self._bars.limit, len(self._bars.lines))
         self._naming = self._naming and len(self._voices) < 2
 
     def _piece(self) -> Walk:
@@ -119,11 +113,11 @@ class AbcGrammar:
                 token = yield from self._bar(voice, token)
         return token
 
-    # A voice's name.
+    # --- the name of a voice
 
     def _mark(self) -> Generator[Set[str], str, tuple[Voice, str]]:
-        """After `[V:`. The voice that speaks from now on, and the token after its name."""
-        self._declaring = None
+        """After `[V:`, return the voice that continues here, and the token after its name."""
+        self._bars.declaring = None
         callable_ = {str(voice.number): voice for voice in self._callable()}
         new = str(len(self._voices) + 1)
         names = frozenset(callable_) | ({new} if self._may_name() else set())
@@ -151,18 +145,18 @@ class AbcGrammar:
     def _callable(self) -> list[Voice]:
         if len(self._voices) < 2:
             return []
-        return [voice for voice in self._voices if self._index(voice) < self._limit]
+        return [voice for voice in self._voices if self._bars.index(voice) < self._bars.limit]
 
     def _may_name(self) -> bool:
         return self._naming and len(self._voices) < MAX_VOICES
 
-    # A bar.
-
-    def _index(self, voice: Voice) -> int:
-        return int(np.searchsorted(self._lines, voice.time))
+    # --- a bar
 
     def _opening(self, voice: Voice, stage: int) -> Set[str]:
-        """What may come at a bar line where `stage` of instrument, meter, key, tempo are told."""
+        """What may come at a bar line.
+
+        stage: how many of instrument, meter, key and tempo have been dealt with there.
+        """
         at, allowed = voice.time, set()
         if stage < 1 and at == 0 and voice.told < 0 and not voice.instrument:
             named = self._voices[voice.number - 2].instrument if voice.merged else ()
@@ -170,20 +164,20 @@ class AbcGrammar:
                 return {named[0]}
             if not voice.merged:
                 allowed |= {PROGRAM, DRUMS}
-        if voice.told < at and at in self._changes:
-            return allowed | {self._changes[at][0]}
-        inside = self._index(voice) < self._limit
-        if at == self._lines[-1] and inside and self._declaring in (None, voice):
-            if at not in self._changes and stage < 2:
+        if voice.told < at and at in self._bars.changes:
+            return allowed | {self._bars.changes[at][0]}
+        inside = self._bars.index(voice) < self._bars.limit
+        if at == self._bars.lines[-1] and inside and self._bars.declaring in (None, voice):
+            if at not in self._bars.changes and stage < 2:
                 allowed.add(METER)
-            if stage < 3 and (at not in self._changes or self._declaring is voice):
-                allowed |= KEY_TOKENS - {key_token(voice.key)}
-        if inside and stage < 4 and self._may_change_tempo(voice):
+            if stage < 3 and (at not in self._bars.changes or self._bars.declaring is voice):
+                allowed |= KEYS.keys() - {key_token(voice.key)}
+        if inside and stage < 4 and self._bars.may_change_tempo(voice):
             allowed.add(TEMPO)
         if inside:
-            length = self._bar_end(voice) - at
-            allowed |= self._starts(voice, length, 0)
-            if not voice.tied and self._silence(voice):
+            length = self._bars.end(voice) - at
+            allowed |= self._elements.starts(voice, length, 0)
+            if not voice.tied and self._bars.most_silent(voice):
                 allowed.add("Z")
         if voice.spoken and self._marked and (self._callable() or self._may_name()):
             allowed.add(VOICE)
@@ -192,23 +186,16 @@ class AbcGrammar:
         return allowed
 
     def _may_end(self) -> bool:
-        """All voices have stopped after a bar with something in it, the last change is heard."""
+        """Whether every voice has ended on a bar that is not silent, after the last change."""
         if self._marked and len(self._voices) < 2:
             return False
-        last_change = max([self._tempo_tick, *self._changes])
-        return self._end > last_change and all(
+        last_change = max([self._bars.tempo_tick, *self._bars.changes])
+        return self._elements.end > last_change and all(
             voice.ends_well and voice.notes and not voice.tied for voice in self._voices
         )
 
-    def _bar_end(self, voice: Voice) -> int:
-        index = self._index(voice)
-        if index + 1 < len(self._lines):
-            return self._lines[index + 1]
-        numerator, denominator = voice.meter
-        return voice.time + numerator * 4 * self._quarter // denominator
-
     def _bar(self, voice: Voice, token: str) -> Walk:
-        """From a bar line to the next, or to where the voice stops in between."""
+        """Follow a voice from a bar line to the next, or to a mark or the end before any note."""
         voice.spoken = True
         while True:
             if token in (PROGRAM, DRUMS):
@@ -224,23 +211,21 @@ class AbcGrammar:
                 return token
             else:
                 break
-        end = self._bar_end(voice)
-        if end > self._lines[-1]:
-            self._lines.append(end)
-            self._declaring = None
-        final = self._lines.index(end) == self._limit
+        end = self._bars.end(voice)
+        self._bars.begin(end)
+        final = self._bars.lines.index(end) == self._bars.limit
         voice.sounds = False
-        voice.ends_well = self._tempo_tick == voice.time and voice.number == 1
+        voice.ends_well = self._bars.tempo_tick == voice.time and voice.number == 1
         thirds = 0
         while token != "|":
             if token == TEMPO:
                 yield from self._tempo_change(voice)
-                token = yield self._starts(voice, end - voice.time, thirds)
+                token = yield self._elements.starts(voice, end - voice.time, thirds)
                 continue
             if token in (TRIPLET, SINGLE):
                 thirds = 3 if token == TRIPLET else 1
-                token = yield self._starts(voice, end - voice.time, thirds)
-            thirds, token = yield from self._element(voice, token, end, thirds, final)
+                token = yield self._elements.starts(voice, end - voice.time, thirds)
+            thirds, token = yield from self._elements.element(voice, token, end, thirds, final)
         voice.altered.clear()
         return (yield self._opening(voice, 0))
 
@@ -250,14 +235,14 @@ class AbcGrammar:
             for forced in self._voices[voice.number - 2].instrument[1:]:
                 told.append((yield {forced}))
         elif token == PROGRAM:
-            text, token = yield from self._number(PROGRAMS, frozenset({"]"}))
+            text, token = yield from _number(PROGRAMS, frozenset({"]"}))
             told += [*text, token]
         voice.instrument = tuple(told)
         return (yield self._opening(voice, 1))
 
     def _change(self, voice: Voice, token: str) -> Walk:
-        """Meter and key: the first voice that gets to a bar line declares, the others tell."""
-        told = self._changes.get(voice.time, ())
+        """Meter and key: the first voice at a bar line chooses them, and the others repeat them."""
+        told = self._bars.changes.get(voice.time, ())
         if voice.told < voice.time and told:
             for forced in told[1:]:
                 token = yield {forced}
@@ -266,8 +251,8 @@ class AbcGrammar:
             stage, told = 2, (METER, *(yield from self._meter(voice)))
         else:
             stage, told = 3, (*told, token)
-        if told != self._changes.get(voice.time):
-            self._changes[voice.time], self._declaring = told, voice
+        if told != self._bars.changes.get(voice.time):
+            self._bars.changes[voice.time], self._bars.declaring = told, voice
         voice.told = voice.time
         if told[0] == METER:
             fraction = told[1 : told.index("]")]
@@ -276,7 +261,7 @@ class AbcGrammar:
         return (yield self._opening(voice, stage))
 
     def _meter(self, voice: Voice) -> Generator[Set[str], str, tuple[str, ...]]:
-        units = {f"/{unit}" for unit in DENOMINATORS if 4 * self._quarter % unit == 0}
+        units = {f"/{unit}" for unit in DENOMINATORS if 4 * self._bars.quarter % unit == 0}
         text, token = "", "0"
         while token.isdigit():
             text = text + token if text or token != "0" else text
@@ -286,134 +271,27 @@ class AbcGrammar:
         yield {"]"}
         return (*text, token, "]")
 
-    def _number(
-        self, values: frozenset[str], follow: Set[str]
-    ) -> Generator[Set[str], str, tuple[str, str]]:
-        """One of `values`, and the token after it."""
-        text = ""
-        while True:
-            token = yield next_digits(values, text) | (follow if text in values else frozenset())
-            if not token.isdigit():
-                return text, token
-            text += token
-
-    def _may_change_tempo(self, voice: Voice) -> bool:
-        return voice.number == 1 and self._tempo_tick < voice.time
-
-    def _silence(self, voice: Voice) -> int:
-        """How many bars may be counted as silent; the last of a piece never."""
-        at, index = voice.time, self._index(voice)
-        most = min(MAX_SILENCE, self._limit - 1 - index)
-        ahead = [tick for tick in self._changes if tick > at]
-        return min([most, *(self._lines.index(tick) - index for tick in ahead)])
-
     def _silent_bars(self, voice: Voice) -> Walk:
-        counts = silence_counts(self._silence(voice))
-        text, _ = yield from self._number(counts, frozenset({"|"}))
+        counts = silence_counts(self._bars.most_silent(voice))
+        text, _ = yield from _number(counts, frozenset({"|"}))
         for _ in range(int(text or 1)):
-            voice.time = self._bar_end(voice)
-            if voice.time > self._lines[-1]:
-                self._lines.append(voice.time)
-                self._declaring = None
+            voice.time = self._bars.end(voice)
+            self._bars.begin(voice.time)
         voice.ends_well = voice.sounds = False
         return (yield self._opening(voice, 0))
 
     def _tempo_change(self, voice: Voice) -> Generator[Set[str], str, None]:
-        values = TEMPOS - {str(self._tempo)}
-        text, _ = yield from self._number(values, frozenset({"]"}))
-        self._tempo, self._tempo_tick = int(text), voice.time
+        values = TEMPOS - {str(self._bars.tempo)}
+        text, _ = yield from _number(values, frozenset({"]"}))
+        self._bars.tempo, self._bars.tempo_tick = int(text), voice.time
         voice.sounds, voice.ends_well = False, True
 
-    # Notes and rests.
 
-    def _starts(self, voice: Voice, rest: int, thirds: int) -> Set[str]:
-        """What may come where an element begins, `rest` ticks before the bar line."""
-        if not rest:
-            return {"|"}
-        eighth = self._quarter // 2
-        room = min([rest, *(self._sounding.room(voice, pitch, voice.time) for pitch in voice.tied)])
-        allowed: set[str] = set()
-        if not thirds and eighth % 3 == 0:
-            allowed |= {SINGLE} | ({TRIPLET} if rest >= 3 else set())
-        if thirds or room >= shortest_length(eighth):
-            notes = self._sounding.starts(voice, 1 if thirds else shortest_length(eighth))
-            allowed |= notes
-            if not voice.tied and self._rests(voice, rest, thirds, False):
-                allowed.add("z")
-        return allowed
-
-    def _rests(self, voice: Voice, rest: int, thirds: int, final: bool) -> Lengths:
-        """How long a rest may be: in the last bar some note must sound."""
-        final = final or self._index_of_end(voice) == self._limit
-        whole = final and not voice.sounds
-        return lengths_within(
-            rest - max(thirds - 1, 0) - (whole and thirds <= 1), self._quarter // 2, thirds > 0
-        )
-
-    def _index_of_end(self, voice: Voice) -> int:
-        """The number of the bar line that ends the bar in which the voice stands."""
-        return int(np.searchsorted(self._lines, voice.time, side="right"))
-
-    def _element(
-        self, voice: Voice, token: str, end: int, thirds: int, final: bool
-    ) -> Generator[Set[str], str, tuple[int, str]]:
-        """A note, chord or rest. How many of its tuplet are to come, and the token after it."""
-        rest, shortest = end - voice.time, 1 if thirds else shortest_length(self._quarter // 2)
-        chord: tuple[int, ...] = ()
-        if token == "z":
-            lengths = self._rests(voice, rest, thirds, final)
-        else:
-            chord = yield from self._sounding.chord(voice, token, shortest)
-            rooms = (self._sounding.room(voice, pitch, voice.time) for pitch in chord)
-            room = min([rest - max(thirds - 1, 0), *rooms])
-            lengths = lengths_within(room, self._quarter // 2, thirds > 0)
-        left = max(thirds - 1, 0)
-        text, ticks = "", 0
-        while True:
-            options = lengths.get(text, {})
-            follow: set[str] = set()
-            if "" in options:
-                follow = self._after(voice, chord, options[""], end, left, final)
-            digits = {option for option in options if option}
-            token = yield digits | follow
-            if token in follow and token not in digits:
-                ticks = options[""]
-                break
-            if token.startswith("/"):
-                ticks = options[token]
-                token = yield self._after(voice, chord, ticks, end, left, final)
-                break
-            text += token
-        self._sound(voice, chord, ticks)
-        if token == "-":
-            voice.tied = chord
-            token = yield {"|"} if voice.time == end else {TEMPO}
-        return left, token
-
-    def _sound(self, voice: Voice, chord: tuple[int, ...], ticks: int) -> None:
-        self._sounding.add(voice, chord, ticks)
-        voice.time += ticks
-        if chord:
-            voice.notes += 1
-            voice.sounds = voice.ends_well = True
-            self._end = max(self._end, voice.time)
-        voice.tied = ()
-
-    def _after(
-        self, voice: Voice, chord: tuple[int, ...], ticks: int, end: int, left: int, final: bool
-    ) -> set[str]:
-        """What may follow an element of so many ticks."""
-        now, tied, sounds = voice.time, voice.tied, voice.sounds
-        # The voice as it will be: what follows is decided there.
-        voice.time, voice.tied = now + ticks, ()
-        voice.sounds = sounds or bool(chord)
-        rest = end - voice.time
-        change = bool(rest) and self._may_change_tempo(voice)
-        allowed = set(self._starts(voice, rest, left))
-        if change:
-            allowed.add(TEMPO)
-        free = all(self._sounding.room(voice, pitch, voice.time) > 0 for pitch in chord)
-        if chord and free and (change or (not rest and not final)):
-            allowed.add("-")
-        voice.time, voice.tied, voice.sounds = now, tied, sounds
-        return allowed
+def _number(values: frozenset[str], follow: Set[str]) -> Generator[Set[str], str, tuple[str, str]]:
+    """Follow a number, one of `values`; return it, and the token after it."""
+    text = ""
+    while True:
+        token = yield next_digits(values, text) | (follow if text in values else frozenset())
+        if not token.isdigit():
+            return text, token
+        text += token

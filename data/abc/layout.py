@@ -1,9 +1,10 @@
-"""Where the parts of scores come to stand on the page: voices, bars, cells, rests and ties.
+"""The layout of scores as text: what each voice writes in each bar, with its rests and ties.
 
-Chords are cut at bar lines into stretches, tied, and rests fill the gaps; pieces lie end to end.
+Pieces are laid end to end in time. Chords are cut at bar lines into stretches, which are tied, and
+rests fill the gaps.
 
-A cell is what a voice says of one bar. There is one where the voice sounds, where the meter or
-key changes, and in the first bar; whole bars without any are counted (`Z4`) when it speaks again.
+A cell is what one voice writes in one bar. A voice has a cell where it sounds, where the meter or
+key changes, and in the first bar. The bars without a cell are counted (`Z4`) at its next cell.
 """
 
 from collections.abc import Sequence
@@ -19,69 +20,69 @@ from data.music.score import Score
 NONE = -1
 
 
-class Layout(NamedTuple):
-    """Pieces end to end; ticks, bars, tracks and voices are counted through all of them."""
+class Timeline(NamedTuple):
+    """Pieces end to end. Ticks, bars, tracks and voices are numbered through all of them."""
 
     start: Ints
-    """(pieces,) tick at which each begins."""
+    """(pieces,) the tick at which each begins."""
     bar: Ints
-    """(bars + 1,) ticks of bar lines; a piece ends where the next begins."""
+    """(bars + 1,) the ticks of bar lines; a piece ends where the next begins."""
     bar_piece: Ints
-    """(bars,)"""
+    """(bars,) the piece of each bar."""
     system: Ints
-    """(bars,) which bars stand together: voices alternate by these."""
+    """(bars,) the system of each bar; voices take turns by systems."""
     cut_short: Bools
     """(bars,) whether the bar is shorter than its meter."""
     meters: Ints
     """(n, 3) tick, numerator, denominator."""
     keys: Ints
-    """(n, 4) tick, sharps, minor, whether it is to be written."""
+    """(n, 4) tick, sharps, minor, and whether the key is written."""
     tempos: Ints
-    """(n, 2) tick, quarters a minute; only those that are written."""
+    """(n, 2) tick, quarters a minute; only tempos that are written."""
 
     def bar_of(self, ticks: Ints) -> Ints:
         return np.searchsorted(self.bar, ticks, side="right") - 1
 
 
 class Cells(NamedTuple):
-    """Sorted into the order of the text."""
+    """The cells of all pieces, in the order of the text."""
 
     voice: Ints
     bar: Ints
     filled: Bools
-    """Whether the bar is written from end to end; other cells only tell of changes."""
+    """Whether the bar is written from end to end; other cells only state changes."""
     key: Ints
-    """(system, voice, bar) as one number, ascending."""
+    """(system, voice, bar) as one number, in ascending order."""
 
 
 class Stretches(NamedTuple):
-    """Parts of chords and rests that lie within one bar, in the order of the text."""
+    """What chords and rests amount to within single bars, in the order of the text."""
 
     cell: Ints
     start: Ints
     end: Ints
     chord: Ints
-    """Index into `Chords`, or NONE for a rest. One of no length only marks a place."""
+    """An index into `Chords`, or NONE for a rest. A stretch of no length only marks a place."""
     tied: Bools
 
 
-class Page(NamedTuple):
-    layout: Layout
+class Layout(NamedTuple):
+    timeline: Timeline
     chords: Chords
     voices: Voices
     cells: Cells
     stretches: Stretches
 
 
-def lay_out(scores: Sequence[Score]) -> Page:
-    """Scores with notes, all on one grid."""
-    layout = _layout(scores)
-    chords, lines = voices(scores, np.append(layout.start, layout.bar[-1]))
-    cells, stretches = _cells(layout, chords, lines)
-    return Page(layout, chords, lines, cells, stretches)
+def lay_out(scores: Sequence[Score]) -> Layout:
+    """The layout of scores that all have notes and the same ticks per quarter."""
+    timeline = _timeline(scores)
+    chords, lines = voices(scores, np.append(timeline.start, timeline.bar[-1]))
+    cells, stretches = _cells(timeline, chords, lines)
+    return Layout(timeline, chords, lines, cells, stretches)
 
 
-def _layout(scores: Sequence[Score]) -> Layout:
+def _timeline(scores: Sequence[Score]) -> Timeline:
     bars = [score.bars for score in scores]
     start = np.cumsum([0, *(lines[-1] for lines in bars)])
     bar = np.concatenate([*(lines[:-1] + at for lines, at in zip(bars, start)), start[-1:]])
@@ -95,14 +96,14 @@ def _layout(scores: Sequence[Score]) -> Layout:
         changed = score.tempos[int(score.tempos[0] == (0, DEFAULT_BPM)) :]
         tempos += [(at + tick, bpm) for tick, bpm in changed]
     meter = np.array(meters, np.int64).reshape(-1, 3)
-    grid = 4 * scores[0].ticks_per_quarter
-    full = meter[:, 1] * grid // meter[:, 2]
-    # The fewest bars, a power of two of them, that last SYSTEM_QUARTERS: 1 in 3/4, 4 in 1/4.
+    whole_note = 4 * scores[0].ticks_per_quarter
+    full = meter[:, 1] * whole_note // meter[:, 2]
+    # The smallest power of two of bars that lasts SYSTEM_QUARTERS: 1 in 3/4, 4 in 1/4.
     least = SYSTEM_QUARTERS * scores[0].ticks_per_quarter
     in_system = 1 << np.ceil(np.log2(np.maximum(least / full, 1))).astype(np.int64)
     ruling = np.searchsorted(meter[:, 0], bar[:-1], side="right") - 1
     nth = np.arange(len(bar_piece)) - np.searchsorted(bar, meter[:, 0])[ruling]
-    return Layout(
+    return Timeline(
         start[:-1],
         bar,
         bar_piece,
@@ -115,12 +116,15 @@ def _layout(scores: Sequence[Score]) -> Layout:
 
 
 def _cut(onset: Ints, end: Ints, cuts: Ints) -> tuple[Ints, Ints, Ints, Bools]:
-    """Cut intervals at `cuts`, sorted: whence each part is, its start, end, and if more follows."""
+    """Cut intervals at sorted `cuts`: (source, start, end, goes_on) of what they are cut into.
+
+    source: the index of the interval. goes_on: whether more of the interval follows.
+    """
     first = np.searchsorted(cuts, onset, side="right")
-    parts = np.searchsorted(cuts, end, side="left") - first + 1
-    source = np.repeat(np.arange(len(onset)), parts)
-    nth = places(parts)
-    goes_on = nth + 1 < parts[source]
+    counts = np.searchsorted(cuts, end, side="left") - first + 1
+    source = np.repeat(np.arange(len(onset)), counts)
+    nth = places(counts)
+    goes_on = nth + 1 < counts[source]
     at = first[source] + nth
     start = np.where(nth > 0, cuts[at - 1], onset[source])
     stop = np.where(goes_on, cuts[np.minimum(at, len(cuts) - 1)], end[source])
@@ -128,38 +132,38 @@ def _cut(onset: Ints, end: Ints, cuts: Ints) -> tuple[Ints, Ints, Ints, Bools]:
 
 
 def places(sizes: Ints) -> Ints:
-    """0 .. size-1 for each size, one after another."""
+    """0 .. size-1 for each of the sizes, one after another."""
     ends = np.cumsum(sizes)
     return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
 
 
-def _cells(layout: Layout, chords: Chords, lines: Voices) -> tuple[Cells, Stretches]:
-    """Cut chords at bar lines, and those of first voices at changes of tempo; fill in the rests."""
+def _cells(timeline: Timeline, chords: Chords, lines: Voices) -> tuple[Cells, Stretches]:
+    """Cut chords at bar lines, and those of first voices at changes of tempo; add the rests."""
     leads = lines.number[chords.voice] == 1
-    ticks = layout.tempos[:, 0]
-    parts = [
+    ticks = timeline.tempos[:, 0]
+    segments = [
         (np.flatnonzero(which), *_cut(chords.onset[which], chords.end[which], cuts))
-        for which, cuts in ((leads, np.union1d(layout.bar, ticks)), (~leads, layout.bar))
+        for which, cuts in ((leads, np.union1d(timeline.bar, ticks)), (~leads, timeline.bar))
     ]
-    source = np.concatenate([which[source] for which, source, *_ in parts])
-    start, end, tied = (np.concatenate([part[n] for part in parts]) for n in (2, 3, 4))
-    voice, bar = chords.voice[source], layout.bar_of(start)
+    source = np.concatenate([which[source] for which, source, *_ in segments])
+    start, end, tied = (np.concatenate([segment[n] for segment in segments]) for n in (2, 3, 4))
+    voice, bar = chords.voice[source], timeline.bar_of(start)
 
     def keyed(bar: Ints, voice: Ints) -> Ints:
-        system = layout.system[bar]
-        return (system * len(lines.piece) + voice) * len(layout.bar_piece) + bar
+        system = timeline.system[bar]
+        return (system * len(lines.piece) + voice) * len(timeline.bar_piece) + bar
 
-    told_bar, told_voice = _telling(layout, lines, voice, bar)
+    told_bar, told_voice = _telling(timeline, lines, voice, bar)
     lead = np.flatnonzero(lines.number == 1)
-    tempo_bar = layout.bar_of(ticks)
-    tempo_voice = lead[layout.bar_piece[tempo_bar]]
+    tempo_bar = timeline.bar_of(ticks)
+    tempo_voice = lead[timeline.bar_piece[tempo_bar]]
     sounding, tempo, told = (
         keyed(bar, voice),
         keyed(tempo_bar, tempo_voice),
         keyed(told_bar, told_voice),
     )
-    within = ticks > layout.bar[tempo_bar]
-    short = layout.cut_short[told_bar]
+    within = ticks > timeline.bar[tempo_bar]
+    short = timeline.cut_short[told_bar]
     key = np.sort(np.concatenate([sounding, tempo, told]), kind="stable")
     key = key[np.append(True, key[1:] > key[:-1])]
     filled = np.zeros(len(key), bool)
@@ -168,15 +172,15 @@ def _cells(layout: Layout, chords: Chords, lines: Voices) -> tuple[Cells, Stretc
     filled[cell] = True
     filled[tempo_cell[within]] = True
     filled[np.searchsorted(key, told[short])] = True
-    rest, bar_of_cell = np.divmod(key, len(layout.bar_piece))
+    rest, bar_of_cell = np.divmod(key, len(timeline.bar_piece))
     cells = Cells(rest % len(lines.piece), bar_of_cell, filled, key)
 
-    # Marks of no length at which a rest may begin: every filled cell, every new tempo.
+    # Stretches of no length mark where a rest may begin: at filled cells and at new tempos.
     full = np.flatnonzero(filled)
-    mark = np.concatenate([layout.bar[bar_of_cell[full]], ticks[within]])
+    mark = np.concatenate([timeline.bar[bar_of_cell[full]], ticks[within]])
     marks = np.concatenate([full, tempo_cell[within]])
     return cells, _with_rests(
-        layout,
+        timeline,
         cells,
         Stretches(
             np.concatenate([marks, cell]),
@@ -188,28 +192,28 @@ def _cells(layout: Layout, chords: Chords, lines: Voices) -> tuple[Cells, Stretc
     )
 
 
-def _telling(layout: Layout, lines: Voices, voice: Ints, bar: Ints) -> tuple[Ints, Ints]:
-    """(bar, voice) of cells that are there although nothing sounds.
+def _telling(timeline: Timeline, lines: Voices, voice: Ints, bar: Ints) -> tuple[Ints, Ints]:
+    """(bar, voice) of the cells that are needed even where nothing sounds.
 
-    All voices are named in the first bar. A bar that a meter change cuts short cannot be counted
-    by `Z`, and a change of meter or key is told by every voice that has still to sound; by the
-    first voice in any case.
+    All voices are named in the first bar. A bar that is cut short by a change of meter cannot be
+    counted by `Z`. A change of meter or key is stated by every voice that has yet to sound, and in
+    any case by the first voice.
     """
-    first_bar = np.searchsorted(layout.bar, layout.start)
-    special = layout.cut_short.copy()
-    special[np.searchsorted(layout.bar, layout.meters[:, 0])] = True
-    special[np.searchsorted(layout.bar, layout.keys[:, 0])] = True
+    first_bar = np.searchsorted(timeline.bar, timeline.start)
+    special = timeline.cut_short.copy()
+    special[np.searchsorted(timeline.bar, timeline.meters[:, 0])] = True
+    special[np.searchsorted(timeline.bar, timeline.keys[:, 0])] = True
     special[first_bar] = True
     last = np.zeros(len(lines.piece), np.int64)
     np.maximum.at(last, voice, bar)
-    last[lines.number == 1] = len(layout.bar_piece)
-    bars, which = _times_voices(np.flatnonzero(special), layout.bar_piece, lines)
+    last[lines.number == 1] = len(timeline.bar_piece)
+    bars, which = _times_voices(np.flatnonzero(special), timeline.bar_piece, lines)
     kept = bars <= last[which]
     return bars[kept], which[kept]
 
 
 def _times_voices(bars: Ints, bar_piece: Ints, lines: Voices) -> tuple[Ints, Ints]:
-    """Each of `bars` with each voice of its piece."""
+    """Every one of `bars` with every voice of its piece."""
     pieces = np.arange(int(lines.piece[-1]) + 1)
     first = np.searchsorted(lines.piece, pieces)
     count = np.diff(np.append(first, len(lines.piece)))
@@ -219,15 +223,16 @@ def _times_voices(bars: Ints, bar_piece: Ints, lines: Voices) -> tuple[Ints, Int
     )
 
 
-def _with_rests(layout: Layout, cells: Cells, sounds: Stretches) -> Stretches:
-    """Fill every filled cell to its end, in the order of the text."""
-    span = int(np.diff(layout.bar).max()) + 1
-    into = sounds.start - layout.bar[cells.bar[sounds.cell]]
+def _with_rests(timeline: Timeline, cells: Cells, sounds: Stretches) -> Stretches:
+    """Add rests up to the end of every filled cell, in the order of the text."""
+    span = int(np.diff(timeline.bar).max()) + 1
+    into = sounds.start - timeline.bar[cells.bar[sounds.cell]]
     place = (sounds.cell * span + into) * 2 + (sounds.end > sounds.start)
-    # Marks and sounds come voice by voice: the stable sort merges runs, in a sixth of the time.
+    # Marks and sounds are already in order within a voice. The stable sort merges such runs, which
+    # takes a sixth of the time.
     order = np.argsort(place, kind="stable")
     cell, start, end = sounds.cell[order], sounds.start[order], sounds.end[order]
-    stop = layout.bar[cells.bar[cell] + 1]
+    stop = timeline.bar[cells.bar[cell] + 1]
     same = cell[1:] == cell[:-1]
     stop[:-1][same] = start[1:][same]
     row = np.repeat(np.arange(len(order)), 1 + (stop > end))

@@ -1,4 +1,4 @@
-"""What can be written in one place of the ABC dialect, as sets of tokens."""
+"""What can be written at one place in the ABC dialect, as sets of tokens."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from math import gcd
 
 import numpy as np
 
-from data.abc.dialect import KEYS, MARKS, PITCHES, key_alteration, spelling
+from data.abc.dialect import KEY_TOKENS, MARKS, PITCHES, key_alteration, spelling
 from data.abc.tokenizer import AbcTokenizer
 
 MAX_NUMERATOR = 255
-"""Of a meter: a byte in a MIDI file."""
+"""The largest numerator of a meter, which is a byte in a MIDI file."""
 
 Lengths = dict[str, dict[str, int]]
-"""Digits so far -> what may come: a digit; a denominator or nothing more, with the ticks."""
+"""For the digits so far, what may come: a digit, or a denominator or "", with the ticks."""
 
 
 def shortest_length(eighth: int) -> int:
-    """Ticks of the shortest element outside of tuplets."""
+    """The ticks of the shortest element outside tuplets."""
     return 3 if eighth % 3 == 0 else 1
 
 
 @lru_cache(maxsize=4096)
 def lengths_within(most: int, eighth: int, thirds: bool) -> Lengths:
-    """All ways to write a length of at most `most` ticks, as the writer writes them."""
+    """All lengths of at most `most` ticks, as the writer would write them."""
     found: Lengths = {}
     for ticks in range(1, most + 1):
         if eighth % 3 == 0 and thirds != (ticks % 3 != 0):
@@ -43,6 +43,7 @@ def lengths_within(most: int, eighth: int, thirds: bool) -> Lengths:
 def note_tokens(
     pitches: tuple[int, ...], sharps: int, minor: bool, altered: frozenset[int], mark: str
 ) -> frozenset[str]:
+    """The next tokens of notes on these pitches; mark: the accidental so far, or ""."""
     tokens = set()
     for pitch in pitches:
         letter, alteration, octave = spelling(pitch, sharps, minor)
@@ -56,32 +57,32 @@ def note_tokens(
 
 @lru_cache(maxsize=65536)
 def next_digits(values: frozenset[str], text: str) -> frozenset[str]:
-    """The digits that lead from `text` towards one of `values`."""
+    """The digits that continue `text` towards one of `values`."""
     place = len(text)
     return frozenset(v[place] for v in values if len(v) > place and v.startswith(text))
 
 
 @lru_cache
 def silence_counts(most: int) -> frozenset[str]:
+    """What may follow `Z`; nothing stands for one bar."""
     return frozenset(["", *map(str, range(2, most + 1))])
 
 
 @lru_cache(maxsize=65536)
 def mask_of(tokenizer: AbcTokenizer, options: frozenset[str]) -> np.ndarray:
+    """(vocab_size,) bool."""
     allowed = np.zeros(tokenizer.vocab_size, bool)
     allowed[[tokenizer.ids[option] for option in options]] = True
     return allowed
 
 
 def key_token(key: tuple[int, bool] | None) -> str:
-    return _TOKEN_OF_KEY[key] if key else ""
+    return KEY_TOKENS[key] if key else ""
 
 
-KEY_TOKENS = frozenset(KEYS)
-_TOKEN_OF_KEY = {key: token for token, key in KEYS.items()}
 ALTERATION = {mark: alteration for alteration, mark in MARKS.items()}
 ALL_PITCHES = list(range(1, 128))
-"""Without 0, which abc2midi reads as -1 in flat minor keys."""
+"""All but 0, which abc2midi reads as -1 in flat minor keys."""
 PROGRAMS = frozenset(map(str, range(1, 128)))
 NUMERATORS = frozenset(map(str, range(1, MAX_NUMERATOR + 1)))
 TEMPOS = frozenset(map(str, range(4, 1000)))

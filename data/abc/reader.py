@@ -1,4 +1,4 @@
-"""Tokens of the ABC dialect to the score that they spell: the inverse of `data.abc.writer`."""
+"""From the tokens of the ABC dialect to the score that they spell; undoes `data.abc.writer`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from fractions import Fraction
 import numpy as np
 
 from data.abc.dialect import (
+    DRUMS,
     END,
     HEADER,
     KEYS,
     LETTER_OF,
     MARKS,
+    MERGE,
+    METER,
     NATURAL_PITCH,
+    PROGRAM,
     SINGLE,
+    TEMPO,
     TRIPLET,
+    VOICE,
     AbcError,
     key_alteration,
 )
@@ -26,13 +32,13 @@ DEFAULT_VELOCITY = 80
 
 
 def read(tokens: list[str], ticks_per_quarter: int) -> Score:
-    """The score that the tokens spell. Raises AbcError."""
+    """The score that the tokens spell. Raises AbcError if they spell none."""
     return _Reader(tokens, ticks_per_quarter).score()
 
 
 @dataclass
 class _Line:
-    """Where reading stands in one voice."""
+    """How far one voice has been read."""
 
     track: int
     program: int = 0
@@ -41,11 +47,11 @@ class _Line:
     meter: tuple[int, int] = DEFAULT_METER
     sharps: int = 0
     accidentals: dict[str, int] = field(default_factory=dict)
-    """Alterations of this bar, by letter and octave."""
+    """The accidentals of this bar, by letter and octave."""
     thirds: int = 0
-    """How many of the coming elements last two thirds of what is written."""
+    """How many of the next elements last two thirds of what is written."""
     tied: dict[int, int] = field(default_factory=dict)
-    """Pitches whose note goes on, with the index of the note."""
+    """The pitches whose notes continue, with the index of each note."""
 
 
 class _Reader:
@@ -60,11 +66,11 @@ class _Reader:
 
     def score(self) -> Score:
         self.expect(HEADER)
-        line = self.line(1, merged=False) if self.peek() != "[V:" else None
+        line = self.line(1, merged=False) if self.peek() != VOICE else None
         while (token := self.take()) != END:
-            if token == "[V:":
+            if token == VOICE:
                 number = self.number()
-                merged = self.peek() == " merge" and bool(self.take())
+                merged = self.peek() == MERGE and bool(self.take())
                 self.expect("]")
                 line = self.line(number, merged)
                 continue
@@ -104,21 +110,21 @@ class _Reader:
             bars = self.number() if self.peek().isdigit() else 1
             beats, beat = line.meter
             line.time += bars * beats * 4 * self.ticks_per_quarter // beat
-        elif token == "[M:":
+        elif token == METER:
             numerator, denominator = self.number(), self.take()
             if not denominator.startswith("/"):
                 raise self.error(denominator, "a denominator")
             self.expect("]")
             line.meter = self.meters[line.time] = (numerator, int(denominator[1:]))
-        elif token == "[Q:1/4=":
+        elif token == TEMPO:
             self.tempos[line.time] = self.number()
             self.expect("]")
         elif token in KEYS:
             line.sharps, _ = self.keys[line.time] = KEYS[token]
-        elif token == "[I:MIDI program ":
+        elif token == PROGRAM:
             line.program = self.number()
             self.expect("]")
-        elif token == "[I:MIDI channel 10]":
+        elif token == DRUMS:
             line.is_drum = True
         else:
             self.chord(token, line)

@@ -1,4 +1,4 @@
-"""The music-aware tokenizer: ABC by the token."""
+"""The tokenizer that knows the notation: the tokens of the ABC dialect."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from data.abc.dialect import END, HEADER, vocabulary
 from data.abc.reader import read
 from data.abc.writer import write
-from data.music.score import Score
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score
 
 
 class AbcTokenizer:
-    """ABC by the token: the texts of a piece's tokens, joined, are its ABC.
+    """The tokens of a piece, joined, are its ABC text.
 
-    The vocabulary is that of `data.abc.dialect`, fixed and not learnt from data.
+    The vocabulary is that of `data.abc.dialect`: fixed, not learnt from data.
     """
 
     name = "abc"
 
-    def __init__(self, ticks_per_quarter: int = 24) -> None:
+    def __init__(self, ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER) -> None:
         self.ticks_per_quarter = ticks_per_quarter
         self.tokens = vocabulary()
         self.ids = {token: index for index, token in enumerate(self.tokens)}

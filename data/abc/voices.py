@@ -1,7 +1,7 @@
-"""Notes to the voices of a text: chords, and lines of chords that do not overlap.
+"""From notes to voices: chords, and lines of chords that do not overlap.
 
-Pieces are laid end to end in time and their tracks counted through, so that each step is one step
-for all of them.
+Pieces are laid end to end in time, and their tracks are numbered through, so that each step treats
+all of them at once.
 """
 
 from collections.abc import Sequence
@@ -23,21 +23,21 @@ class Chords(NamedTuple):
     onset: Ints
     end: Ints
     first: Ints
-    """Where each chord's notes begin in `pitch`."""
+    """The index in `pitch` of each chord's first note."""
     size: Ints
     pitch: Ints
-    """(notes,) of all notes, sorted by (track, onset, end, pitch)."""
+    """(notes,) the pitches of all notes, sorted by (track, onset, end, pitch)."""
 
 
 class Voices(NamedTuple):
-    """Lines of chords that overlap none of their own."""
+    """Lines of chords, none of which overlaps another of its line."""
 
     piece: Ints
-    """(voices,)"""
+    """(voices,) the piece of each voice."""
     number: Ints
-    """(voices,) from 1 in each piece."""
+    """(voices,) counted from 1 in each piece."""
     merged: Bools
-    """(voices,) whether it is of the same track as the one before."""
+    """(voices,) whether the voice belongs to the same track as the one before it."""
     program: Ints
     """(voices,)"""
     is_drum: Bools
@@ -45,13 +45,16 @@ class Voices(NamedTuple):
 
 
 def voices(scores: Sequence[Score], start: Ints) -> tuple[Chords, Voices]:
-    """start: (pieces + 1,) the tick at which each piece begins, and the end of the last."""
+    """The chords and voices of scores that all have notes.
+
+    start: (pieces + 1,) the tick at which each piece begins, and the end of the last one.
+    """
     counts = [len(score) for score in scores]
     tracks = np.cumsum([0, *(int(score.track[-1]) + 1 for score in scores)])[:-1]
     track = np.concatenate([score.track for score in scores]) + np.repeat(tracks, counts)
     onset = np.concatenate([score.onset for score in scores]) + np.repeat(start[:-1], counts)
     end = onset + np.concatenate([score.duration for score in scores])
-    # They come sorted by track, onset and pitch, and lexsort is stable.
+    # Notes are sorted by track, onset and pitch already, and lexsort is stable.
     notes = np.lexsort((end, track * start[-1] + onset))
     track, onset, end = track[notes], onset[notes], end[notes]
     pitch = np.concatenate([score.pitch for score in scores])[notes]
@@ -81,13 +84,13 @@ def voices(scores: Sequence[Score], start: Ints) -> tuple[Chords, Voices]:
 
 
 def _first_fit(onset: Ints, end: Ints) -> Ints:
-    """The lowest layer on which each interval, in order of onset, overlaps none before it: (n,)."""
+    """(n,) the lowest layer on which each interval, in order of onset, overlaps no earlier one."""
     layer = np.zeros(len(onset), np.int64)
     left = np.arange(len(onset))
     depth = 0
     while len(left):
         following = np.searchsorted(onset[left], end[left]).tolist()
-        # Bytes, as they take a position in half the time of a list of positions.
+        # To set a byte takes half the time of appending to a list.
         fits, position = bytearray(len(left)), 0
         while position < len(left):
             fits[position] = True

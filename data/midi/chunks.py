@@ -1,16 +1,16 @@
 """The chunks of a MIDI file, and whether symusic reads them right.
 
-symusic 0.6 is some sixty times quicker than `data.midi.reader` and right about nearly every file.
-What it reads wrongly, in silence, is found here by a few searches through the bytes:
+symusic 0.6 is about sixty times as fast as `data.midi.reader`, and reads nearly every file right. A
+few searches through the bytes find what it would misread without saying so:
 
-- note-ons without an off, which it drops: `marked` puts note-offs far behind each track's end;
-- controllers that end notes, and drums on other channels than 10, which it does not know;
-- system-exclusive messages in packets, and running status behind one;
-- programs that a track without notes sets for others;
-- times from 2^31 ticks and denominators from 2^32, which wrap;
-- a header of more than 6 bytes, or with another number of tracks than there are.
+- note-ons without a note-off, which it drops: `marked` adds note-offs far beyond each track's end;
+- controllers that end notes, and drums on channels other than 10, which it does not know;
+- system-exclusive messages in packets, and running status after such a message;
+- programs that a track without notes sets for other tracks;
+- times of 2^31 ticks and more, and denominators of 2^32 and more, which wrap around;
+- a header of more than 6 bytes, or one that gets the number of tracks wrong.
 
-A file may be suspected without cause; then it only takes longer.
+A file may be suspected without cause; it then only takes longer to read.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ HEADER = struct.Struct(">4sIHHH")
 CHUNK = struct.Struct(">4sI")
 
 FAR = 2**28 - 1
-"""Ticks, the largest delta time: by so much do notes outlast their track that have no off."""
+"""Ticks: the largest delta time, by which notes without a note-off outlast their track."""
 LIMIT = 2**31 - 2 * FAR
-"""Ticks that a track may have, so that with them it stays below where symusic's wrap."""
+"""The most ticks in a track, such that with `FAR` added it stays below where symusic wraps."""
 
 
 def _note_offs(channel: int) -> bytes:
-    """At one moment, of all pitches; behind a delta time, and ending with the next one, of 0."""
+    """Note-offs of all pitches at once; they follow a delta time, and end with the next one, 0."""
     return bytes([NOTE_OFF | channel]) + b"".join(bytes([pitch, 0, 0]) for pitch in range(128))
 
 
@@ -44,7 +44,7 @@ _OFFS = [_note_offs(channel) for channel in range(16)]
 _NOTE_ONS = [(NOTE_ON | channel, channel) for channel in range(16)]
 _PROGRAMS = [PROGRAM | channel for channel in range(16)]
 _SYSTEM = re.compile(rb"[\xf0\xf7]")
-# A pattern that begins with one byte is looked for at the speed of memory.
+# A pattern that begins with a fixed byte is searched for at the speed of memory.
 _ENDS_OR_METER = re.compile(rb"\xff(?=\x2f|\x58\x04.[\x20-\xff])", re.DOTALL)
 _CONTROLS = [
     re.compile(
@@ -53,22 +53,22 @@ _CONTROLS = [
     )
     for channel in range(16)
 ]
-"""A controller that ends notes, or the drum bank; also behind others, with running status.
+"""A controller that ends notes, or selects the drum bank; also in running status, after others.
 
-Not behind any number of them: the bytes of a hostile file could then be read again and again."""
+Only after a limited number of others: the bytes of a hostile file could be read again and again."""
 _LONGEST = 4096
-"""Bytes of a system-exclusive message; a longer one is suspect, for the same reason."""
+"""Bytes of a system-exclusive message. A longer one is suspect, for the same reason."""
 
 RHYTHM = re.compile(
     rb"\x41.\x42\x12\x40[\x10-\x1f]\x15(?P<gs>.)"  # GS: use for rhythm part
     rb"|\x43[\x10-\x1f]\x4c\x08(?P<xg_part>.)\x07(?P<xg>.)",  # XG: part mode
     re.DOTALL,
 )
-"""System-exclusive messages that make a channel one of drums, or take it from them."""
+"""System-exclusive messages that assign a channel to the drums, or take it from them."""
 
 
 def unwrapped(data: bytes) -> bytes:
-    """The MIDI file within a RIFF file of the form RMID; any other bytes as they are."""
+    """The MIDI file inside a RIFF file of the form RMID; any other bytes unchanged."""
     if data[:4] != b"RIFF" or data[8:12] != b"RMID":
         return data
     at = 12
@@ -81,9 +81,10 @@ def unwrapped(data: bytes) -> bytes:
 
 
 def tracks(data: bytes) -> tuple[int, int, list[bytes]]:
-    """Ticks a quarter, the header's number of tracks, and the bodies of those that are there.
+    """Ticks per quarter, the number of tracks by the header, and the bodies of the tracks found.
 
-    Raises MidiError: no header, SMPTE time, format 2, a track longer than the file.
+    Raises MidiError if there is no header, for SMPTE time and format 2, and if a track is longer
+    than the file.
     """
     if len(data) < HEADER.size or data[:4] != b"MThd":
         raise MidiError("it does not begin with the header of one")
@@ -109,10 +110,10 @@ def tracks(data: bytes) -> tuple[int, int, list[bytes]]:
 
 
 def marked(data: bytes) -> list[bytes]:
-    """What symusic must be able to read if it is to read the file, which is the last of them.
+    """Variants of the file for symusic: it must be able to read all of them, and the last counts.
 
-    There, notes without an off last over `FAR` ticks. Empty if the file is to be read by
-    `data.midi.reader`.
+    In the last, notes without a note-off last more than `FAR` ticks. Empty if `data.midi.reader`
+    has to read the file.
     """
     if len(data) < HEADER.size:
         return []
@@ -149,18 +150,18 @@ def marked(data: bytes) -> list[bytes]:
 
 
 def _joined(data: bytes, bodies: list[bytes]) -> bytes:
-    """A file with the header of that one."""
-    parts = [data[: HEADER.size]]
+    """A file with these tracks and the header of `data`."""
+    chunks = [data[: HEADER.size]]
     for body in bodies:
-        parts += (CHUNK.pack(b"MTrk", len(body) + 3), body, _END)
-    return b"".join(parts)
+        chunks += (CHUNK.pack(b"MTrk", len(body) + 3), body, _END)
+    return b"".join(chunks)
 
 
 def _most_ticks(data: bytes) -> int:
-    """No track has more ticks, by how many bytes could be those of long delta times.
+    """An upper limit for the ticks of any track, from the bytes that could form long delta times.
 
-    One of two bytes has less than 2^14 ticks and takes three bytes with its event; one of three has
-    less than 2^21 and begins with a pair of high bytes, one of four, with three of them.
+    A delta time of two bytes is below 2^14 ticks, and takes three bytes or more with its event. One
+    of three bytes is below 2^21 and begins with two high bytes; one of four begins with three.
     """
     high = np.frombuffer(data, np.int8) < 0
     pairs = high[:-1] & high[1:]
@@ -171,7 +172,7 @@ def _most_ticks(data: bytes) -> int:
 
 
 def _last_tick(body: bytes) -> int:
-    """Of a track that has not too many; else, or if it cannot be read, `LIMIT`."""
+    """A limit for the ticks of a track; `LIMIT` if they are too many, or it cannot be read."""
     most = _most_ticks(body)
     if most < LIMIT:
         return most
@@ -182,7 +183,7 @@ def _last_tick(body: bytes) -> int:
 
 
 def _shared(bodies: list[bytes], sounding: list[list[int]]) -> bool:
-    """Whether a track without notes sets the program of one that sets none itself."""
+    """Whether a track without notes sets the program of a track that sets none itself."""
     shared: set[int] = set()
     for body, channels in zip(bodies, sounding):
         if not channels and any(status in body for status in _PROGRAMS):
@@ -195,7 +196,7 @@ def _shared(bodies: list[bytes], sounding: list[list[int]]) -> bool:
 
 
 def _program_changes(body: bytes) -> Iterator[int]:
-    """Their statuses, up to where the track cannot be read."""
+    """The statuses of a track's program changes, as far as it can be read."""
     try:
         for _, status, _ in events(body, Counter()):
             if status & 0xF0 == PROGRAM:
@@ -205,9 +206,9 @@ def _program_changes(body: bytes) -> Iterator[int]:
 
 
 def _suspects(body: bytes, channels: list[int]) -> list[int]:
-    """Where events may begin that symusic does not know; many of these are bytes of delta times.
+    """Where events that symusic does not know may begin; many of these bytes are delta times.
 
-    channels: that may have notes.
+    channels: those that may have notes.
     """
     found = []
     for channel in channels:
@@ -220,14 +221,14 @@ def _suspects(body: bytes, channels: list[int]) -> list[int]:
                 stop = _plain_end(body, system.start())
                 if not stop:
                     found.append(system.start())
-    # Before an event is a delta time, whose last byte is low.
+    # An event follows a delta time, whose last byte is low.
     return [at for at in found if at and body[at - 1] < 0x80]
 
 
 def _without_statuses(body: bytes, places: list[int]) -> bytes:
     """A track that symusic refuses if an event begins at one of `places`.
 
-    F4 is no status; in a delta time it makes it a little longer or shorter.
+    F4 is not a valid status. Inside a delta time, it only changes that time a little.
     """
     tried = bytearray(body)
     for at in places:
@@ -236,9 +237,9 @@ def _without_statuses(body: bytes, places: list[int]) -> bytes:
 
 
 def _plain_end(body: bytes, at: int) -> int:
-    """Where a system-exclusive message ends in one packet, with a status behind; 0 if it does not.
+    """Where a system-exclusive message ends, if it is one packet and a status follows; else 0.
 
-    0 also for those that concern drums.
+    Also 0 for messages that concern drums.
     """
     try:
         size, start = number(body, at + 1)

@@ -1,6 +1,6 @@
 """The events of one track of a MIDI file, from its bytes (Standard MIDI Files 1.0).
 
-Slow and complete, for the few files that symusic does not read right; see `data.midi.chunks`.
+Slow but complete, for the few files that symusic misreads; see `data.midi.chunks`.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ from collections import Counter
 from collections.abc import Iterator
 
 NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
-"""Statuses of channel 1; the low four bits are the channel."""
+"""The statuses for channel 1; the low four bits are the channel."""
 SYSEX, CONTINUED, META = 0xF0, 0xF7, 0xFF
 END_OF_TRACK, TEMPO, METER, KEY = 0x2F, 0x51, 0x58, 0x59
-"""Kinds of meta events."""
+"""The kinds of meta events that matter here."""
 
-# Data bytes of channel messages by the high half of their status, and of system messages.
+# How many data bytes follow a status: for channel messages by its high half, and for system ones.
 _CHANNEL = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
 _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 
 Event = tuple[int, int, bytes]
-"""Tick, status and data. Of a meta event the data begin with its kind; those of a system-exclusive
-message are its first `LONGEST` bytes, however many packets it came in, without F0 and F7."""
+"""Tick, status and data. The data of a meta event begin with its kind. Those of a system-exclusive
+message are its first `LONGEST` bytes, from all of its packets, without F0 and F7."""
 LONGEST = 64
 
 
 class MidiError(ValueError):
-    """Bytes that are no MIDI file, or one that is refused; the message is one line."""
+    """Bytes that are not a MIDI file, or are one that is refused; the message is one line."""
 
 
 def events(track: bytes, mended: Counter[str]) -> Iterator[Event]:
-    """What the body of a track chunk says, up to its end, which comes last.
+    """The events in the body of a track chunk; the end of the track comes last.
 
     mended: counts `running_status`, each use of a status that a system-exclusive message has
-    cancelled. It is used all the same: there is no other way to read such a file.
-    Raises MidiError where no event begins or one does not end.
+    cancelled. It is used all the same, because such a file cannot be read in any other way.
+    Raises MidiError where an event was expected but none begins, or where one does not end.
     """
     at = tick = running = 0
     cancelled = False
@@ -76,7 +76,7 @@ def events(track: bytes, mended: Counter[str]) -> Iterator[Event]:
             yield tick, status, kind + data
         elif status in (SYSEX, CONTINUED):
             cancelled = running > 0
-            # Outside of a message, F7 escapes bytes that mean nothing to a score.
+            # Outside a message, F7 escapes bytes that mean nothing to a score.
             packets = data if status == SYSEX else (packets + data)[:LONGEST] if packets else b""
             if packets and data.endswith(b"\xf7"):
                 yield tick, SYSEX, packets.removesuffix(b"\xf7")
@@ -85,7 +85,7 @@ def events(track: bytes, mended: Counter[str]) -> Iterator[Event]:
 
 
 def number(data: bytes, at: int) -> tuple[int, int]:
-    """A number of variable length, of four bytes at most, and where it ends. Raises MidiError."""
+    """A number of variable length, at most four bytes, and where it ends. Raises MidiError."""
     value = 0
     for place in range(at, at + 4):
         byte = _byte(data, place)

@@ -1,4 +1,4 @@
-"""MIDI files to scores and back."""
+"""From MIDI files to scores, and back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from data.midi.chunks import FAR, marked, unwrapped
 from data.midi.events import MidiError
 from data.midi.reader import read
 from data.music.quantise import Midi, quantise, quantise_all
-from data.music.score import Score, ScoreError
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score, ScoreError
 
 MAX_QUARTERS = 100_000
-"""Fourteen hours at 120: longer scores are damaged files, and their bars would fill the memory."""
+"""Fourteen hours at 120. A longer score is a damaged file, and its bars would fill the memory."""
 MAX_BARS = 99_999
-"""What the text can count as silent: five digits."""
+"""As many as the text can count as silent, with five digits."""
 
 
 def from_midi(data: bytes, ticks_per_quarter: int) -> Score:
@@ -23,7 +23,10 @@ def from_midi(data: bytes, ticks_per_quarter: int) -> Score:
 
 
 def parse(data: bytes) -> Midi:
-    """By symusic, or where that is wrong by our own reader. Raises ScoreError."""
+    """Read a MIDI file by symusic or, where symusic is wrong, by our own reader.
+
+    Raises ScoreError.
+    """
     data = unwrapped(data)
     midi = _quickly(data) or _carefully(data)
     if midi.score.ticks_per_quarter < 1:
@@ -34,14 +37,14 @@ def parse(data: bytes) -> Midi:
 
 
 def _quickly(data: bytes) -> Midi | None:
-    """What symusic reads; None where it reads another music than is there, or gives up."""
+    """What symusic reads; None if it would misread the file, or cannot read it."""
     score = None
     try:
         for content in marked(data):
             score = symusic.Score.from_midi(content)
     except (RuntimeError, ValueError):
         return None
-    # Its end is that of the last event of any kind. A bar lasts an eighth of a quarter or more.
+    # The end is that of the last event of any kind. A bar lasts at least an eighth of a quarter.
     if score is None or score.end() >= min(FAR, MAX_BARS // 8 * score.ticks_per_quarter):
         return None
     return Midi(score, {})
@@ -53,14 +56,14 @@ def _carefully(data: bytes) -> Midi:
     except MidiError as error:
         raise ScoreError(f"no MIDI file: {error}") from None
     if score.ticks_per_quarter > 0 and score.note_num():
-        bars = len(quantise(score, 24).bars) - 1
+        bars = len(quantise(score, DEFAULT_TICKS_PER_QUARTER).bars) - 1
         if bars > MAX_BARS:
             raise ScoreError(f"it has {bars:,} bars; what is damaged or absurd does so")
     return Midi(score, mended)
 
 
 def to_midi(score: Score) -> bytes:
-    """The score as a standard MIDI file; parsed again on the same grid it is the same score."""
+    """The score as a standard MIDI file, which reads as the same score."""
     return to_symusic(score).dumps_midi()
 
 

@@ -1,24 +1,26 @@
-"""Which pieces are left out of a data set although they can be read: each rule named and counted.
+"""Filters leave out pieces that could be read; each has a name, under which they are counted.
 
-All are off unless a threshold is given. A piece that several rules meet is counted under the first.
+All are off unless a threshold is given. A piece that meets several is counted under the first.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
 from data.music.score import Score
 
 PIANO = (21, 108)
-"""MIDI pitches of the lowest and the highest key."""
+"""The MIDI pitches of the lowest and the highest key."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Thresholds; None is off. As keyword arguments of `prepare` and under `filters:` in a grid."""
+    """Thresholds; None is off. Options and `filters:` in the grid of a sweep use these names."""
 
     too_short: int | None = None
     """Fewer notes than this."""
@@ -29,9 +31,9 @@ class Filters:
     silent: float | None = None
     """Nothing sounds for more than this share of its time."""
     repetition: float | None = None
-    """One bar makes up more than this share of the bars that sound, of which there are eight."""
+    """One bar makes up more than this share of the bars that sound, if these are at least eight."""
     unplayable: float | None = None
-    """More than this share of its pitched notes lies beyond the keys of a piano."""
+    """More than this share of the pitched notes lies outside the range of a piano."""
 
     def __post_init__(self) -> None:
         for name, value in self.chosen().items():
@@ -46,14 +48,14 @@ class Filters:
     def met(self, score: Score) -> tuple[str, str] | None:
         """The name of the first filter that the score meets, and a detail."""
         for name, threshold in self.chosen().items():
-            value = _MEASURES[name](score)
+            value = RULES[name].measure(score)
             if value < threshold if name == "too_short" else value > threshold:
-                return name, f"{_WORDS[name].format(value)}; the limit is {threshold:g}"
+                return name, f"{RULES[name].found.format(value)}; the limit is {threshold:g}"
         return None
 
 
 def silence(score: Score) -> float:
-    """The share of time, up to the last note's end, in which nothing sounds."""
+    """The share of the time up to the end of the last note in which nothing sounds."""
     order = np.argsort(score.onset, kind="stable")
     onset, end = score.onset[order], (score.onset + score.duration)[order]
     reached = np.maximum.accumulate(end)
@@ -62,7 +64,7 @@ def silence(score: Score) -> float:
 
 
 def repetition(score: Score) -> float:
-    """The share of the bars that sound which the commonest bar makes up; 0 below eight bars."""
+    """The share of the commonest bar among the bars that sound; 0 if these are fewer than eight."""
     bar = np.searchsorted(score.bars, score.onset, side="right") - 1
     into = score.onset - score.bars[bar]
     order = np.lexsort((score.pitch, into, score.track, bar))
@@ -70,39 +72,51 @@ def repetition(score: Score) -> float:
     starts = np.flatnonzero(np.diff(bar[order], prepend=-1))
     if len(starts) < 8:
         return 0.0
-    contents = [part.tobytes() for part in np.split(rows.T, starts[1:])]
+    contents = [bar_rows.tobytes() for bar_rows in np.split(rows.T, starts[1:])]
     return max(map(contents.count, set(contents))) / len(contents)
 
 
 def beyond_piano(score: Score) -> float:
-    """The share of pitched notes that no piano has; 0 if there are only drums."""
+    """The share of the pitched notes outside the range of a piano; 0 if there are only drums."""
     pitch = score.pitch[~score.is_drum]
     outside = (pitch < PIANO[0]) | (pitch > PIANO[1])
     return float(outside.mean()) if len(pitch) else 0.0
 
 
-FILTER_WORDS = {
-    "too_short": "less than this many notes",
-    "too_long": "more than this many seconds",
-    "too_dense": "more than this many notes a second",
-    "silent": "silent for more than this share of its time",
-    "repetition": "one bar makes up more than this share of eight or more that sound",
-    "unplayable": "more than this share of its notes beyond a piano's keys",
+class Rule(NamedTuple):
+    """What a filter measures, and how it is put into words."""
+
+    measure: Callable[[Score], float]
+    found: str
+    """The measure in words, for `rejected.parquet`."""
+    help: str
+    """What the filter leaves out, for `--help`."""
+
+
+RULES = {
+    "too_short": Rule(len, "{:,} notes", "fewer than this many notes"),
+    "too_long": Rule(
+        lambda score: score.seconds, "{:,.0f} seconds", "longer than this many seconds"
+    ),
+    "too_dense": Rule(
+        lambda score: len(score) / score.seconds if score.seconds else math.inf,
+        "{:,.1f} notes a second",
+        "more than this many notes a second",
+    ),
+    "silent": Rule(
+        silence,
+        "nothing sounds for {:.0%} of the time",
+        "silent for more than this share of its time",
+    ),
+    "repetition": Rule(
+        repetition,
+        "one bar makes up {:.0%} of it",
+        "one bar makes up more than this share of the bars that sound, if these are at least eight",
+    ),
+    "unplayable": Rule(
+        beyond_piano,
+        "{:.0%} of its notes lie outside the range of a piano",
+        "more than this share of the notes lies outside the range of a piano",
+    ),
 }
-"""What each filter leaves out, in the words of `--help`."""
-_MEASURES = {
-    "too_short": len,
-    "too_long": lambda score: score.seconds,
-    "too_dense": lambda score: len(score) / score.seconds if score.seconds else math.inf,
-    "silent": silence,
-    "repetition": repetition,
-    "unplayable": beyond_piano,
-}
-_WORDS = {
-    "too_short": "{:,} notes",
-    "too_long": "{:,.0f} seconds",
-    "too_dense": "{:,.1f} notes a second",
-    "silent": "nothing sounds for {:.0%} of the time",
-    "repetition": "one bar makes up {:.0%} of it",
-    "unplayable": "{:.0%} of its notes lie beyond a piano",
-}
+"""By the names of the fields of `Filters`."""

@@ -1,6 +1,6 @@
-"""Tempo, meter and key changes of MIDI files, on the grid, and the bar lines they make.
+"""The tempo, meter and key changes of MIDI files, in the ticks of a score, and the bar lines.
 
-Their rules are among those of `data.music.score`.
+Their rules are among those of `data.music.quantise`.
 """
 
 from __future__ import annotations
@@ -17,36 +17,39 @@ MIN_BPM, MAX_BPM = 4, 999
 """No MIDI file can be slower than 3.6."""
 
 
-def on_grid(ticks: Any, midi_ticks: Any, ticks_per_quarter: int) -> Any:
-    """Ticks of MIDI files to ticks of the grid; integers throughout: halves go up, everywhere."""
+def to_score_ticks(ticks: Any, midi_ticks: Any, ticks_per_quarter: int) -> Any:
+    """From the ticks of a MIDI file to those of a score, in integers; halves are rounded up."""
     return (2 * ticks * ticks_per_quarter + midi_ticks) // (2 * midi_ticks)
 
 
 def bar_lines(
     meters: tuple[tuple[int, int, int], ...], ticks_per_quarter: int, end: int
 ) -> np.ndarray:
-    """Beginnings of bars up to `end`, and the end of the bar that reaches it: (bars + 1,) int64.
+    """(bars + 1,) int64: where bars begin, up to `end`, and the end of the last of them.
 
-    A meter change opens a bar, be the one before it full or not.
+    A change of meter opens a bar, whether the bar before it is full or not.
     """
-    parts = []
+    stretches = []
     for (start, numerator, denominator), following in itertools.zip_longest(meters, meters[1:]):
         length = numerator * 4 * ticks_per_quarter // denominator
         if following:
-            parts.append(np.arange(start, following[0], length))
+            stretches.append(np.arange(start, following[0], length))
         else:
-            parts.append(start + length * np.arange(-(-(end - start) // length) + 1))
-    return np.concatenate(parts)
+            stretches.append(start + length * np.arange(-(-(end - start) // length) + 1))
+    return np.concatenate(stretches)
 
 
 def tempos_of(
     midi: symusic.Score, ticks_per_quarter: int, end: int, mended: dict[str, int]
 ) -> tuple[tuple[int, int], ...]:
-    """Whole quarters a minute, `MIN_BPM` to `MAX_BPM`. mended: to be added to."""
+    """(tick, quarters per minute) of each change, in whole numbers from `MIN_BPM` to `MAX_BPM`.
+
+    end: the tick at which the last note ends. mended: counts of rules, to be added to.
+    """
     found = {0: DEFAULT_BPM}
     counts = dict.fromkeys(("tempo_zero", "tempo_range", "tempo_rounded"), 0)
     for tempo in midi.tempos:
-        tick = on_grid(tempo.time, midi.ticks_per_quarter, ticks_per_quarter)
+        tick = to_score_ticks(tempo.time, midi.ticks_per_quarter, ticks_per_quarter)
         if tick >= end:
             continue
         microseconds = tempo.mspq
@@ -55,7 +58,7 @@ def tempos_of(
             continue
         exact = 60e6 / microseconds
         bpm = min(max(round(exact), MIN_BPM), MAX_BPM)
-        # A whole tempo may itself be off by one: files hold whole microseconds.
+        # Files hold whole microseconds, so even a whole tempo may be off by one.
         if abs(60e6 / bpm - microseconds) > 1:
             counts["tempo_rounded" if MIN_BPM <= exact <= MAX_BPM else "tempo_range"] += 1
         found[max(tick, 0)] = bpm
@@ -68,7 +71,7 @@ def meters_of(
 ) -> tuple[tuple[int, int, int], ...]:
     found = {0: DEFAULT_METER}
     for meter in midi.time_signatures:
-        tick = on_grid(meter.time, midi.ticks_per_quarter, ticks_per_quarter)
+        tick = to_score_ticks(meter.time, midi.ticks_per_quarter, ticks_per_quarter)
         numerator, denominator = int(meter.numerator), int(meter.denominator)
         whole = 4 * ticks_per_quarter
         if numerator < 1 or denominator not in (1, 2, 4, 8, 16, 32) or whole % denominator:
@@ -84,7 +87,7 @@ def keys_of(
 ) -> tuple[tuple[int, int, bool], ...]:
     found = {}
     for key in midi.key_signatures:
-        tick = on_grid(key.time, midi.ticks_per_quarter, ticks_per_quarter)
+        tick = to_score_ticks(key.time, midi.ticks_per_quarter, ticks_per_quarter)
         if not -7 <= key.key <= 7 or tick >= lines[-1]:
             continue
         bar = int(lines[max(int(lines.searchsorted(tick, side="right")) - 1, 0)])

@@ -1,19 +1,19 @@
-"""MIDI files to scores: quantised once to an explicit grid of ticks.
+"""From the ticks of a MIDI file to those of a score, by rounding.
 
-Quantising is where information is lost, so its rules are fixed, and each application of one is
-counted in `Score.mended`:
+This is where information is lost. The rules are therefore fixed, and each use of one is counted in
+`Score.mended`:
 
     zero_length   a note shorter than half a tick lasts one tick
-    doubled       of notes that start together on one pitch of one track, the longest stays
+    doubled       of notes that start together on one pitch of a track, only the longest is kept
     overlap       a note still sounding when its pitch starts again on its track ends there
-    meter         a meter with no whole number of ticks to the bar, or over 32, is dropped
+    meter         a meter whose bar is not a whole number of ticks, or over 32, is dropped
     key           a key change inside a bar moves to the beginning of that bar
-    tempo_zero    a tempo of 0 microseconds a quarter is dropped
-    tempo_range   a tempo under 4 or over 999 quarters a minute becomes the nearer of these
-    tempo_rounded a tempo becomes a whole number of quarters a minute: 86.5, 86 (halves to even)
+    tempo_zero    a tempo of 0 microseconds per quarter is dropped
+    tempo_range   a tempo below 4 or above 999 quarters per minute becomes the nearer of these
+    tempo_rounded a tempo is rounded to whole quarters per minute, and halves to even: 86.5 to 86
 
-Those that concern the file rather than the grid are in `data.midi.reader`. Tempo, meter and key
-changes after the last note go without a count: nothing sounds in them.
+Rules that concern how the file is read are in `data.midi.reader`. Changes of tempo, meter and key
+after the last note are dropped without being counted, since nothing sounds there.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import NamedTuple
 import numpy as np
 import symusic
 
-from data.music.maps import bar_lines, keys_of, meters_of, on_grid, tempos_of
-from data.music.score import Ints, Score, ScoreError, assembled, typed
+from data.music.maps import bar_lines, keys_of, meters_of, tempos_of, to_score_ticks
+from data.music.score import Ints, Score, ScoreError, typed
 
 MAX_TICKS = np.iinfo(np.int32).max
 
 
 class Midi(NamedTuple):
-    """A MIDI file with notes, in its own ticks."""
+    """A MIDI file that has notes, in its own ticks."""
 
     score: symusic.Score
     mended: dict[str, int]
@@ -39,14 +39,14 @@ class Midi(NamedTuple):
 
 
 def quantise(midi: symusic.Score, ticks_per_quarter: int) -> Score:
-    """The rules of this module's docstring. Raises ScoreError if there are no notes."""
+    """Apply the rules above. Raises ScoreError if there are no notes."""
     if not midi.note_num():
         raise ScoreError("the file holds no notes")
     return quantise_all([Midi(midi, {})], ticks_per_quarter)[0]
 
 
 def quantise_all(midis: Sequence[Midi], ticks_per_quarter: int) -> list[Score]:
-    """The same for many, all with notes, in whole-array steps."""
+    """The same for many files, all of which have notes, by whole arrays."""
     if not midis:
         return []
     files = [midi.score for midi in midis]
@@ -54,22 +54,31 @@ def quantise_all(midis: Sequence[Midi], ticks_per_quarter: int) -> list[Score]:
     columns, piece = disjoint(*_columns(files, ticks_per_quarter), mended)
     bounds = np.searchsorted(piece, np.arange(len(files) + 1))
     ends = np.maximum.reduceat(columns[3] + columns[5], bounds[:-1]).tolist()
-    columns_of_all = typed(columns)
+    notes = typed(columns)
     scores = []
     for number, (midi, end) in enumerate(zip(files, ends)):
         meters = meters_of(midi, ticks_per_quarter, end, mended[number])
         lines = bar_lines(meters, ticks_per_quarter, end)
         keys = keys_of(midi, ticks_per_quarter, lines, mended[number])
-        mine = [column[bounds[number] : bounds[number + 1]] for column in columns_of_all]
+        mine = {name: column[bounds[number] : bounds[number + 1]] for name, column in notes.items()}
         tempos = tempos_of(midi, ticks_per_quarter, end, mended[number])
-        scores.append(assembled(ticks_per_quarter, mine, tempos, meters, keys, mended[number]))
+        scores.append(
+            Score(
+                ticks_per_quarter,
+                **mine,
+                tempos=tempos,
+                meters=meters,
+                keys=keys,
+                mended=mended[number],
+            )
+        )
     return scores
 
 
 def _columns(midis: Sequence[symusic.Score], ticks_per_quarter: int) -> tuple[np.ndarray, Ints]:
     """(7, notes) int64: track, program, is_drum, onset, pitch, duration, velocity; (notes,) piece.
 
-    Tracks are counted in each piece.
+    Tracks are numbered in each piece.
     """
     tracks = []
     notes: dict[str, list[np.ndarray]] = {"time": [], "duration": [], "pitch": [], "velocity": []}
@@ -87,22 +96,23 @@ def _columns(midis: Sequence[symusic.Score], ticks_per_quarter: int) -> tuple[np
     time, duration, pitch, velocity = (
         np.concatenate(found).astype(np.int64) for found in notes.values()
     )
-    onset = np.maximum(on_grid(time, midi_ticks, ticks_per_quarter), 0)
-    end = on_grid(time + duration, midi_ticks, ticks_per_quarter)
+    onset = np.maximum(to_score_ticks(time, midi_ticks, ticks_per_quarter), 0)
+    end = to_score_ticks(time + duration, midi_ticks, ticks_per_quarter)
     return np.stack([*fixed, onset, pitch, np.maximum(end - onset, 0), velocity]), piece
 
 
 def disjoint(
     columns: np.ndarray, piece: Ints, mended: list[dict[str, int]]
 ) -> tuple[np.ndarray, Ints]:
-    """Let no note sound with another on its track and pitch; sorted by piece, track, onset, pitch.
+    """Shorten or drop notes so that no two sound together on one pitch of a track.
 
-    mended: of each piece, to be added to.
+    The result is sorted by piece, track, onset and pitch. mended: counts of rules, a dictionary for
+    each piece, to be added to.
     """
     track, onset, pitch, duration = columns[0], columns[3], columns[4], columns[5]
     span = int(onset.max()) + 1
     line = (piece * (int(track.max()) + 1) + track) * 128 + pitch
-    # The longest of those that start together on one line comes last.
+    # The longest of the notes that start together on one line comes last.
     order = np.lexsort((duration, line * span + onset))
     columns, piece, line = columns.take(order, axis=1), piece[order], line[order]
     same = line[1:] == line[:-1]

@@ -1,4 +1,4 @@
-"""A score: notes on a grid of ticks, as flat NumPy columns. Everything downstream works on this."""
+"""A score: notes in ticks, as flat NumPy columns. Everything downstream works on scores."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from data.music.maps import bar_lines
 
+TICKS_PER_QUARTER = (8, 12, 24)
+"""The ticks per quarter for which every length can be written as text."""
+DEFAULT_TICKS_PER_QUARTER = 24
+
 Ints = NDArray[np.int64]
 
 
 class ScoreError(ValueError):
-    """Bytes that are no MIDI file, or one without notes; the message is one line."""
+    """Bytes that are not a MIDI file, or are one without notes; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,13 @@ class Score:
     velocity: np.ndarray
     """(notes,) uint8."""
     tempos: tuple[tuple[int, int], ...]
-    """(tick, quarters a minute), from tick 0, no repeats."""
+    """(tick, quarters per minute), from tick 0, without repetitions."""
     meters: tuple[tuple[int, int, int], ...]
-    """(tick, numerator, denominator), from tick 0, no repeats. A change always opens a bar."""
+    """(tick, numerator, denominator), from tick 0, without repetitions. A change opens a bar."""
     keys: tuple[tuple[int, int, bool], ...]
-    """(tick, sharps -7..7, minor), at beginnings of bars; may be empty."""
+    """(tick, sharps -7..7, minor), at the beginnings of bars; may be empty."""
     mended: dict[str, int] = field(default_factory=dict, compare=False)
+    """How often each rule of `data.music.quantise` and `data.midi.reader` was applied."""
 
     def __len__(self) -> int:
         return len(self.onset)
@@ -53,7 +58,7 @@ class Score:
 
     @cached_property
     def bars(self) -> np.ndarray:
-        """(bars + 1,) int64: the ticks at which bars begin, and the end of the last one."""
+        """(bars + 1,) int64: the ticks at which bars begin, and the end of the last."""
         return bar_lines(self.meters, self.ticks_per_quarter, self.end)
 
     @property
@@ -65,7 +70,7 @@ class Score:
         return total
 
     def canonical(self) -> bytes:
-        """What two scores share if and only if their notes are the same; hash this."""
+        """Bytes that are equal for two scores if and only if their notes are; made to be hashed."""
         columns = (self.track, self.program, self.is_drum, self.onset, self.duration, self.pitch)
         return b"".join(column.astype(np.int32).tobytes() for column in columns)
 
@@ -77,37 +82,27 @@ def build(
     meters: tuple[tuple[int, int, int], ...],
     keys: tuple[tuple[int, int, bool], ...],
 ) -> Score:
-    """columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity; any order."""
+    """A score of notes in any order.
+
+    columns: (7, notes): track, program, is_drum, onset, pitch, duration, velocity.
+    """
     columns = columns[:, np.lexsort(columns[[4, 3, 0]])]
-    return assembled(ticks_per_quarter, typed(columns), tempos, meters, keys, {})
-
-
-def typed(columns: np.ndarray) -> list[np.ndarray]:
-    """The columns of `build`, each in the type that it has in a `Score`."""
-    types = (np.int32, np.uint8, np.bool_, np.int32, np.uint8, np.int32, np.uint8)
-    return [column.astype(kind) for column, kind in zip(columns, types)]
-
-
-def assembled(
-    ticks_per_quarter: int,
-    columns: list[np.ndarray],
-    tempos: tuple[tuple[int, int], ...],
-    meters: tuple[tuple[int, int, int], ...],
-    keys: tuple[tuple[int, int, bool], ...],
-    mended: dict[str, int],
-) -> Score:
-    track, program, is_drum, onset, pitch, duration, velocity = columns
     return Score(
-        ticks_per_quarter=ticks_per_quarter,
-        track=track,
-        program=program,
-        is_drum=is_drum,
-        onset=onset,
-        duration=duration,
-        pitch=pitch,
-        velocity=velocity,
-        tempos=tempos,
-        meters=meters,
-        keys=keys,
-        mended=mended,
+        ticks_per_quarter, **typed(columns), tempos=tempos, meters=meters, keys=keys, mended={}
     )
+
+
+def typed(columns: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of `build` by their names in a `Score`, each with the type that it has there."""
+    return {name: column.astype(kind) for column, (name, kind) in zip(columns, _TYPES.items())}
+
+
+_TYPES: dict[str, type] = {
+    "track": np.int32,
+    "program": np.uint8,
+    "is_drum": np.bool_,
+    "onset": np.int32,
+    "pitch": np.uint8,
+    "duration": np.int32,
+    "velocity": np.uint8,
+}

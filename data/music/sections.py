@@ -1,4 +1,4 @@
-"""Some of the bars of a score, as a score of its own."""
+"""Some bars of a score, as a score of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from data.music.score import Score, build
 def section(score: Score, first: int, stop: int) -> Score | None:
     """The bars from `first` up to `stop`, counted from 0; None if nothing sounds in them.
 
-    A note that sounds across the cut ends there and is struck again behind it.
+    A note that sounds across an edge ends there, and starts again on the other side.
     """
     start, until = int(score.bars[first]), int(score.bars[stop])
     end = np.minimum(score.onset + score.duration, until)
@@ -41,7 +41,7 @@ def section(score: Score, first: int, stop: int) -> Score | None:
 
 
 def _shifted(changes: tuple, start: int, last: int) -> tuple:
-    """The changes that hold from `start` on, for `last` ticks."""
+    """The changes that hold in the `last` ticks from `start` on."""
     before = [change for change in changes if change[0] <= start]
     within = [change for change in changes if start < change[0] < start + last]
     opening = [(0, *before[-1][1:])] if before else []

@@ -1,6 +1,7 @@
-"""The same music in other keys, made while training and not stored twelvefold.
+"""The same music in other keys, made during training instead of being stored twelve times.
 
-Twelve keys, -5 to +6 semitones from the piece's own, are all there are; drums stay.
+The keys from -5 to +6 semitones around that of the piece are all that there are. Drums stay as they
+are.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ SEMITONES = range(-5, 7)
 
 
 def transpose(score: Score, semitones: int) -> Score:
-    """The score that many semitones higher; as it is, if a note would leave the range of MIDI.
+    """The score, so many semitones higher; unchanged if a note would leave the range of MIDI.
 
-    A key moves seven fifths a semitone; of two names for it the one with fewer accidentals is
-    taken, F sharp and not G flat.
+    A semitone is seven fifths, so a key moves by seven sharps for each. Where a key has two names,
+    the one with fewer accidentals is taken, and F sharp rather than G flat.
     """
     pitch = score.pitch.astype(np.int16) + np.where(score.is_drum, 0, semitones).astype(np.int16)
     if pitch.min() < 0 or pitch.max() > 127:

@@ -1,8 +1,7 @@
-"""Sources of MIDI: each yields shards, and one shard is one task's work.
+"""Folders and archives of MIDI files, divided into shards: one shard is the work of one task.
 
-Archives are streamed and never unpacked. A member whose path is absolute or climbs (`..`), or that
-is too large when unpacked, is refused and says so; nothing is written to disk, so this is a matter
-of what a name promises and of memory.
+Archives are streamed and never unpacked to disk. A member is refused, with a reason, if its path is
+absolute or climbs (`..`), because its name would mislead, or if it is too large for memory.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 from pyarrow import fs
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 
 FILES_PER_SHARD = 500
@@ -25,15 +24,15 @@ MIDI = (".mid", ".midi")
 TARS = (".tar", ".tar.gz", ".tgz")
 ZIP = ".zip"
 MAX_BYTES = 16 * 2**20
-"""Of one file. The largest of the Lakh corpus has less than 4 MiB."""
+"""Of one file. The largest file of the Lakh corpus has less than 4 MiB."""
 STRIPE_BYTES = 16 * 2**20
-"""A compressed tar can only be read from its start: each of its tasks streams all of it."""
+"""A compressed tar can only be read from its start, so each of its tasks streams all of it."""
 MAX_STRIPES = 16
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Why a file is not handed on: a reason to count, and a detail to read."""
+    """Why a file is left out: a reason to be counted, and a detail to be read."""
 
     reason: str
     detail: str
@@ -60,7 +59,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Tar:
-    """Every `stripes`-th MIDI file of a tar, from the `stripe`-th on."""
+    """Every `stripes`-th MIDI file of a tar, beginning with number `stripe`."""
 
     path: Location
     stripe: int = 0
@@ -90,7 +89,7 @@ class Tar:
 
 @dataclass(frozen=True)
 class Zip:
-    """Some of the members of a zip, by their places in its directory."""
+    """Some members of a zip, by their places in its directory."""
 
     path: Location
     first: int
@@ -109,7 +108,7 @@ class Zip:
 
 def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | Refused:
     try:
-        # What the directory says of its size need not be true.
+        # The size that the directory states need not be true.
         with archive.open(entry) as member:
             return _bounded(member.read(MAX_BYTES + 1))
     except (zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
@@ -142,7 +141,7 @@ def _bounded(content: bytes) -> bytes | Refused:
 def shards(path: Location) -> list[Shard]:
     """The shards of an archive, or of a folder or prefix of MIDI files and archives.
 
-    Raises DataError: there is nothing, or nothing that could be read.
+    Raises DataError if nothing is there, or nothing that can be read.
     """
     info = path.filesystem.get_file_info(path.path)
     if info.type == fs.FileType.File:
@@ -168,9 +167,9 @@ _EXPECTED = "a tar, a zip, a folder of MIDI files or a bucket's prefix"
 
 
 def _archive(path: Location, size: int) -> list[Shard]:
-    """The shards of an archive; none if it is no archive."""
+    """The shards of an archive; none for any other file."""
     if path.name.endswith(TARS):
-        # Two at least, so that two cores have work.
+        # At least two, so that two cores have work.
         stripes = min(max(2, -(-size // STRIPE_BYTES)), MAX_STRIPES)
         return [Tar(path, stripe, stripes) for stripe in range(stripes)]
     if path.name.lower().endswith(ZIP):

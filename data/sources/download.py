@@ -1,9 +1,9 @@
-"""Corpora that are fetched from where their makers publish them, once, and checked.
+"""Corpora that are downloaded once from where their makers publish them, and checked.
 
-A download that breaks off goes on where it stopped, in the same run or a later one. What does not
-have the known SHA-256 is deleted. The sums of Lakh full and matched are those of MusPy's table
-(muspy/datasets/lmd.py; the site itself publishes none), that of MAESTRO is the one that many public
-repositories quote. None is known to us for Lakh clean: what was found is recorded in the manifest.
+A download that breaks off continues where it stopped, in the same run or a later one. A file
+without the expected SHA-256 is deleted. The sums for Lakh full and matched come from MusPy's table
+(muspy/datasets/lmd.py; the site itself publishes none), and the sum for MAESTRO is the one that
+many public repositories quote. We know of none for Lakh clean; the manifest records what was found.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pathlib import Path
 from pyarrow import fs
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 
 ATTEMPTS = 8
-"""Broken connections in a row, none of which brought anything, before giving up."""
+"""How many connections in a row may break without bringing anything, before we give up."""
 TIMEOUT_SECONDS = 30.0
 BLOCK = 2**20
 
@@ -37,10 +37,10 @@ BLOCK = 2**20
 class Corpus:
     url: str
     sha256: str | None
-    """None where none is published."""
+    """None if none is published."""
     licence: str
     works: str = ""
-    """A regular expression that finds, in a path, the work that the file is a version of."""
+    """A regular expression that finds in a path the work of which the file is a version."""
 
     @property
     def name(self) -> str:
@@ -61,7 +61,7 @@ CORPORA = {
         f"{_LAKH}/lmd_matched.tar.gz",
         "621ff830aed771f469e5bfa13dc12a33c6ed69090adeda63d0b5c47783af0191",
         _LAKH_LICENCE,
-        # lmd_matched/A/A/A/TRAAAGR128F425B14B/1d9d....mid: the track of the Million Song Dataset.
+        # The track of the Million Song Dataset: lmd_matched/A/A/A/TRAAAGR128F425B14B/1d9d....mid.
         works="TR[A-Z0-9]{16}",
     ),
     "lakh-clean": Corpus(f"{_LAKH}/clean_midi.tar.gz", None, _LAKH_LICENCE),
@@ -74,9 +74,9 @@ CORPORA = {
 
 
 def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[Location, str]:
-    """The corpus's archive in `folder`, downloaded unless it is there; and its SHA-256.
+    """The archive of a corpus in `folder`, downloaded unless it is there, and its SHA-256.
 
-    mirror: a folder or an address that has a file of the same name. Raises DataError.
+    mirror: a folder or an address that holds a file of the same name. Raises DataError.
     """
     target = folder / corpus.name
     summed = folder / f"{corpus.name}.sha256"
@@ -84,24 +84,24 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
         return target, _checked(summed.read_text(), corpus.sha256, str(target))
     local = folder.local or Path(tempfile.gettempdir()) / "crescendo-downloads"
     local.mkdir(parents=True, exist_ok=True)
-    part = local / f"{corpus.name}.part"
+    unfinished = local / f"{corpus.name}.part"
     source = f"{mirror.rstrip('/')}/{corpus.name}" if mirror else corpus.url
     if "://" in source:
-        _download(source, part)
+        _download(source, unfinished)
     elif Path(source).is_file():
-        shutil.copyfile(source, part)
+        shutil.copyfile(source, unfinished)
     else:
         raise DataError(f"the mirror has no file {source}")
     try:
-        digest = _checked(_sha256(part), corpus.sha256, source)
+        digest = _checked(_sha256(unfinished), corpus.sha256, source)
     except DataError:
-        part.unlink()
+        unfinished.unlink()
         raise
     if folder.local:
-        os.replace(part, folder.local / corpus.name)
+        os.replace(unfinished, folder.local / corpus.name)
     else:
-        fs.copy_files(str(part), target.path, destination_filesystem=target.filesystem)
-        part.unlink()
+        fs.copy_files(str(unfinished), target.path, destination_filesystem=target.filesystem)
+        unfinished.unlink()
     summed.write_text(digest)
     return target, digest
 
@@ -117,16 +117,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(url: str, part: Path) -> None:
-    """Bytes of `url` behind those that `part` has, until it has all. Raises DataError."""
+def _download(url: str, unfinished: Path) -> None:
+    """Append to `unfinished` what it lacks of `url`, until it is complete. Raises DataError."""
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     failures = 0
     with Progress(*columns, transient=True) as progress:
-        task = progress.add_task(part.stem, total=None)
+        task = progress.add_task(unfinished.stem, total=None)
         while True:
-            have = part.stat().st_size if part.exists() else 0
+            have = unfinished.stat().st_size if unfinished.exists() else 0
             try:
-                if _continue(url, part, have, partial(progress.update, task)):
+                if _continue(url, unfinished, have, partial(progress.update, task)):
                     return
                 problem = "the connection ended early"
             except urllib.error.HTTPError as error:
@@ -135,26 +135,26 @@ def _download(url: str, part: Path) -> None:
                 problem = str(error)
             except (OSError, http.client.HTTPException) as error:
                 problem = str(error) or type(error).__name__
-            grown = part.exists() and part.stat().st_size > have
+            grown = unfinished.exists() and unfinished.stat().st_size > have
             failures = 0 if grown else failures + 1
             if failures == ATTEMPTS:
                 raise DataError(f"{url}: {problem}; the same command goes on, or try --mirror")
             time.sleep(min(0.1 * 2**failures, 10) if failures else 0)
 
 
-def _continue(url: str, part: Path, have: int, show: Callable[..., None]) -> bool:
-    """Whether all has come. The size that the server names decides."""
+def _continue(url: str, unfinished: Path, have: int, show: Callable[..., None]) -> bool:
+    """Download what is missing. Whether all has come, by the size that the server states."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
-        # "Range not satisfiable": there is nothing behind what we have.
+        # "Range not satisfiable": there is nothing beyond what we have.
         if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}":
             return True
         raise
-    with response, part.open("ab") as file:
+    with response, unfinished.open("ab") as file:
         if response.status != 206:
-            # This server starts again from the beginning.
+            # This server sends the file from its beginning.
             file.truncate(0)
             have = 0
         length = response.headers.get("Content-Length")

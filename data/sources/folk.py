@@ -1,8 +1,8 @@
-"""The folk source: the ABC tunes that travel inside the music21 package, played by abc2midi.
+"""The folk source: the ABC tunes that come with the music21 package, played by abc2midi.
 
-Some 13,000 tunes: Essen (German, Chinese and other folk songs), O'Neill, Aird, Ryan and others.
-Parts of the corpus are for non-commercial use; see the licence files beside the tunes. music21 is
-never imported, which would take longer than reading its files.
+There are about 13,000 tunes: Essen (German, Chinese and other folk songs), O'Neill, Aird, Ryan and
+others. Some are for non-commercial use only; see the licence files beside the tunes. music21 itself
+is never imported, because that would take longer than reading its files.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from pathlib import Path
 
 import symusic
 
+from data.errors import DataError
 from data.sources.containers import Refused, Shard
-from data.store.errors import DataError
 
 TUNES_PER_SHARD = 400
 
-# What is not to be played: chord names and fingerings, grace notes, decorations, comments. The tune
-# is wanted as it is written; abc2midi would play out trills, rolls and staccato. A comment goes
-# with its line, since an empty line would end the tune.
+# What should not be played: chord names and fingerings, grace notes, decorations, comments. We want
+# the tune as it is written, whereas abc2midi would play out trills, rolls and staccato. A comment
+# is removed with its line, since an empty line would end the tune.
 _SILENT = re.compile(r'^%.*\n|"[^"]*"|\{[^}]*\}|![^!\n]*!|%.*', re.MULTILINE)
 _ORNAMENT = re.compile(r"[.~HLMOPSTuv](?=[.~HLMOPSTuv(]*[\^_=]*[A-Ga-g\[])")
-# Repeat signs and the numbers of endings: each section is taken once. Played out, half of every
-# dance would be a copy of the other half, and the loss would measure who can copy.
+# Repeat signs and the numbers of endings: each section is played once. Otherwise half of every
+# dance would be a copy of the other half, and the loss would measure the ability to copy.
 _REPEAT = re.compile(r":*\|+:+|:+\|+|::")
 _ENDING = re.compile(r"([|\[])\s*[1-9](?:[,-][1-9])*(?=[\s\[(\^_=A-Ga-gz])")
-# abc2midi dots the quavers of whatever calls itself a hornpipe.
+# abc2midi plays dotted quavers in everything that is called a hornpipe.
 _RHYTHM = re.compile(r"^R:.*\n", re.MULTILINE)
 _FIRST_BAR = re.compile(r"[\s|:\[\]]*([^|]*?[A-Ga-g][^|]*)\|")
 _INLINE_FIELD = re.compile(r"\[[A-Za-z]:[^\]]*\]")
 _SOUND = re.compile(r"\[[^\]]*\]|[A-Ga-g]")
-# Dotted pairs (`A>B`) are three to one, as players read them, and a chord's notes start together;
-# abc2midi defaults to two to one and to a strum.
+# Dotted pairs (`A>B`) are played three to one, as musicians read them, and the notes of a chord
+# start together. By default, abc2midi plays pairs two to one, and strums chords.
 _PLAYED = "%%MIDI ratio 3 1\n%%MIDI chordattack 0\n"
 
 
@@ -59,7 +59,7 @@ def tunes() -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Tunes:
-    """A shard of the source: (name, ABC text) of some of `tunes`."""
+    """A shard of the source: the (name, ABC text) of some of the tunes."""
 
     tunes: tuple[tuple[str, str], ...]
 
@@ -69,15 +69,15 @@ class Tunes:
 
 
 def shards() -> list[Shard]:
-    """Raises DataError without music21."""
+    """All tunes. Raises DataError without music21."""
     found = tunes()
     starts = range(0, len(found), TUNES_PER_SHARD)
     return [Tunes(tuple(found[start : start + TUNES_PER_SHARD])) for start in starts]
 
 
 def to_midi(tune: str) -> bytes | Refused:
-    """A tune as a MIDI file whose bar lines are the tune's; or why abc2midi makes none of it."""
-    head, key, body = _parts(tune)
+    """A tune as a MIDI file with the same bar lines, or why abc2midi makes no file of it."""
+    head, key, body = _header_key_music(tune)
     body = _ORNAMENT.sub("", _ENDING.sub("|", _REPEAT.sub("|", body)))
     content, said = abc2midi(_RHYTHM.sub("", head) + _PLAYED + key + body)
     if content is not None:
@@ -86,16 +86,17 @@ def to_midi(tune: str) -> bytes | Refused:
     return Refused("unreadable", f"abc2midi: {errors[-1] if errors else 'it made no MIDI file'}")
 
 
-def _parts(tune: str) -> tuple[str, str, str]:
-    """Header, key and music; all is header in what has no key."""
-    parts = re.split(r"^(K:.*\n)", _SILENT.sub("", tune), maxsplit=1, flags=re.MULTILINE)
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else (tune, "", "")
+def _header_key_music(tune: str) -> tuple[str, str, str]:
+    """Header, key and music of a tune; a text without a key is all header."""
+    found = re.split(r"^(K:.*\n)", _SILENT.sub("", tune), maxsplit=1, flags=re.MULTILINE)
+    return (found[0], found[1], found[2]) if len(found) == 3 else (tune, "", "")
 
 
 def abc2midi(tune: str) -> tuple[bytes | None, str]:
-    """The MIDI file that abc2midi makes of a tune, if any, and what it says.
+    """The MIDI file that abc2midi makes of a tune, if any, and the messages that it prints.
 
-    A process each: what one tune leaves in the memory of the program can change the next.
+    Each tune has a process of its own, since what one tune leaves in the program's memory can
+    change the next.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "t.abc").write_text(re.sub(r"\A\s*X:.*", "X:1", tune) + "\n")
@@ -115,15 +116,15 @@ def _aligned(content: bytes, body: str) -> bytes | Refused:
 
 
 def sounds_before_bar(body: str) -> int:
-    """How many notes and chords stand before the first bar line of a tune's music."""
+    """How many notes and chords stand before the first bar line in the music of a tune."""
     first = _FIRST_BAR.match(_INLINE_FIELD.sub("", body))
     return len(_SOUND.findall(first[1])) if first else 0
 
 
 def align(midi: symusic.Score, sounds: int) -> symusic.Score:
-    """Begin with rests so that what follows the first `sounds` notes stands on a bar line.
+    """Put rests before an upbeat of `sounds` notes, so that what follows it begins a bar.
 
-    abc2midi puts an upbeat at time 0, which would shift every bar of the tune.
+    abc2midi puts the upbeat at time 0, which would shift every bar of the tune.
     """
     onsets = sorted({note.time for track in midi.tracks for note in track.notes})
     meter = next(iter(midi.time_signatures), None)

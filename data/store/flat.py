@@ -1,4 +1,4 @@
-"""What training reads: each split's tokens in one flat file, mapped, not copied."""
+"""What training reads: the tokens of each split in one flat file, mapped instead of copied."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKED = "packed"
 @dataclass(frozen=True)
 class Split:
     tokens: np.ndarray
-    """(n,) uint16, a memory map: pieces one after another, in order of `piece_id`."""
+    """(n,) uint16, a memory map: the pieces one after another, in order of `piece_id`."""
     starts: np.ndarray
     """(pieces + 1,) int64: piece i is tokens[starts[i] : starts[i + 1]]."""
     num_notes: np.ndarray
@@ -31,12 +31,12 @@ class Split:
     seconds: np.ndarray
     """(pieces,) float64."""
     groups: np.ndarray
-    """(pieces,) int64: the number of each piece's group, which its versions share. In data of
-    before `KEEPS_GROUPS`, until `data.packing.with_groups` mends them, each piece has its own."""
+    """(pieces,) int64: the number of each piece's group, which its versions share. In data older
+    than `KEEPS_GROUPS` each piece has its own, until `data.flatten.with_groups` adds the groups."""
 
 
 def open_split(folder: Path, name: str) -> Split:
-    """One of `SPLITS`."""
+    """Map one of `SPLITS`."""
     columns = {
         column: np.load(folder / PACKED / f"{name}.{column}.npy", mmap_mode="r")
         for column in ("tokens", "starts", "num_notes", "seconds")
@@ -56,7 +56,7 @@ def writing_split(
     seconds: np.ndarray,
     groups: np.ndarray,
 ) -> Iterator[Split]:
-    """Columns of (pieces,), in order of `piece_id`; the block fills in the split's tokens."""
+    """Write a split, whose tokens the block fills in, from (pieces,) in order of `piece_id`."""
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     columns = {
         "starts": starts,
@@ -82,7 +82,10 @@ def write_split(
     seconds: np.ndarray,
     groups: np.ndarray | None = None,
 ) -> None:
-    """The same for tokens that are at hand: (n,) of all pieces. groups: None if each is its own."""
+    """Write a split whose tokens are at hand, (n,) for all pieces together.
+
+    groups: None gives each piece a group of its own.
+    """
     alone = np.arange(len(lengths))
     columns = (lengths, num_notes, seconds, alone if groups is None else groups)
     with writing_split(folder, name, *columns) as split:
@@ -90,7 +93,7 @@ def write_split(
 
 
 def write_column(folder: Location, name: str, column: str, values: np.ndarray) -> None:
-    """One of a split's columns, by the name of its field in `Split`."""
+    """Write one column of a split, by the name of its field in `Split`."""
     with _column(folder, name, column).writing() as path, path.open("wb") as file:
         np.save(file, values)
 
@@ -100,7 +103,7 @@ def _column(folder: Location, name: str, column: str) -> Location:
 
 
 def local_copy(folder: Location) -> Path:
-    """The data of `folder` on this node: the folder itself, or a copy that is made once a node."""
+    """The data of `folder` on this node: the folder itself, or a copy made once on each node."""
     if folder.local is not None:
         return folder.local
     copies = Path(tempfile.gettempdir()) / "crescendo-data"
@@ -115,7 +118,7 @@ def local_copy(folder: Location) -> Path:
         try:
             os.rename(aside, copy)
         except OSError:
-            # Another worker of this node was quicker.
+            # Another worker on this node was faster.
             if not copy.exists():
                 raise
             shutil.rmtree(aside)

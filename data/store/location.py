@@ -1,7 +1,7 @@
-"""Where data, checkpoints and records lie: a folder that every node sees, or a bucket.
+"""Where data, checkpoints and records are kept: in a folder that every node sees, or in a bucket.
 
-A `Location` reads like a `pathlib.Path` and works alike on both, through pyarrow's filesystems,
-which Ray's checkpoints use as well. What it writes is whole or absent.
+A `Location` is used like a `pathlib.Path` and works the same way for both, by way of pyarrow's
+filesystems, which Ray's checkpoints use as well. A file that it writes is whole or absent.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import BinaryIO, TypeVar
 from pyarrow import fs
 
 PATIENCE_SECONDS = 120
-"""How long a write waits for room on a full disk, or for a bucket that is out of reach."""
+"""How long a write waits for space on a full disk, or for a bucket that does not answer."""
 
 BUCKET_TRIES = 11
-"""Of each request to a bucket. The waits between them double, from 25 ms: 51 s in all."""
+"""Attempts at each request to a bucket. The waits between them double from 25 ms: 51 s in all."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, order=True)
 class Location:
-    """A file or folder, by its absolute path or its URI (`s3://bucket/prefix`)."""
+    """A file or folder, named by its absolute path or its URI (`s3://bucket/prefix`)."""
 
     uri: str
 
     @classmethod
     def of(cls, text: str | Path) -> Location:
-        """What a user typed: a URI, or a path from here."""
+        """From what a user typed: a URI, or a path relative to the current folder."""
         if is_bucket(str(text)):
             return cls(str(text).rstrip("/"))
         return cls(os.path.abspath(text))
@@ -58,7 +58,7 @@ class Location:
 
     @property
     def local(self) -> Path | None:
-        """The path, if this is no bucket."""
+        """The path; None in a bucket."""
         return None if is_bucket(self.uri) else Path(self.uri)
 
     @property
@@ -67,14 +67,14 @@ class Location:
 
     @property
     def path(self) -> str:
-        """What `filesystem` calls it."""
+        """Its name in `filesystem`."""
         return self.uri.removeprefix(_S3)
 
     def exists(self) -> bool:
         return self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound
 
     def children(self) -> list[Location]:
-        """What lies directly in this folder, in order of name; nothing if it is not there."""
+        """What lies directly in this folder, sorted by name; nothing if there is no such folder."""
         selector = fs.FileSelector(self.path, allow_not_found=True)
         return sorted(self / info.base_name for info in self.filesystem.get_file_info(selector))
 
@@ -101,7 +101,7 @@ class Location:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:
-        """A path to write a file to; it takes its place here, whole, when the block has ended."""
+        """A path at which to write a file; when the block ends, the whole file is moved here."""
         if self.local is None:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / self.name
@@ -109,7 +109,7 @@ class Location:
                 _upload(file, self)
             return
         self.local.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own: a task may have been started again while it is still running elsewhere.
+        # A unique name, as a task may have been started again while it still runs elsewhere.
         aside = self.local.with_name(f".{uuid.uuid4().hex}.{self.name}")
         try:
             yield aside
@@ -119,7 +119,7 @@ class Location:
 
     @contextlib.contextmanager
     def writing_folder(self) -> Iterator[Path]:
-        """A folder to write files to; they are in this one when the block has ended."""
+        """A folder to write files to; when the block ends, they are in this one."""
         if self.local is not None:
             self.local.mkdir(parents=True, exist_ok=True)
             yield self.local
@@ -131,7 +131,7 @@ class Location:
                     _upload(file, self / file.relative_to(folder).as_posix())
 
     def delete(self) -> None:
-        """Remove a file, or a folder with all that is in it; nothing if it is not there."""
+        """Remove a file, or a folder with everything in it; nothing happens if there is none."""
         kind = self.filesystem.get_file_info(self.path).type
         if kind == fs.FileType.Directory:
             self.filesystem.delete_dir(self.path)
@@ -140,17 +140,17 @@ class Location:
 
 
 def patiently(write: Callable[[], Result], seconds: float = PATIENCE_SECONDS) -> Result:
-    """What `write` returns; it is tried again while the storage is full or does not answer.
+    """Call `write`, and again while the storage is full or does not answer; return its result.
 
-    seconds: to wait, in all, between tries.
-    Raises its OSError if that lasts, and at once any other, such as PermissionError.
+    seconds: how long to wait in all. Raises the last OSError if that is not enough; other errors,
+    such as PermissionError, are raised at once.
     """
     waited, wait = 0.0, 0.5
     while True:
         try:
             return write()
         except OSError as error:
-            # A bucket's errors have no number.
+            # The errors of a bucket have no number.
             passing = error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ETIMEDOUT)
             if not passing or waited + wait > seconds:
                 raise
@@ -168,16 +168,16 @@ def is_bucket(text: str) -> bool:
 
 @lru_cache
 def _filesystem(bucket: str) -> fs.FileSystem:
-    # Made once a process: it asks for the bucket's region.
+    # Made once in each process, because it asks for the bucket's region.
     found = patiently(lambda: fs.FileSystem.from_uri(f"{_S3}{bucket}")[0])
     return fs.S3FileSystem(
         region=found.region,
-        # Which only `from_uri` reads.
+        # Only `from_uri` reads these by itself.
         endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL")),
         retry_strategy=fs.AwsDefaultS3RetryStrategy(max_attempts=BUCKET_TRIES),
     )
 
 
 def _upload(file: Path, target: Location) -> None:
-    # An object appears when its upload is complete.
+    # An object appears only when its upload is complete.
     fs.copy_files(str(file), target.path, destination_filesystem=target.filesystem)

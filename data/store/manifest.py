@@ -1,4 +1,4 @@
-"""The manifest of a data folder: what it holds, and of what it was made."""
+"""The manifest of a data folder: what the folder holds, and what it was made from."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 from data.store.versioned import VersionError, read_versioned
 
 MANIFEST = "manifest.json"
 SCHEMA = 2
-"""Of a manifest and the files that it stands for."""
+"""The version of the manifest and of the files that it describes."""
 KEEPS_GROUPS = 2
-"""The first schema that keeps the group of each piece with its tokens."""
+"""The first schema in which the group of each piece is stored with its tokens."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a data folder holds. It is written last: where it is, the folder is complete."""
+    """What a data folder holds. It is written last, so a folder that has one is complete."""
 
     fingerprint: str
-    """Of pieces, splits and tokenizer; the same for the same inputs, wherever prepared."""
+    """A hash of pieces, splits and tokenizer; equal for equal inputs, wherever prepared."""
     source: str
     tokenizer: str
     ticks_per_quarter: int
     vocab_size: int
     bos_id: int
     splits: dict[str, dict[str, Any]]
-    """Pieces, groups, tokens, notes and seconds of each split."""
+    """The number of pieces, groups, tokens, notes and seconds in each split."""
     rejected: dict[str, int]
-    """Files left out, by reason."""
+    """How many files were left out, by reason."""
     mended: dict[str, int]
-    """How often each rule of `data.music.score` and `data.midi.reader` was applied."""
+    """How often each rule of `data.music.quantise` and `data.midi.reader` was applied."""
     thresholds: dict[str, float]
-    """Where the splits divide the hash of the group."""
+    """Where the splits divide the range of the groups' hashes."""
     filters: dict[str, float] = field(default_factory=dict)
     """Which filters were on, with their thresholds."""
     downloads: dict[str, str] = field(default_factory=dict)
     """The SHA-256 of each file that was downloaded."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of the packages that the tokens depend on."""
+    """The versions of the packages on which the tokens depend."""
     schema: int = SCHEMA
 
 

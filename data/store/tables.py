@@ -1,4 +1,4 @@
-"""Parquet files, read and written some rows at a time."""
+"""Parquet files, read and written a few rows at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from data.store.location import Location
 
 GROUP_ROWS = 256
-"""Pieces to a row group: all that is held of a part at a time."""
+"""Rows in a row group, which is all that is held of a file at a time."""
 
 
 def read_table(path: Location, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
@@ -20,7 +20,7 @@ def read_table(path: Location, columns: list[str] | None = None, filters: Any = 
 
 
 def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a Parquet file, some at a time."""
+    """The rows of a Parquet file, a group at a time."""
     with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
         for batch in file.iter_batches(GROUP_ROWS, columns=columns):
             others = batch.drop_columns("tokens").to_pylist()
@@ -31,12 +31,12 @@ def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, An
 
 
 class Rows:
-    """Writes a Parquet file some rows at a time, in groups of `GROUP_ROWS`."""
+    """Writes a Parquet file row by row, in groups of `GROUP_ROWS`."""
 
     def __init__(self, file: Path, schema: pa.Schema, compression: str = "zstd") -> None:
         self.schema = schema
         self.waiting: list[dict[str, Any]] = []
-        # No two pieces are alike: dictionaries cost time and save nothing.
+        # No two pieces are alike, so dictionaries would cost time and save nothing.
         self.writer = pq.ParquetWriter(file, schema, compression=compression, use_dictionary=False)
 
     def __enter__(self) -> Rows:

@@ -1,4 +1,4 @@
-"""Files that say by which schema they were written: older ones are read, newer ones refused."""
+"""Files that state the schema they were written by: older ones are read, newer ones refused."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from data.store.location import Location
 
 
 class VersionError(ValueError):
-    """A file that this version cannot read; the message is one line."""
+    """A file that this version of Crescendo cannot read; the message is one line."""
 
 
 def read_versioned(path: Path | Location, newest: int) -> dict[str, Any]:
-    """The object in a JSON file, with its `schema`: the first, where it names none.
+    """The object in a JSON file, with its `schema`, which is 1 if the file states none.
 
-    Raises FileNotFoundError, and VersionError for a schema above `newest` or what is no object.
+    Raises FileNotFoundError, and VersionError if it holds no object or one above schema `newest`.
     """
     try:
         found = json.loads(path.read_text())

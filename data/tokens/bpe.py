@@ -1,8 +1,8 @@
 """Byte pair encoding over the tokens of any other tokenizer (Sennrich, Haddow & Birch 2016).
 
-`abc-bpe1000` is `abc` with merges up to a vocabulary of 1,000. They are learnt from the training
-split only. The merges belong to the tokenizer's JSON; the Rust library `tokenizers` learns and
-applies them, to strings with one character a token. `bos_id` and `eos_id` never merge.
+`abc-bpe1000` is `abc` with merges up to a vocabulary of 1,000, learnt from the training split only.
+The merges are saved in the JSON of the tokenizer. The Rust library `tokenizers` learns and applies
+them, on strings that have one character for each token. `bos_id` and `eos_id` are never merged.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from data.music.score import Score
 from data.tokens.protocol import Tokenizer
 
 _FIRST = 0x4E00
-"""The character of token 0; 20,000 assigned characters follow it."""
+"""The character for token 0; 20,000 assigned characters follow it."""
 
 
 class BpeTokenizer:
     def __init__(
         self, base: Tokenizer, size: int, merges: Sequence[tuple[int, int]] | None = None
     ) -> None:
-        """merges: pairs of ids, in order of learning; None before training."""
+        """merges: pairs of ids, in the order in which they were learnt; None before training."""
         self.base, self.size = base, size
         self.name = f"{base.name}-bpe{size}"
         self.ticks_per_quarter = base.ticks_per_quarter
         self.bos_id, self.eos_id = base.bos_id, base.eos_id
         self.merges = None if merges is None else [(left, right) for left, right in merges]
-        self.parts = [[index] for index in range(base.vocab_size)]
-        """What each id stands for, in ids of `base`."""
+        self.expansions = [[index] for index in range(base.vocab_size)]
+        """What each id stands for, in the ids of `base`."""
         for left, right in self.merges or ():
-            self.parts.append(self.parts[left] + self.parts[right])
-        self.vocab_size = len(self.parts)
+            self.expansions.append(self.expansions[left] + self.expansions[right])
+        self.vocab_size = len(self.expansions)
         self._merger: Merger | None = None
 
     def trained(self, pieces: Iterable[np.ndarray]) -> BpeTokenizer:
-        """One that has learnt its merges from pieces in the ids of `base`."""
+        """The same tokenizer with merges, learnt from pieces in the ids of `base`."""
         letters = [_letter(index) for index in range(self.base.vocab_size)]
         merger = Merger(models.BPE())
         trainer = trainers.BpeTrainer(
@@ -63,7 +63,7 @@ class BpeTokenizer:
         if self.merges is None:
             raise ValueError(f"{self.name} has learnt nothing yet")
         if self._merger is None:
-            texts = [_word(np.array(part)) for part in self.parts]
+            texts = [_word(np.array(each)) for each in self.expansions]
             pairs = [(texts[left], texts[right]) for left, right in self.merges]
             vocabulary = {text: index for index, text in enumerate(texts)}
             self._merger = Merger(models.BPE(vocab=vocabulary, merges=pairs))
@@ -80,7 +80,9 @@ class BpeTokenizer:
 
     def expand(self, ids: np.ndarray) -> np.ndarray:
         """The piece in the ids of `base`."""
-        return np.array([part for index in ids.tolist() for part in self.parts[index]], np.uint16)
+        return np.array(
+            [each for index in ids.tolist() for each in self.expansions[index]], np.uint16
+        )
 
     def decode(self, ids: np.ndarray) -> Score:
         return self.base.decode(self.expand(ids))

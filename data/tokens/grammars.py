@@ -1,4 +1,4 @@
-"""The grammar of each tokenizer, behind one protocol: `allowed`, `push`, `hurry`."""
+"""The grammar for each tokenizer; all of them offer `allowed`, `push` and `hurry`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from data.tokens.remi_tsd_grammar import MidiGrammar
 
 
 def known(tokenizer: Tokenizer) -> bool:
-    """Whether `grammar` has one: merged tokens (BPE) follow no rules of their own."""
+    """Whether there is a grammar for this tokenizer; there is none for merged tokens (BPE)."""
     return isinstance(tokenizer, AbcTokenizer | MidiTokTokenizer)
 
 
 def grammar(tokenizer: Tokenizer, bars: int | None) -> AbcGrammar | MidiGrammar:
-    """One piece from its beginning, of at most `bars` bars. Only where it is `known`."""
+    """The grammar for one piece of at most `bars` bars. Only for a tokenizer that is `known`."""
     if isinstance(tokenizer, AbcTokenizer):
         return AbcGrammar(tokenizer, bars)
     assert isinstance(tokenizer, MidiTokTokenizer)

@@ -1,19 +1,18 @@
-"""Tokenizers by their names, made new or loaded from JSON."""
+"""Tokenizers by name, made anew or loaded from JSON."""
 
 from __future__ import annotations
 
 import json
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 from data.abc.tokenizer import AbcTokenizer
+from data.errors import hint
+from data.music.score import TICKS_PER_QUARTER
 from data.store.location import Location
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.protocol import Tokenizer
 
-GRIDS = (8, 12, 24)
-"""Ticks a quarter that lengths can be spelled on."""
 MAX_VOCABULARY = 20_000
 
 
@@ -22,20 +21,17 @@ _NAME = re.compile(r"(?P<base>[a-z]+)(?:-bpe(?P<size>\d+))?")
 
 
 def make_tokenizer(name: str, ticks_per_quarter: int) -> Tokenizer:
-    """One of `TOKENIZERS`, or `NAME-bpeSIZE`: the same, to be trained to a vocabulary of SIZE.
+    """One of `TOKENIZERS`, or, as `NAME-bpeSIZE`, one that merges may extend to SIZE tokens.
 
-    Raises ValueError for another name, or a grid that it cannot spell.
+    Raises ValueError for other names, and for ticks in which not every length can be written.
     """
-    if ticks_per_quarter not in GRIDS:
-        raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, expected one of {GRIDS}")
+    if ticks_per_quarter not in TICKS_PER_QUARTER:
+        expected = f"expected one of {TICKS_PER_QUARTER}"
+        raise ValueError(f"ticks_per_quarter is {ticks_per_quarter}, {expected}")
     match = _NAME.fullmatch(name)
     if match is None or match["base"] not in TOKENIZERS:
-        near = get_close_matches(name.partition("-")[0], TOKENIZERS, n=1, cutoff=0.4)
-        raise ValueError(
-            f"unknown tokenizer {name!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"expected {', '.join(TOKENIZERS)}")
-            + "; with merges: 'remi-bpe1000'"
-        )
+        meant = hint(name.partition("-")[0], TOKENIZERS)
+        raise ValueError(f"unknown tokenizer {name!r}{meant}; with merges: 'remi-bpe1000'")
     base = _base(match["base"], ticks_per_quarter)
     if match["size"] is None:
         return base
@@ -51,14 +47,14 @@ def make_tokenizer(name: str, ticks_per_quarter: int) -> Tokenizer:
 def _base(name: str, ticks_per_quarter: int) -> Tokenizer:
     if name == "abc":
         return AbcTokenizer(ticks_per_quarter)
-    # Here and not above: the import takes two seconds that the abc tokenizer need not pay.
+    # Imported here, because it takes two seconds that the abc tokenizer does not need.
     from data.tokens.remi_tsd import MidiTokTokenizer
 
     return MidiTokTokenizer(name, ticks_per_quarter)
 
 
 def load_tokenizer(path: Path | Location) -> Tokenizer:
-    """The tokenizer that `to_json` wrote. Raises ValueError if it is another vocabulary by now."""
+    """The tokenizer that `to_json` wrote. Raises ValueError if its vocabulary has changed since."""
     fields = json.loads(path.read_text())
     tokenizer = make_tokenizer(fields["name"], fields["ticks_per_quarter"])
     if isinstance(tokenizer, BpeTokenizer):

@@ -1,4 +1,4 @@
-"""Pieces of tokens changed by way of their scores: cut at bar lines, transposed."""
+"""Pieces of tokens cut at bar lines and transposed, by way of their scores."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from data.music.transpose import transpose
 from data.tokens.protocol import Tokenizer
 
 MIN_CUT = 64
-"""Tokens: less hardly holds a bar."""
+"""Tokens. Fewer hardly hold one bar."""
 
 
-class Part(NamedTuple):
+class Section(NamedTuple):
     score: Score
     tokens: np.ndarray
     first_bar: int
-    """Counted from 1."""
+    """The number of its first bar in the piece, counted from 1."""
 
 
-def cut(score: Score, tokens: np.ndarray, tokenizer: Tokenizer, max_tokens: int) -> list[Part]:
-    """The piece in parts of at most `max_tokens`, halved at bar lines as often as it takes.
+def cut(score: Score, tokens: np.ndarray, tokenizer: Tokenizer, max_tokens: int) -> list[Section]:
+    """The piece in sections of at most `max_tokens`, halved at bar lines as often as necessary.
 
-    A single bar that is longer still is left out.
+    A single bar that is still too long is left out.
     """
-    parts: list[Part] = []
+    sections: list[Section] = []
     waiting = [(0, len(score.bars) - 1, score, tokens)]
     while waiting:
-        first, stop, part, ids = waiting.pop()
+        first, stop, whole, ids = waiting.pop()
         if len(ids) <= max_tokens:
-            parts.append(Part(part, ids, first + 1))
+            sections.append(Section(whole, ids, first + 1))
             continue
         if stop - first < 2:
             continue
         middle = (first + stop) // 2
-        # The earlier half goes on top.
+        # The earlier half goes on top of the stack, and is treated first.
         for begin, end in ((middle, stop), (first, middle)):
             half = section(score, begin, end)
             if half is not None:
                 waiting.append((begin, end, half, tokenizer.encode(half)))
-    return parts
+    return sections
 
 
 def transposed_tokens(
     tokenizer: Tokenizer, pieces: Sequence[np.ndarray], semitones: Sequence[int]
 ) -> list[np.ndarray]:
-    """Each piece, (n,) uint16 from `bos_id` to `eos_id`, by so many semitones."""
+    """Each piece, (n,) uint16 from `bos_id` to `eos_id`, moved by its number of semitones."""
     scores = [
         transpose(tokenizer.decode(ids), shift)
         for ids, shift in zip(pieces, semitones, strict=True)

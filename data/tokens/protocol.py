@@ -1,4 +1,4 @@
-"""What every tokenizer offers: a score to token ids and back, saved as JSON."""
+"""The protocol of all tokenizers: from a score to token ids and back, saved as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Tokenizer(Protocol):
     ticks_per_quarter: int
     vocab_size: int
     bos_id: int
-    """Opens every piece."""
+    """Begins every piece."""
     eos_id: int
     """Ends every piece."""
 
@@ -24,11 +24,11 @@ class Tokenizer(Protocol):
         ...
 
     def encode_all(self, scores: Sequence[Score]) -> list[np.ndarray]:
-        """The ids of each, as `encode` gives them; faster for many."""
+        """The ids of each score, as from `encode`, but faster for many."""
         ...
 
     def decode(self, ids: np.ndarray) -> Score:
-        """The score that the ids spell. Raises ValueError if they spell none."""
+        """The score for these ids. Raises ValueError if there is none."""
         ...
 
     def to_text(self, ids: np.ndarray) -> str:
@@ -36,5 +36,5 @@ class Tokenizer(Protocol):
         ...
 
     def to_json(self) -> str:
-        """All that is needed to make the tokenizer again."""
+        """Everything that is needed to make the tokenizer again."""
         ...

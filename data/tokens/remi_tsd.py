@@ -1,7 +1,7 @@
-"""MidiTok behind our protocol: REMI (Huang & Yang 2020) and TSD (time shift, duration).
+"""MidiTok's tokenizers REMI (Huang & Yang 2020) and TSD (time shift, duration), by our protocol.
 
-They are here for comparison with published work. They are not exact: tempos fall on one of 64
-values, keys are dropped, durations end at twelve quarters, pitch 127 is out of range.
+They serve for comparison with published work. They are not exact: tempos are rounded to one of 64
+values, keys are dropped, durations are at most twelve quarters, and pitch 127 is out of range.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 from data.abc.tokenizer import AbcTokenizer
 from data.music.files import to_symusic
 from data.music.quantise import quantise
-from data.music.score import Score
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score
 
 
 class MidiTokTokenizer:
-    """`name` is remi or tsd; the vocabulary is set by the grid and not learnt from data."""
+    """`name` is remi or tsd. The vocabulary follows from the ticks per quarter, not from data."""
 
-    def __init__(self, name: str, ticks_per_quarter: int = 24) -> None:
-        # Here and not above: the import takes two seconds that the abc tokenizer need not pay.
+    def __init__(self, name: str, ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER) -> None:
+        # Imported here, because it takes two seconds that the abc tokenizer does not need.
         import miditok
 
         config = miditok.TokenizerConfig(
             pitch_range=(0, 127),
             beat_res={(0, 12): ticks_per_quarter},
             special_tokens=["BOS", "EOS"],
-            # What ABC does not tell either.
+            # ABC does not contain velocities either.
             use_velocities=False,
             use_tempos=True,
             num_tempos=64,

@@ -1,9 +1,10 @@
-"""Which tokens of MidiTok's REMI and TSD may follow, so that each piece decodes as it was drawn.
+"""Which tokens of MidiTok's REMI and TSD may come next, so that a piece decodes as it was drawn.
 
-MidiTok's own graph of token types comes first; beyond it a piece ends after a note, time goes
-forwards, positions lie inside their bar, and no pitch of a program starts twice at one time.
-MidiTok divides the beat of the meter and we the quarter, so that in 6/8 it could say what is
-between two of our ticks: such times are left out.
+MidiTok's own graph of token types is the basis. In addition, a piece ends after a note, time moves
+forwards, positions lie within their bar, and no pitch of a program starts twice at the same time.
+MidiTok divides the beat of the meter, and we divide the quarter. In 6/8 it could therefore name
+times that fall between two of our ticks; these are left out. A unit, below, is the fraction of a
+beat that MidiTok counts in.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ DRUMS = "-1"
 
 
 class MidiGrammar:
-    """One piece as it comes into being: see `data.abc.grammar.AbcGrammar`."""
+    """A piece that grows by one token at a time; see `data.abc.grammar.AbcGrammar`."""
 
     def __init__(self, tokenizer: MidiTokTokenizer, bars: int | None = None) -> None:
         self._tokenizer = tokenizer
@@ -38,11 +39,11 @@ class MidiGrammar:
         self._limit = bars
         self._kind = ""
         self._bars = 0
-        """That have begun, or in TSD have ended."""
+        """How many bars have begun, or, in TSD, have ended."""
         self._beats = self._beat = 4
-        """Of a bar, and what part of a whole note each is."""
+        """How many beats a bar has, and how many beats make a whole note."""
         self._position = -1 if tokenizer.name == "remi" else 0
-        """In the bar, in parts of a beat; -1 where a bar is open and nothing is in it."""
+        """The position in the bar, in units; -1 if nothing is in the open bar yet."""
         self._program = ""
         self._started: set[tuple[str, str]] = set()
 
@@ -62,29 +63,29 @@ class MidiGrammar:
             return self._kind != "Bar" and (self._limit is None or self._bars < self._limit)
         if kind == "Position":
             later = self._position < int(value) < self._room() and self._kind != "Position"
-            return later and self._on_grid(int(value))
+            return later and self._whole_ticks(int(value))
         if kind == "TimeSig":
             at_bar_line = self._tokenizer.name == "tsd" and not self._position
             return self._kind == "Bar" or (at_bar_line and self._kind != "TimeSig")
         if kind == "Tempo":
             return self._kind != "Tempo" and not self._started
         if kind == "TimeShift":
-            bars = self._bars + (self._position + _parts(value)) // self._room()
-            return (self._limit is None or bars < self._limit) and self._on_grid(_parts(value))
+            bars = self._bars + (self._position + _units(value)) // self._room()
+            return (self._limit is None or bars < self._limit) and self._whole_ticks(_units(value))
         if kind == "Duration":
-            return self._on_grid(_parts(value))
+            return self._whole_ticks(_units(value))
         if kind in ("Pitch", "PitchDrum"):
             drum = self._program == DRUMS
             return drum == (kind == "PitchDrum") and (self._program, value) not in self._started
         return True
 
     def _room(self) -> int:
-        """Parts of a beat in a bar."""
+        """The number of units in a bar."""
         return self._beats * self._tokenizer.ticks_per_quarter
 
-    def _on_grid(self, parts: int) -> bool:
-        """Whether so many parts of a beat are whole ticks, which divide a quarter as finely."""
-        return parts * 4 % self._beat == 0
+    def _whole_ticks(self, units: int) -> bool:
+        """Whether units are whole ticks: a quarter has as many ticks as a beat has units."""
+        return units * 4 % self._beat == 0
 
     def push(self, token: int) -> None:
         kind, value = self._kinds[token], self._values[token]
@@ -103,12 +104,12 @@ class MidiGrammar:
         if kind == "Position":
             self._position = int(value)
         elif kind == "TimeShift":
-            bars, self._position = divmod(self._position + _parts(value), self._room())
+            bars, self._position = divmod(self._position + _units(value), self._room())
             self._bars += bars
         self._kind = kind
 
     def hurry(self) -> None:
-        """Take the shortest way to an end from here on: through a note, if there is none yet."""
+        """From here on, take the shortest way to an end: by way of a note, if there is none yet."""
         steps = {"EOS": 0}
         while len(steps) < len(self._next):
             for kind, after in self._next.items():
@@ -121,7 +122,7 @@ class MidiGrammar:
 
 
 @cache
-def _parts(value: str) -> int:
-    """Parts of a beat, of MidiTok's `beats.parts.resolution`."""
-    beats, parts, resolution = map(int, value.split("."))
-    return beats * resolution + parts
+def _units(value: str) -> int:
+    """The number of units in a value of MidiTok, `beats.units.resolution`."""
+    beats, units, resolution = map(int, value.split("."))
+    return beats * resolution + units

@@ -1,11 +1,11 @@
 """The signature of a piece: a sketch of what its versions have in common, in any key and tempo.
 
-A track is reduced to its top line, the highest note of each chord, and the line is cut into
-overlapping runs of intervals: the more they leap, the shorter, so that one is as telling as another
-and as few notes as can be have to be right. Track by track, because another accompaniment changes
-the top line of the whole; and of all tracks together, because a performance may have but one. A
-chord is what starts together, or within `GATHER` seconds while the note before still sounds: hands
-do not strike at once.
+A track is reduced to its top line, the highest note of each chord, and the line to overlapping runs
+of intervals. The more a run leaps, the shorter it is, so that all runs say about the same amount,
+and as few notes as possible have to agree. This is done for each track, because a different
+accompaniment changes the top line of the whole, and for all tracks together, because a performance
+may have only one track. A chord is a set of notes that start together, or within `GATHER` seconds
+while the note before still sounds, because hands do not strike all keys at the same moment.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 from data.music.score import Score
 
 GRAM = 8
-"""Intervals to a run of steps; no run is longer."""
+"""The number of intervals in a run of steps; no run is longer."""
 LEAP = 5
-"""Semitones from which an interval counts for two: a run of leaps has four."""
+"""From so many semitones on, an interval counts as two: a run of leaps has four."""
 GATHER = 0.07
-"""Seconds: three ticks of the grid at 120 quarters a minute, which most performances are given."""
+"""Seconds. At 120 quarters per minute, the tempo that most performances are given, three ticks."""
 FLAM = 0.04
-"""Seconds, within which drums are struck together: they do not sound on."""
+"""Seconds within which drums count as struck together; drums do not go on sounding."""
 BEATS = 16
-"""Onsets to a run of a piece for drums alone."""
+"""The number of onsets in a run of a piece for drums alone."""
 BINS = 512
-"""Of a signature: 1 KiB."""
+"""The number of bins in a signature, which takes 1 KiB."""
 
 _BYTES = np.array([(1 << 8 * length) - 1 for length in range(GRAM + 1)], np.uint64)
 # Fibonacci hashing (Knuth, TAOCP 3, 6.4), and the second constant of SplitMix64.
@@ -38,9 +38,9 @@ _TO_BIN = np.uint64(64 - (BINS - 1).bit_length())
 def signature(score: Score) -> np.ndarray:
     """One-permutation hashing of `runs` (Li, Owen and Zhang, NIPS 2012): (BINS,) uint16.
 
-    A run falls into one of the bins by its hash. Each bin keeps 16 bits of its least hash (Li and
-    König, WWW 2010), and 0 if it is empty. Of the bins that either of two pieces fills, the share
-    that is equal estimates the Jaccard similarity of their runs.
+    The hash of a run decides its bin. Each bin keeps 16 bits of its least hash (Li and König, WWW
+    2010), or 0 if it is empty. Among the bins that at least one of two pieces fills, the share of
+    equal bins estimates the Jaccard similarity of their runs.
     """
     hashes = np.sort(_mixed(runs(score)))
     bins = (hashes >> _TO_BIN).astype(np.intp)
@@ -51,9 +51,9 @@ def signature(score: Score) -> np.ndarray:
 
 
 def runs(score: Score) -> np.ndarray:
-    """The runs of a piece, each as one number: (n,) uint64, at least one, in no order.
+    """The runs of a piece, each as one number: (n,) uint64, at least one, in no particular order.
 
-    Those of its drums, if it has nothing else.
+    If the piece has nothing but drums, these are the runs of its drums.
     """
     if score.is_drum.all():
         return _beats(score)
@@ -67,9 +67,9 @@ def runs(score: Score) -> np.ndarray:
 
 
 def lines(score: Score) -> list[np.ndarray]:
-    """The windows of `GRAM` intervals of each track's top line, in their order: (n,) uint64 each.
+    """The windows of `GRAM` intervals in the top line of each track, in order: (n,) uint64 each.
 
-    A line that is shorter is one window.
+    A line shorter than that is a single window.
     """
     notes = np.flatnonzero(~score.is_drum)
     if not len(notes):
@@ -83,17 +83,17 @@ def lines(score: Score) -> list[np.ndarray]:
 
 
 def _apart(score: Score, notes: np.ndarray) -> np.ndarray:
-    """Where a chord starts, rather than goes on, among notes in order of onset: (notes,) bool.
+    """(notes,) bool: which notes, in order of onset, start a chord instead of continuing one.
 
-    It goes on while the note before still sounds: no melody is a chord, however fast, unless its
-    notes overlap.
+    A chord continues only while the note before still sounds, so that no melody becomes a chord,
+    however fast, unless its notes overlap.
     """
     ended = np.diff(score.onset[notes]) >= score.duration[notes[:-1]]
     return _later(score, notes, GATHER) | np.append(True, ended)
 
 
 def _later(score: Score, notes: np.ndarray, seconds: float) -> np.ndarray:
-    """Which notes, in order of onset, start later than so long after the one before: (n,) bool."""
+    """(n,) bool: which notes, in order of onset, start more than `seconds` after the one before."""
     onset, changes = score.onset[notes], np.array(score.tempos)
     ticks = seconds * score.ticks_per_quarter / 60 * changes[:, 1]
     if len(ticks) > 1:
@@ -102,17 +102,17 @@ def _later(score: Score, notes: np.ndarray, seconds: float) -> np.ndarray:
 
 
 def _windows(pitch: np.ndarray) -> np.ndarray:
-    """(n,) uint64 of a line of notes, at least one."""
+    """(n,) uint64: the windows of a line of one or more notes."""
     intervals = np.diff(pitch.astype(np.int16)).astype(np.int8)
     if len(intervals) < GRAM:
         # No music leaps by 127 semitones.
         intervals = np.append(intervals, np.full(GRAM - len(intervals), 127, np.int8))
-    # Eight bytes from each byte on: sliding_window_view takes longer than the rest.
+    # Eight bytes from each byte on. sliding_window_view would take longer than all the rest.
     return np.ndarray(len(intervals) - GRAM + 1, "<u8", intervals, strides=(1,)).copy()
 
 
 def _shortened(windows: np.ndarray) -> np.ndarray:
-    """Each window up to where steps, and leaps twice, have added up to `GRAM`."""
+    """Each window, cut off where its intervals, leaps counted twice, have added up to `GRAM`."""
     intervals = np.ascontiguousarray(windows.view(np.int8).reshape(-1, GRAM).T)
     counts = 1 + (np.abs(intervals) >= LEAP).view(np.uint8)
     length = np.full(len(windows), GRAM // 2, np.uint8)
@@ -124,9 +124,10 @@ def _shortened(windows: np.ndarray) -> np.ndarray:
 
 
 def _beats(score: Score) -> np.ndarray:
-    """Runs of drums: what is struck, and whether sooner than the last, as soon, or later.
+    """(n,) uint64: runs of drum beats, each by what is struck and when.
 
-    The rhythm in three degrees, so that it is one at any tempo and in any hands. (n,) uint64.
+    The time since the beat before is shorter than, about equal to, or longer than the one before
+    that. So rough a rhythm is the same at any tempo and with any player.
     """
     notes = np.argsort(score.onset, kind="stable")
     starts = np.flatnonzero(_later(score, notes, FLAM))
@@ -143,6 +144,6 @@ def _beats(score: Score) -> np.ndarray:
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
-    """Well mixed bits of each of (n,) uint64."""
+    """The bits of each of (n,) uint64, well mixed."""
     mixed = values * _GOLDEN
     return (mixed ^ (mixed >> _HALF)) * _ODD

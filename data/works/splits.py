@@ -1,7 +1,7 @@
-"""Splits by the hash of the group: no version of a held-out work is trained on.
+"""Splits by the hash of the group, so that no version of a held-out work is trained on.
 
-Validation takes the groups of least hash, test those of greatest, up to a threshold each. Adding
-pieces moves a group only if it moves a threshold across it.
+Validation takes the groups with the smallest hashes and test those with the largest, each up to a
+threshold. When pieces are added, a group changes its split only if a threshold moves across it.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ from __future__ import annotations
 import hashlib
 
 SHARE = 0.01
-"""Of the tokens, that validation and test each hold at least."""
+"""The least share of all tokens in validation, and in test."""
 FLOOR_PIECES = 50
 FLOOR_TOKENS = 100_000
 FLOOR_SHARE = 0.1
-"""Of a small corpus: the floors above ask for no more than this."""
+"""The floors above ask for no more than this share, which matters for a small corpus."""
 
 
 def position(group_id: str) -> float:
-    """Where a group stands between 0 and 1."""
+    """The place of a group between 0 and 1."""
     digest = hashlib.sha256(group_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def split_groups(groups: dict[str, tuple[int, int]]) -> tuple[dict[str, str], dict[str, float]]:
-    """groups: group_id -> (pieces, tokens). Returns the split of each group and the thresholds."""
+    """The split of each group, and the thresholds.
+
+    groups: (pieces, tokens) by group_id.
+    """
     pieces = sum(count for count, _ in groups.values())
     tokens = sum(count for _, count in groups.values())
     need_pieces = min(FLOOR_PIECES, FLOOR_SHARE * pieces)
@@ -45,7 +48,7 @@ def _take(
     ordered: list[str], groups: dict[str, tuple[int, int]], pieces: float, tokens: float
 ) -> list[str]:
     taken: list[str] = []
-    # At least one group is left to train on, however few there are.
+    # However few groups there are, at least one is left for training.
     for group_id in ordered[: max(0, (len(ordered) - 1) // 2)]:
         if pieces <= 0 and tokens <= 0:
             break

@@ -1,10 +1,10 @@
-"""Versions of one work: found by what they share, so that no split tears them apart.
+"""Versions of one work are found by what they share, so that no split separates them.
 
-Signatures (`data.works.signatures`) are compared where they agree in two bins. First, what is
-plainly alike is linked. Then the runs are left out that several works hold, for they are common
-figures: with them, hundreds of arrangements with the same broken chords are one chain. Of what
-remains, little has to be shared. EXPERIMENTS.md has what each threshold tears and merges, in
-scores and in performances.
+Signatures (`data.works.signatures`) are compared if they agree in at least two bins. First, pieces
+that are plainly alike are linked. Then runs that several works contain are left out: these are
+common figures, and would join hundreds of arrangements with the same broken chords into one chain.
+Of what remains, little has to be shared. EXPERIMENTS.md shows which works each threshold separates
+or merges wrongly, in scores and in performances.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from collections.abc import Iterator
 import numpy as np
 
 SHARE = 0.15
-"""Of the bins that two signatures fill, that versions have in common if they are short;"""
+"""Versions share this part of the bins that the two signatures fill, if they are short;"""
 ENOUGH = 12
-"""and how many bins, if they are long."""
+"""or so many bins, if they are long."""
 COMMON = 4
-"""Works: a run that more of them hold is a figure, and does not count."""
-PLAIN, PART = 40, 4
-"""Bins that are enough while figures still count; looked for in one of so many parts of them."""
+"""A run that more works than this contain is a common figure, and does not count."""
+PLAIN, PLAIN_QUOTIENT = 40, 4
+"""How many equal bins are enough while figures still count, found in a quarter of the bins."""
 NEIGHBOURS = 8
-"""Of the pieces that agree in a bin, how many of the next each is paired with at most."""
+"""Among pieces that agree in a bin, each is paired with at most so many that follow it."""
 AGREED = 2**19
-"""Agreements in one bin that are collected, or 8 a piece, before those in two are compared."""
+"""Agreements in one bin that are collected, or 8 per piece, before pairs with two are compared."""
 COMPARED = 2**12
-"""Pairs that are compared at once."""
+"""The number of pairs that are compared at a time."""
 
 
 def group(piece_ids: list[str], signatures: np.ndarray, works: list[str]) -> list[str]:
-    """The `group_id` of each piece: the least piece_id of all that it is linked with.
+    """The `group_id` of each piece: the smallest piece_id among all that it is linked with.
 
-    signatures: (pieces, BINS) uint16; the bins of common runs are emptied in it. works: the work of
-    each piece, where it is known, else ""; its pieces are linked, whatever they share. Links are
-    transitive: a medley joins what it quotes.
+    signatures: (pieces, BINS) uint16; the bins of common runs are emptied in place. works: the work
+    of each piece if it is known, else ""; the pieces of a work are linked, whatever they share.
+    Links are transitive: a medley joins the works that it quotes.
     """
     first: dict[str, int] = {}
     known = [first.setdefault(work, n) if work else n for n, work in enumerate(works)]
     root = np.array(known)
     bins = signatures.shape[1]
-    for left, right in _alike(signatures, root, bins // PART, PLAIN):
+    for left, right in _alike(signatures, root, bins // PLAIN_QUOTIENT, PLAIN):
         root[:] = _linked(root, left, right)
     empty_common(signatures, root)
     for left, right in _alike(signatures, root, bins, ENOUGH):
@@ -52,12 +52,13 @@ def group(piece_ids: list[str], signatures: np.ndarray, works: list[str]) -> lis
 
 
 def empty_common(signatures: np.ndarray, root: np.ndarray) -> None:
-    """Empty the bins of runs that many works hold, each as far as its pieces hold them.
+    """Empty the bins of runs that many works contain.
 
-    root: (pieces,) of the work that each piece is of, as far as is known.
+    A work counts in proportion to how many of its pieces have the run. root: (pieces,) the work of
+    each piece, as far as it is known.
     """
     sizes = np.bincount(root)
-    # In 16 bits some agree by chance.
+    # With 16 bits, some agree by chance.
     most = COMMON + 2 * np.count_nonzero(sizes) / 2**16
     weight = 1 / sizes[root]
     for number, column in enumerate(_columns(signatures)):
@@ -68,20 +69,23 @@ def empty_common(signatures: np.ndarray, root: np.ndarray) -> None:
 
 
 def _columns(signatures: np.ndarray) -> Iterator[np.ndarray]:
-    """Bin after bin of all pieces, (pieces,) each: gathered by the cache line, which is quicker."""
+    """One bin of all pieces after another, (pieces,) each; read by whole cache lines, for speed."""
     for start in range(0, signatures.shape[1], 32):
         yield from np.ascontiguousarray(signatures[:, start : start + 32].T)
 
 
 def _filled(signatures: np.ndarray) -> np.ndarray:
-    """How many bins each piece fills, (pieces,) uint16; by parts, for a mask of all is large."""
-    parts = range(0, len(signatures), COMPARED)
-    filled = [(signatures[at : at + COMPARED] > 0).sum(axis=1, dtype=np.uint16) for at in parts]
+    """(pieces,) uint16: how many bins each fills. By blocks, as a mask for all would be large."""
+    blocks = range(0, len(signatures), COMPARED)
+    filled = [(signatures[at : at + COMPARED] > 0).sum(axis=1, dtype=np.uint16) for at in blocks]
     return np.concatenate(filled)
 
 
 def similar(left: np.ndarray, right: np.ndarray, enough: int) -> np.ndarray:
-    """Which pairs share `enough` bins, or `SHARE`: two times (pairs, BINS) to (pairs,) bool."""
+    """(pairs,) bool: which pairs of signatures share `enough` bins, or `SHARE` of them.
+
+    left, right: (pairs, BINS).
+    """
     filled = ((left | right) > 0).sum(axis=1, dtype=np.uint16)
     shared = ((left == right) & (left > 0)).sum(axis=1, dtype=np.uint16)
     return (shared >= np.clip(SHARE * filled, 2, enough)) | ((shared == filled) & (filled > 0))
@@ -90,7 +94,7 @@ def similar(left: np.ndarray, right: np.ndarray, enough: int) -> np.ndarray:
 def _alike(
     signatures: np.ndarray, root: np.ndarray, bins: int, enough: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Similar pairs that agree in two of the first bins, but for those that share a root already.
+    """Similar pairs that agree in two of the first `bins`, unless they already share a root.
 
     root: (pieces,), which the caller keeps up to date.
     """
@@ -99,7 +103,7 @@ def _alike(
     found: list[np.ndarray] = []
     for number, column in enumerate(_columns(signatures[:, :bins]), start=1):
         for near, far in _agreeing(column, root):
-            # Who fills but one bin agrees in no other.
+            # A piece that fills only one bin cannot agree in a second.
             found += [near * pieces + far, (near * pieces + far)[sole[near]]]
         held = sum(map(len, found))
         if not held or (held < max(AGREED, 8 * pieces) and number < bins):
@@ -115,9 +119,9 @@ def _alike(
 
 
 def _agreeing(column: np.ndarray, root: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs with one value in a filled bin, and different roots.
+    """Pairs with equal values in a filled bin, and different roots.
 
-    Sorted, in place of a hash table: what agrees stands side by side.
+    Sorting replaces a hash table: equal values stand side by side.
     """
     order = np.argsort(column, kind="stable")
     order = order[np.searchsorted(column[order], 1) :]
@@ -133,7 +137,7 @@ def _agreeing(column: np.ndarray, root: np.ndarray) -> Iterator[tuple[np.ndarray
 
 
 def _linked(root: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The root of each piece when these pairs are linked, too: (pieces,) int64."""
+    """(pieces,) int64: the root of each piece after these pairs have been linked as well."""
     parent: dict[int, int] = {}
     for pair in np.unique(root[np.stack([left, right])], axis=1).T.tolist():
         above, below = sorted(_top(parent, each) for each in pair)

@@ -16,9 +16,9 @@ import ray
 from ray.cluster_utils import Cluster
 
 from data import prepare as preparing
+from data.errors import DataError
 from data.music.filters import Filters
 from data.prepare import prepare
-from data.store.errors import DataError
 from data.store.flat import SPLITS, open_split
 from data.store.location import Location
 from data.store.manifest import Manifest, read_manifest

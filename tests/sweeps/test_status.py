@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.location import Location
 from sweeps import status
 from sweeps.sweep import Sweep

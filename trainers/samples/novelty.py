@@ -31,7 +31,7 @@ class Index:
 
     @classmethod
     def of(cls, lines: Iterable[np.ndarray]) -> Index:
-        """lines: the runs of each track of each piece, as `data.signatures.lines` gives them."""
+        """lines: the runs of each track of each piece, from `data.works.signatures.lines`."""
         found, places, at = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], 0
         for line in lines:
             found.append(_whole(line))

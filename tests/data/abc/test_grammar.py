@@ -11,7 +11,7 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.abc.dialect import HEADER, split
+from data.abc.dialect import HEADER, tokens_of
 from data.abc.grammar import MAX_VOICES, AbcGrammar
 from data.abc.tokenizer import AbcTokenizer
 from data.music.files import from_midi
@@ -62,7 +62,7 @@ def test_bars_add_up() -> None:
         grammar, lines = AbcGrammar(tokenizer), {0}
         for token in ids.tolist():
             grammar.push(token)
-            lines |= set(grammar._lines)
+            lines |= set(grammar._bars.lines)
         assert set(score.bars) <= lines
 
 
@@ -109,7 +109,7 @@ def test_it_accepts_real_music(corpus: str, files: int) -> None:
 def test_it_refuses(text: str) -> None:
     tokenizer = AbcTokenizer()
     with pytest.raises(ValueError, match="cannot follow"):
-        follow(tokenizer, [tokenizer.ids[token] for token in split(HEADER + text)])
+        follow(tokenizer, [tokenizer.ids[token] for token in tokens_of(HEADER + text)])
 
 
 def test_it_ends_after_the_bars_asked_for() -> None:

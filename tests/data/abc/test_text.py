@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.abc.dialect import HEADER, NATURAL, AbcError, spelling, split, vocabulary
+from data.abc.dialect import HEADER, NATURAL, AbcError, spelling, tokens_of, vocabulary
 from data.abc.reader import read
 from data.abc.tokenizer import AbcTokenizer
 from data.music.files import from_midi
@@ -33,7 +33,7 @@ def test_decoding_is_the_inverse_of_encoding(score: Score) -> None:
 @settings(max_examples=50)
 @given(scores())
 def test_the_text_alone_holds_the_score(score: Score) -> None:
-    assert same_music(read(split(text_of(score)), score.ticks_per_quarter), score)
+    assert same_music(read(tokens_of(text_of(score)), score.ticks_per_quarter), score)
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -175,5 +175,5 @@ def test_every_pitch_has_a_spelling_in_every_key(sharps: int, minor: bool) -> No
 )
 def test_what_is_no_piece_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(AbcError, match=message) as caught:
-        read(split(text), 24)
+        read(tokens_of(text), 24)
     assert "\n" not in str(caught.value).replace("'\\n'", "")

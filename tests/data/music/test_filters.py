@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from data.music.filters import FILTER_WORDS, Filters, beyond_piano, repetition, silence
+from data.music.filters import RULES, Filters, beyond_piano, repetition, silence
 from data.music.quantise import quantise
 from data.music.score import Score
 from tests.data.conftest import make_midi, melody, scores
@@ -50,7 +50,7 @@ def test_each_filter_by_name(name: str, threshold: float, left_out: Score, kept:
 
 
 def test_every_filter_is_explained() -> None:
-    assert set(FILTER_WORDS) == set(vars(Filters()))
+    assert set(RULES) == set(vars(Filters()))
 
 
 def test_silence_counts_what_no_track_fills() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import DataError
 from data.sources import containers
 from data.sources.containers import Refused, shards
-from data.store.errors import DataError
 from data.store.location import Location
 
 FILES = {f"album/{number:02d}.mid": bytes([number]) * 100 for number in range(7)}

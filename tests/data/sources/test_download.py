@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.errors import DataError
 from data.sources.download import CORPORA, Corpus, fetch
-from data.store.errors import DataError
 from data.store.location import Location
 
 CONTENT = np.random.default_rng(0).bytes(300_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.store.errors import DataError
+from data.errors import DataError
 from data.store.flat import open_split
 from data.store.manifest import read_manifest
 from data.store.versioned import VersionError, read_versioned

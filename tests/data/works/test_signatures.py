@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.abc.dialect import END, HEADER, split
+from data.abc.dialect import END, HEADER, tokens_of
 from data.abc.reader import read
 from data.music.score import Score, build
 from data.music.transpose import transpose
@@ -128,7 +128,7 @@ def test_a_tune_shorter_than_a_run_has_a_signature(notes: list[int]) -> None:
 
 
 def test_a_tune_read_from_text_has_the_shape_of_any() -> None:
-    sketch = signature(read(split(f"{HEADER}CDE|{END}"), 24))
+    sketch = signature(read(tokens_of(f"{HEADER}CDE|{END}"), 24))
     assert (sketch.shape, sketch.dtype) == ((BINS,), np.uint16)
 
 
