@@ -1,4 +1,4 @@
-"""From records to laws: one law an architecture, with intervals, self-test and verdict."""
+"""From records to laws: one per architecture, with intervals, held-out test and verdict."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from fitting.runs.read import RecordError
 from fitting.runs.selection import of_many_budgets
 
 PRINTED = 10
-"""Pairs of which a line is printed."""
+"""Number of pairs that are printed, a line each."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class Analysis:
     records: pd.DataFrame
     laws: dict[str, ArchLaw]
     comparisons: tuple[Comparison, ...]
-    """Pairs of architectures with a law that is not rejected, by parameters and by FLOPs."""
+    """Pairs of architectures whose laws are not rejected, by parameters and by FLOPs."""
     not_compared: tuple[NotCompared, ...]
     """The other pairs."""
     axis: Axis
     """What the laws are fitted against."""
     notes: tuple[str, ...]
-    """What was kept apart, and why."""
+    """Remarks on the runs as a whole, such as which were separated and why."""
 
     def lines(self) -> list[str]:
-        """A printable line or two an architecture, then one a pair, of the first few pairs."""
+        """Notes, a line or two per architecture, and a line for each of the first few pairs."""
         laws = [line for law in self.laws.values() for line in law.lines(self.axis.symbol)]
         pairs = [pair.sentence() for pair in self.comparisons]
         pairs += [pair.sentence() for pair in self.not_compared]
@@ -44,9 +44,9 @@ class Analysis:
 def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
     """Fit every architecture of the records (see `fitting.runs.read`), in the order they appear.
 
-    `against` is a column of `fitting.runs.axis.AXES`. Left out, it is what the runs were made for:
+    `against` is a column of `fitting.runs.axis.AXES`. The default follows the design of the runs:
     compute where some size was trained at several token budgets, else parameters. RecordError where
-    no cell finished at all, or none has a value in that column.
+    no cell finished, or none has a value in that column.
     """
     if not (records["status"] == "finished").any():
         found = records["status"].value_counts()
@@ -61,9 +61,10 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
     laws = {arch: law_of(records, arch, axis) for arch in sorted(set(records["arch"]))}
     comparisons, not_compared = compare_all(laws, axis)
     if estimated and "flops" in (axis.column, *(pair.axis for pair in comparisons)):
-        notes += ("Compute is not recorded for every run: taken as C = 6 N D.",)
+        notes += ("Compute was not recorded for every run; C = 6 N D is used.",)
     notes += tuple(
-        f"{arch}: tokens grow with the size ({law.selection.along}), so alpha is of both together."
+        f"{arch}: tokens grow with the size ({law.selection.along}), so alpha describes "
+        "both together."
         for arch, law in laws.items()
         if law.fit and axis is N_PARAMS and law.selection.tokens_vary
     )
@@ -72,14 +73,14 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
 
 
 def _called_for(finished: pd.DataFrame) -> Axis:
-    """What the runs were made to be fitted against: compute, if most are not of one budget."""
+    """The axis that the design calls for: compute, if most runs do not share one budget."""
     usable = finished[finished["n_params"] > 0]
     apart = [of_many_budgets(runs) for _, runs in usable.groupby("arch")]
     return AXES["flops"] if any(apart) and (usable["flops"] > 0).any() else N_PARAMS
 
 
 def _with_compute(records: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-    """Records with C = 6 N D where only N and D are known, and whether there were such."""
+    """Fill in C = 6 N D where only N and D are known, and say whether that happened."""
     bare = ~(records["flops"] > 0) & (records["tokens"] > 0) & (records["n_params"] > 0)
     estimate = 6 * records["n_params"] * records["tokens"]
     return records.assign(flops=records["flops"].where(~bare, estimate)), bool(bare.any())
@@ -89,6 +90,6 @@ def _on_pairs(count: int) -> tuple[str, ...]:
     if count < 2:
         return ()
     return (
-        f"{count} pairs are compared. Of so many, some would differ by chance at 95 % each: their "
-        "intervals are as wide as makes all of them hold together 95 times in 100.",
+        f"{count} pairs are compared. With so many, some would differ by chance at 95 % each, so "
+        "the intervals are widened until all of them hold together 95 times in 100.",
     )

@@ -27,13 +27,13 @@ from fitting.surface.isoflop import Frontier, fit_frontier
 from fitting.surface.law import SurfaceLaw, surface_law
 
 MIN_REPEATED = 12
-"""Runs from which R* is sought: it is the sixth number of L(N, D')."""
+"""Least number of runs for fitting R*, the sixth parameter of L(N, D')."""
 UNKNOWN = Interval(0.0, float("inf"))
 
 
 @dataclass(frozen=True)
 class ArchLaw:
-    """The law of one architecture, and all that is known of its worth. Intervals are 95 %."""
+    """The law of one architecture, with its tests and verdict. Intervals are 95 %."""
 
     arch: str
     selection: Selection
@@ -44,40 +44,39 @@ class ArchLaw:
     alpha_student: Interval
     c_student: Interval
     alternatives: Alternatives | None
-    """Without the floor c, and by Huber's loss."""
+    """Fits without the floor c, and with Huber's loss."""
     held_out: HeldOut | None
     influence: tuple[Influence, ...]
     surface: SurfaceLaw | None
     """L(N, D), where sizes were trained at several token budgets."""
     repeated: RepeatedData | None
-    """L(N, D'), where data were seen more than once and R* could be told."""
+    """L(N, D'), where data were seen more than once and the runs determine R*."""
     repeated_note: str
-    """What is known of repeated data, or why nothing is; "" where none were repeated."""
+    """What is known about repeated data, or why nothing is; "" where none were repeated."""
     frontier: Frontier | None
-    """IsoFLOP minima, where several sizes share a compute."""
+    """IsoFLOP minima, where several sizes share a compute budget."""
     beyond: Extrapolation | None
-    """At ten times the largest; None for a law that is not supported."""
+    """Ten times beyond the largest size; None for a law that is not supported."""
     by_unit: tuple[UnitLaw, ...]
-    """In nats per note and per second, where all runs were measured in them."""
+    """Laws in nats per note and per second, where all runs were measured in them."""
     scrutiny: Scrutiny | None
-    """What other choices would have made of the law; None where it cannot be tested, or the
-    losses do not fall."""
+    """The law under other choices; None where it cannot be tested or the losses do not fall."""
     verdict: Verdict
 
     @property
     def leading_surface(self) -> SurfaceLaw | None:
-        """L(N, D) where tokens were varied and the runs tell it: then it is the answer."""
+        """L(N, D), where tokens vary and the runs identify it: it is then the main result."""
         known = self.surface is not None and self.surface.identified
         return self.surface if known and self.selection.many_budgets else None
 
     @property
     def lead_verdict(self) -> Verdict:
-        """On what answers first: L(N, D) where it leads, else the law."""
+        """The verdict on the main result: L(N, D) where it leads, else the law."""
         return self.leading_surface.verdict if self.leading_surface else self.verdict
 
     @property
     def falls(self) -> bool:
-        """Whether there is a law to print at all: a fit through losses that fall."""
+        """Whether there is a law to print: a fit through losses that fall."""
         return self.fit is not None and self.fit.a > 0
 
     @property
@@ -96,7 +95,7 @@ class ArchLaw:
         return self.fit.c if self.fit else float("nan")
 
     def lines(self, symbol: str) -> list[str]:
-        """What is known in a line or two, the answer first; `symbol` of what was fitted against."""
+        """A line or two on the law, the main result first; `symbol` is that of its axis."""
         said = []
         if surface := self.leading_surface:
             said.append(
@@ -114,7 +113,7 @@ class ArchLaw:
 
 
 def law_of(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
-    """Select the runs of `arch`, fit them against `axis`, and test the fit in every way known."""
+    """Select the runs of `arch`, fit them against `axis`, and run every test of the fit."""
     selection = select(records, arch, axis)
     runs = selection.runs
     known = runs[axis.column] > 0
@@ -164,14 +163,14 @@ def _frontier(runs: pd.DataFrame, surface: SurfaceLaw | None) -> Frontier | None
 
 
 def _repeated(runs: pd.DataFrame, surface: SurfaceLaw | None) -> tuple[RepeatedData | None, str]:
-    """R* where the runs can carry it, and a sentence on repeated data in any case."""
+    """R* where the runs determine it, and a sentence on repeated data in any case."""
     known = runs[(runs["tokens"] > 0) & (runs["unique_tokens"] > 0)]
     epochs = known["tokens"] / known["unique_tokens"]
     if not (epochs > 1).any():
         return None, ""
     low, high = epochs.min(), epochs.max()
     seen = f"{low:.1f} times" if high - low < 0.05 else f"{low:.1f} to {high:.1f} times"
-    said = f"Runs saw their data {seen}"
+    said = f"The runs saw their data {seen}"
     if surface is None:
         return None, (
             f"{said}, at too few token budgets to tell what a repeated token is worth: L(N, D) "
@@ -185,8 +184,8 @@ def _repeated(runs: pd.DataFrame, surface: SurfaceLaw | None) -> tuple[RepeatedD
     found = fit_repeated(runs["n_params"], runs["tokens"], runs["unique_tokens"], runs["val_loss"])
     if found.at_bound:
         return None, (
-            f"{said}. What a repeated token is worth cannot be told from them: R* came out at the "
-            f"end of its search ({found.r_star:.3g})."
+            f"{said}. They cannot tell what a repeated token is worth: R* ran to the end of its "
+            f"search ({found.r_star:.3g})."
         )
     return found, (
         f"{said}. A repeated token loses its worth with R* = {found.r_star:.3g}: after that many "
@@ -195,5 +194,5 @@ def _repeated(runs: pd.DataFrame, surface: SurfaceLaw | None) -> tuple[RepeatedD
 
 
 def _judged(verdict: Verdict) -> str:
-    """The word, and the first reason behind it."""
+    """The word, and the first reason for it."""
     return verdict.word + (f": {verdict.reasons[0]}" if verdict.reasons else "")

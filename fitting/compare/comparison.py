@@ -5,9 +5,9 @@ again. A handful of runs tells the size of the noise only roughly, so each draw 
 from what the runs leave plausible (`fitting.law.noise`). Runs are never resampled: there are too
 few of them.
 
-What is compared must be comparable: at equal parameters only runs of equal token budgets. And of
-many pairs some differ by chance: with P of them each interval is as wide as makes all P hold
-together 95 times in 100 (Bonferroni).
+Only comparable runs are compared: at equal parameters, those of equal token budgets. Of many pairs
+some differ by chance: with P of them, each interval is widened so that all P hold together 95 times
+in 100 (Bonferroni).
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ from fitting.runs.groups import SAME_SIZE, groups
 
 DRAWS = 400
 MEASURED = 0.03
-"""A size within this fraction of another bears its name (`trainers.ladder.TOLERANCE`)."""
+"""Sizes within this fraction of each other share a name (`trainers.ladder.TOLERANCE`)."""
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Where two laws are equal, each side of it being told apart."""
+    """Where two laws cross and differ significantly on each side."""
 
     at: float
     interval: Interval
@@ -48,7 +48,7 @@ class Comparison:
     second: str
     axis: str
     unit: str
-    """Of the losses, in words."""
+    """Unit of the losses, in words."""
     alpha_difference: float
     """alpha of the first minus alpha of the second."""
     alpha_interval: Interval
@@ -58,17 +58,17 @@ class Comparison:
     """Loss of the first minus loss of the second at that cost."""
     loss_interval: Interval
     multiplier: float
-    """Cost the first needs to reach the loss of the second at `at`, over `at`; inf if never."""
+    """Cost at which the first reaches the second's loss at `at`, relative to `at`; inf if never."""
     multiplier_interval: Interval
     crossing: Crossing | None
-    """Within the range of both; None unless the laws are told apart on each side of it."""
+    """Within the range of both; None unless the laws differ significantly on each side."""
     interpolated: tuple[str, ...]
-    """Those that have no run at `at`: their law is read between its runs."""
+    """Architectures without a run at `at`, whose law is interpolated there."""
     also: tuple[str, ...]
-    """Settings by which the two differ besides."""
+    """Settings in which the two also differ."""
 
     def sentence(self) -> str:
-        """What a reader takes away."""
+        """The comparison in words."""
         axis = AXES[self.axis]
         at = axis.amount(self.at)
         low, high = self.loss_interval.low, self.loss_interval.high
@@ -79,7 +79,8 @@ class Comparison:
             return (
                 f"At {at}, as they were trained, the runs of {better} have the lower loss, by "
                 f"{abs(self.loss_difference):.3f} {self.unit} [{ends[0]:.3f}, {ends[1]:.3f}]. They "
-                f"differ in {', '.join(self.also)}: it may be the budget, not the architecture."
+                f"differ in {', '.join(self.also)}: the cause may be the budget, not the "
+                "architecture."
             )
         if low > 0 or high < 0:
             better, worse = (self.first, self.second) if high < 0 else (self.second, self.first)
@@ -90,7 +91,7 @@ class Comparison:
             )
         else:
             said = (
-                f"At {at} {self.first} and {self.second} are not told apart: the difference is "
+                f"At {at} {self.first} and {self.second} cannot be told apart: the difference is "
                 f"{self.loss_difference:+.3f} {self.unit} [{low:+.3f}, {high:+.3f}]."
             )
         if self.crossing is not None:
@@ -100,22 +101,22 @@ class Comparison:
                 f"{axis.amount(between.low)} and {axis.amount(between.high)})."
             )
         if self.interpolated:
-            said += f" {' and '.join(self.interpolated)}: interpolated, no run lies there."
+            said += f" {' and '.join(self.interpolated)}: interpolated, with no run there."
         if self.also:
-            said += f" They differ in {', '.join(self.also)} as well."
+            said += f" They also differ in {', '.join(self.also)}."
         return said
 
 
 @dataclass(frozen=True)
 class NotCompared:
-    """A pair of which nothing is said, and why."""
+    """A pair that is not compared, and why."""
 
     first: str
     second: str
     reason: str
 
     def sentence(self) -> str:
-        """What a reader takes away."""
+        """The comparison in words."""
         return f"{self.first} and {self.second} are not compared: {self.reason}."
 
 
@@ -133,8 +134,8 @@ def compare(
 ) -> Comparison | None:
     """Compare two laws over one axis; None where their ranges do not overlap.
 
-    `pairs` of which this is one are compared in all. `draws` of both laws by `drawn_laws`, made
-    here if not given.
+    `pairs`: how many pairs are compared in all. `draws`: of both laws, by `drawn_laws`; made here
+    if not given.
     """
     low = max(first_law.n.min(), second_law.n.min())
     at = float(min(first_law.n.max(), second_law.n.max()))
@@ -180,7 +181,7 @@ def compare(
 
 
 def drawn_laws(law: PowerLaw, seed: int) -> Array:
-    """(DRAWS, 3) of a, alpha, c refitted to the law with new noise."""
+    """(DRAWS, 3) of a, alpha, c, refitted to the law with new noise."""
     rng = np.random.default_rng(seed)
     sigma, tau = law.spread.draw(rng, DRAWS)
     size = groups(law.n, SAME_SIZE)
@@ -201,11 +202,11 @@ def _losses(laws: Array, cost: float) -> Array:
 
 
 def _log_multiplier(one: Array, two: Array, at: float) -> Array:
-    """(draws,) log of the cost at which the first meets the second's loss at `at`, over `at`."""
+    """(draws,) log of the cost at which the first reaches the second's loss at `at`, over `at`."""
     a, alpha, c = one.T
     above = _losses(two, at) - c
     reachable = (above > 0) & (a > 0)
-    # In logarithms: a weak draw can put the cost beyond what a float holds.
+    # In logarithms, because a poorly determined draw can overflow a float.
     logs = np.log(np.where(reachable, a, 1.0)) - np.log(np.where(reachable, above, 1.0))
     return np.where(reachable, logs / alpha - np.log(at), 1e3)
 

@@ -1,4 +1,4 @@
-"""Every pair of architectures: compared where that means something, and if not, why not."""
+"""Every pair of architectures: compared where that is meaningful, or else the reason why not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOSSES = ("val_loss", *UNITS)
 
 @dataclass(frozen=True)
 class _Side:
-    """What decides of one architecture with what it may be compared."""
+    """What determines which architectures this one may be compared with."""
 
     law: ArchLaw
     tokens_of: tuple[str, str]
@@ -32,11 +32,11 @@ class _Side:
     settings: dict[str, str]
     along: str
     spans: dict[str, tuple[float, float]]
-    """Least and greatest of sizes, tokens and tokens per parameter; NaN where one is unknown."""
+    """Range of sizes, tokens and tokens per parameter; NaN where one is unknown."""
     costs: frozenset[str]
-    """The axes along which it has a law."""
+    """The axes along which its runs can be fitted."""
     losses: frozenset[str]
-    """The columns of the loss that all its runs have."""
+    """The loss columns that all its runs have."""
 
     @classmethod
     def of(cls, law: ArchLaw) -> _Side:
@@ -56,19 +56,19 @@ class _Side:
 
 @dataclass(frozen=True)
 class _Planned:
-    """A comparison that means something."""
+    """A meaningful comparison, not yet made."""
 
     one: _Side
     two: _Side
     axis: str
     column: str
-    """Of the loss."""
+    """Column of the loss."""
 
 
 def compare_all(
     laws: dict[str, ArchLaw], against: Axis
 ) -> tuple[tuple[Comparison, ...], tuple[NotCompared, ...]]:
-    """Compare by `against` and by FLOPs; what cannot be is said with its reason."""
+    """Compare every pair by `against` and by FLOPs, or give the reason why not."""
     sides = {arch: _Side.of(law) for arch, law in laws.items() if _stands(law)}
     planned: list[_Planned] = []
     refused: list[NotCompared] = []
@@ -85,7 +85,7 @@ def compare_all(
     fits: dict[tuple[str, str, str], tuple[PowerLaw, Array | None]] = {}
 
     def fitted(side: _Side, each: _Planned) -> tuple[PowerLaw, Array | None]:
-        """The law, and draws of it if its losses fall."""
+        """The law, and bootstrap draws of it if its losses fall."""
         key = side.law.arch, each.axis, each.column
         if key not in fits:
             runs = side.law.selection.runs
@@ -96,7 +96,7 @@ def compare_all(
 
     compared: list[Comparison] = []
     why_not: dict[tuple[str, str], str] = {}
-    # Of one pair what is said by parameters and by FLOPs is hardly two chances to err.
+    # Comparing a pair by parameters and by FLOPs is hardly two chances to err.
     count = len({(each.one.law.arch, each.two.law.arch) for each in planned})
     for each in planned:
         (one_fit, one_draws), (two_fit, two_draws) = fitted(each.one, each), fitted(each.two, each)
@@ -132,7 +132,7 @@ def _stands(law: ArchLaw) -> bool:
 
 
 def _plan(one: _Side, two: _Side, against: Axis) -> tuple[list[_Planned], str]:
-    """The comparisons of a pair that mean something, or a reason why none does."""
+    """The meaningful comparisons of a pair, or the reason why there are none."""
     column = "val_loss"
     if one.tokens_of[0] != two.tokens_of[0]:
         column = "val_loss_per_note"
@@ -155,19 +155,19 @@ def _plan(one: _Side, two: _Side, against: Axis) -> tuple[list[_Planned], str]:
 
 
 def _alike_besides(one: _Side, two: _Side, axis: Axis) -> bool:
-    """Whether runs of equal `axis` are equal in what else decides the loss."""
+    """Whether runs equal along `axis` are alike in what else determines the loss."""
     if axis.column == "flops":
         return True
     if axis.column == "tokens":
         return _within(one, two, "n_params", SAME_SIZE)
     if not one.along and not two.along:
-        # Tables that tell no tokens: what they call equal is taken to be.
+        # Tables without tokens: their budgets are assumed to be equal.
         return True
     return _within(one, two, "tokens", SAME_BUDGET) or _within(one, two, "ratio", SAME_RATIO)
 
 
 def _within(one: _Side, two: _Side, name: str, tolerance: float) -> bool:
-    """Whether all runs of both lie within a fraction of each other; False where one is unknown."""
+    """Whether all runs of both lie within `tolerance` of each other; False where one is unknown."""
     low = min(side.spans[name][0] for side in (one, two))
     high = max(side.spans[name][1] for side in (one, two))
     known = all(side.spans[name][0] > 0 for side in (one, two))
@@ -175,7 +175,7 @@ def _within(one: _Side, two: _Side, name: str, tolerance: float) -> bool:
 
 
 def _also(each: _Planned) -> list[str]:
-    """What else differs within a pair."""
+    """What else differs between the two."""
     one, two = each.one.settings, each.two.settings
     found = [f"{name} ({one[name]}; {two[name]})" for name in one if one[name] != two[name]]
     if each.axis == "flops" and each.one.along != each.two.along:
@@ -184,5 +184,5 @@ def _also(each: _Planned) -> list[str]:
 
 
 def _spread(values: pd.Series) -> bool:
-    """Whether all runs have a value, and enough different ones for a law."""
+    """Whether all runs have a value, and enough different values for a law."""
     return bool((values > 0).all()) and groups(values, SAME_SIZE).max() + 1 >= MIN_COSTS

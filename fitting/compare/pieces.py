@@ -1,8 +1,8 @@
 """Two models on the same pieces: the difference of their losses, with its sampling error.
 
-What a split's loss owes to the pieces that happen to be in it, it owes almost alike for every
-model: music that is hard for one is hard for the other. Paired by piece, most of that cancels. The
-intervals are of these trained models on other music; what another seed would change is not in them.
+The choice of pieces in a split affects all models almost equally: music that is hard for one is
+hard for the other. Pairing by piece cancels most of it. The intervals describe these trained models
+on other music; they do not include what another seed would change.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Paired:
-    """Losses in nats per token; intervals at the level that was asked for."""
+    """Losses in nats per token; intervals at the requested level."""
 
     difference: float
     """The loss of the second model less that of the first: above 0, the first is ahead."""
@@ -26,7 +26,7 @@ class Paired:
     """Its standard error, from the differences by piece."""
     interval: Interval
     unpaired_error: float
-    """What it would be, were the two measured on samples of their own."""
+    """What the standard error would be on independent samples of pieces."""
     unpaired: Interval
     pieces: int
     works: int
@@ -37,7 +37,7 @@ class Paired:
         return self.unpaired_error / self.error if self.error else np.inf
 
     def sentence(self, first: str, second: str) -> str:
-        """The comparison of models so named, in one line without an end."""
+        """The comparison of models with these names, in one line without a full stop."""
         said = f"paired on {self.pieces:,} pieces of {self.works:,} works: "
         if not (self.interval.low > 0 or self.interval.high < 0):
             said += f"neither {first} nor {second} is ahead, {second} less {first} is"
@@ -57,11 +57,11 @@ def compare_pieces(
 ) -> Paired:
     """The difference of two models' losses on the same pieces.
 
-    first, second: (pieces,) nats of each piece, by each model. tokens: (pieces,) scored in it, the
-    same by both. works: (pieces,) a number for each, which versions of one work share.
-    The intervals are Student's t, with a degree of freedom for each work but one: what is drawn
-    independently is works. With a single work there is no error, and it is NaN.
-    Raises ValueError where the arrays do not fit together.
+    first, second: (pieces,) nats of each piece, by each model. tokens: (pieces,) tokens
+    scored, the same for both. works: (pieces,) the number of each piece's work.
+    The intervals are Student's t with one degree of freedom fewer than works, because works are
+    what is drawn independently. With a single work the error is NaN.
+    Raises ValueError where the shapes differ.
     """
     one, two, n = (np.asarray(values, dtype=float) for values in (first, second, tokens))
     groups = np.unique(np.asarray(works), return_inverse=True)[1]
@@ -88,9 +88,9 @@ def compare_pieces(
 
 def ratio_error(nats: Array, tokens: Array, works: NDArray[np.int64]) -> float:
     """Standard error of sum(nats) / sum(tokens), each (pieces,), where works are drawn
-    independently, with all their pieces: a ratio of cluster totals (Cochran 1977, section 6.3).
+    independently with all their pieces: a ratio of cluster totals (Cochran 1977, section 6.3).
 
-    works: (pieces,) numbers from 0 on, none left out. NaN for a single one.
+    works: (pieces,) consecutive numbers from 0. NaN for a single work.
     """
     ratio = nats.sum() / tokens.sum()
     spread = np.bincount(works, nats - ratio * tokens)

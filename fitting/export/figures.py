@@ -1,4 +1,4 @@
-"""Figures for papers, drawn without a display: every plot of the page as PNG and SVG."""
+"""Figures for papers, drawn without a display: the plots of the page as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ COLOURS = (
     *("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#b8860b", "#555555"),
     *("#00a3a3", "#e07a1f", "#7a4b2a", "#c56fa8"),
 )
-"""Told apart in print and by colour-blind readers; the page has the first six, in this order."""
+"""Distinct in print and to colour-blind readers; the page uses the first six, in this order."""
 CROWD, NAMED = 12, 10
-"""Of more architectures than the one, a legend names as many as the other."""
+"""With more than CROWD architectures, a legend names only NAMED of them."""
 LOSS = "validation loss, nats per token"
 
 
 def draw(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
-    """Write each figure that there are data for as PNG and SVG: file name to path."""
+    """Write each figure that has data as PNG and SVG; returns paths by file name."""
     figures = {
         f"loss_by_{analysis.axis.column.removeprefix('n_')}": loss_figure(analysis),
         "residuals": residual_figure(analysis),
@@ -46,13 +46,13 @@ def draw(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
             for kind in ("png", "svg"):
                 paths[f"{name}.{kind}"] = out_dir / f"{name}.{kind}"
                 figure.savefig(paths[f"{name}.{kind}"], dpi=180)
-                # Its layout takes as long as its drawing, and stays.
+                # The layout takes as long as the drawing, and need not be computed twice.
                 figure.set_layout_engine("none")
     return paths
 
 
 def loss_figure(analysis: Analysis) -> Figure:
-    """Runs, law and 95 % band of every architecture, and the largest as predicted held out."""
+    """Runs, law and 95 % band of each architecture, and the held-out prediction of the largest."""
     figure, axes = _figure(analysis.axis.label, LOSS)
     column, losses = analysis.axis.column, []
     aside = 1.06
@@ -79,7 +79,7 @@ def loss_figure(analysis: Analysis) -> Figure:
             ends = [[max(held.predicted - held.interval.low, 0)], [held.interval.high]]
             ends[1][0] = min(max(held.interval.high - held.predicted, 0), 9 * held.predicted)
             axes.errorbar(held.n * aside, held.predicted, ends, fmt="_", color=colour, ls="none")
-            aside *= 1.06  # One architecture's bar beside the other's.
+            aside *= 1.06  # Keeps the bars of architectures apart.
     if losses:
         axes.set_ylim(min(losses) * 0.95, max(losses) * 1.05)
     return _finished(figure, axes, analysis, log_y=True)
@@ -109,7 +109,7 @@ def curve_figure(analysis: Analysis) -> Figure:
 
 
 def sensitivity_figure(analysis: Analysis) -> Figure:
-    """The exponent without the smallest, and without the largest sizes, with 95 % intervals."""
+    """The exponent without the smallest or the largest sizes, with 95 % intervals."""
     figure, axes = _figure(f"smallest or largest {analysis.axis.symbol} kept", "alpha")
     for colour, name, law in _styled(analysis):
         for k, one in enumerate(law.scrutiny.ends if law.scrutiny else ()):
@@ -123,7 +123,7 @@ def sensitivity_figure(analysis: Analysis) -> Figure:
 
 def collapse_figure(analysis: Analysis) -> Figure:
     """Training curves normalised by their end; a size that leaves the bundle is drawn thick."""
-    figure, axes = _figure("part of the training, t / T", "(L(t) - c) / (L(T) - c)")
+    figure, axes = _figure("fraction of training, t / T", "(L(t) - c) / (L(T) - c)")
     for colour, name, law in _styled(analysis):
         bundle = law.scrutiny.collapse if law.scrutiny else None
         named = {one.n for one in bundle.leaving} if bundle else set()
@@ -134,7 +134,7 @@ def collapse_figure(analysis: Analysis) -> Figure:
 
 
 def budget_figure(analysis: Analysis) -> Figure:
-    """The same sizes trained on more or fewer tokens."""
+    """Loss by tokens for sizes trained at several budgets."""
     figure, axes = _figure("training tokens", LOSS)
     for colour, name, law in _styled(analysis):
         label = name
@@ -157,14 +157,14 @@ def isoflop_figure(analysis: Analysis) -> Figure:
 
 
 def training_curves(recorded: Iterable[object]) -> list[list[tuple[float, float]]]:
-    """The curves that were recorded, without what a logarithmic axis cannot show."""
+    """The recorded curves, without points that a logarithmic axis cannot show."""
     lists = [points for points in recorded if isinstance(points, list)]
     clean = [[(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0] for points in lists]
     return [points for points in clean if points]
 
 
 def budgets(runs: pd.DataFrame) -> list[tuple[float, pd.Series]]:
-    """Mean loss by tokens of each size that was trained at several budgets."""
+    """Mean loss by tokens, for each size that was trained at several budgets."""
     means = runs.groupby(["n_params", "tokens"])["val_loss"].mean()
     several = means[means.groupby(level=0).transform("size") > 1]
     sizes = several.index.get_level_values(0).unique()
@@ -174,8 +174,8 @@ def budgets(runs: pd.DataFrame) -> list[tuple[float, pd.Series]]:
 def _styled(analysis: Analysis) -> list[tuple[str, str, ArchLaw]]:
     """Colour, name in the legend and law of each architecture.
 
-    Of more than a dozen only the ten of the lowest loss are named; the others are drawn first, in
-    grey, with the label that legends leave out.
+    With more than a dozen, only the ten with the lowest loss are named; the others are drawn first,
+    in grey, with a label that legends leave out.
     """
     laws = analysis.laws
     if len(laws) <= CROWD:
@@ -189,7 +189,7 @@ def _styled(analysis: Analysis) -> list[tuple[str, str, ArchLaw]]:
 
 
 def _figure(x: str, y: str) -> tuple[Figure, Axes]:
-    # Here and not above: a command that fails on bad input should not wait for matplotlib.
+    # Imported here so that a command that fails on bad input need not wait for matplotlib.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

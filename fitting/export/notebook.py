@@ -1,7 +1,7 @@
-"""report.ipynb: the same laws from the same records, step by step, for a reader to change.
+"""report.ipynb: the same laws from the same records, step by step, for a reader to modify.
 
-The cells are run here, in this process, and what they show is stored with them: the notebook can be
-read without running it, and writing it needs no Jupyter.
+The cells are run in this process and their output is stored with them, so the notebook can be read
+without running it, and writing it does not need Jupyter.
 """
 
 import ast
@@ -17,7 +17,7 @@ from fitting.runs.axis import Axis
 INTRODUCTION = """# {law}
 
 Every number of `report.html` comes from the calls below. `records.json` lies beside this notebook:
-one row a training run. Change a line, run the rest again, and see what the law makes of it. Run it
+one row per training run. Change a line, run the rest again, and see how the law changes. Run it
 where `import fitting` works: from the folder of Crescendo, or after `pip install -e` of it."""
 
 CELLS = (
@@ -36,13 +36,13 @@ print("\\n".join(analysis.lines()))""",
     print(f"{{arch}}: {{len(law.selection.runs)}} fitted, {{len(law.selection.left_out)}} left out")
     for reason in law.verdict.reasons:
         print("  -", reason)""",
-    "## The picture",
+    "## The plot",
     """import matplotlib.pyplot  # tells Jupyter how to show a figure
 
 from fitting.export.figures import loss_figure
 
 loss_figure(analysis)""",
-    "## What is left over",
+    "## Residuals",
     """from fitting.export.figures import residual_figure
 
 residual_figure(analysis)""",
@@ -53,7 +53,7 @@ print("\\n".join(analyse(records[records["{column}"] < largest], against="{colum
 
 
 def write(axis: Axis, folder: Path) -> Path:
-    """Write report.ipynb beside the records.json of `folder`, with what its cells show."""
+    """Write report.ipynb beside the records.json of `folder`, with the output of its cells."""
     law = f"L({axis.symbol}) = a {axis.symbol}^-alpha + c"
     sources = [INTRODUCTION.format(law=law)]
     sources += [text.format(column=axis.column, path='"records.json"') for text in CELLS]
@@ -95,9 +95,9 @@ def _text(source: str) -> dict[str, list[str]]:
 
 
 def _run(code: str, names: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Run a cell as Jupyter does: what it prints, then the value of a last expression.
+    """Run a cell as Jupyter does: its printed output, then the value of its last expression.
 
-    A cell that raises shows its error; the cells are ours, but the records may be beyond them.
+    A cell that raises ValueError shows the error: the records may be more than it can handle.
     """
     *body, last = ast.parse(code).body
     value, printed, errors = None, io.StringIO(), []
@@ -123,7 +123,7 @@ def _run(code: str, names: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def _shown(value: Any) -> dict[str, Any]:
-    """A value in every form that Jupyter would ask it for."""
+    """A value in each format that Jupyter would request."""
     data: dict[str, Any] = {"text/plain": repr(value)}
     if hasattr(value, "_repr_html_") and (html := value._repr_html_()):
         data["text/html"] = html

@@ -14,7 +14,7 @@ NUMBERS = ("A", "B", "E", "alpha", "beta", "optimal_exponent")
 
 
 def surface_json(law: SurfaceLaw) -> dict[str, Any]:
-    """Everything known of `law`; numbers that the runs do not identify are null.
+    """The part `surface` of a law in fit.json; numbers that the runs do not identify are null.
 
     Losses are in nats per token, intervals [low, high] at 95 %, open ends null.
     """

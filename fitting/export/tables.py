@@ -20,7 +20,7 @@ SCHEMA = 3
 
 
 def fit_json(analysis: Analysis) -> dict[str, Any]:
-    """Everything concluded, as JSON values; open interval ends and absent numbers are null.
+    """All results as JSON values; open interval ends and absent numbers are null.
 
     Losses are in nats per token, intervals [low, high] at 95 %.
     """
@@ -42,7 +42,7 @@ def fit_json(analysis: Analysis) -> dict[str, Any]:
 
 
 def laws_table(analysis: Analysis) -> pd.DataFrame:
-    """One row an architecture: the law, its intervals, its verdict."""
+    """One row per architecture: the law, its intervals and its verdict."""
     rows = []
     for arch, law in analysis.laws.items():
         held = law.held_out
@@ -73,7 +73,7 @@ def laws_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def laws_csv(analysis: Analysis) -> str:
-    """`laws_table` as a file. A text that begins like a formula (=, +, -, @) stands behind a '."""
+    """`laws_table` as CSV. Text that begins like a formula (=, +, -, @) is prefixed with a '."""
     table = laws_table(analysis)
     texts = {name: table[name].map(spreadsheet) for name in ("arch", "verdict", "reasons")}
     return table.assign(**texts).to_csv(index=False)
@@ -184,7 +184,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
 
 
 def _shared(law: ArchLaw) -> float | None:
-    """The share of a run's variance that all runs of its size have in common, if seeds tell it."""
+    """The share of a run's variance that all runs of its size share, if seeds determine it."""
     if law.fit is None or law.fit.spread.within_dof < 1 or law.fit.spread.between_dof < 1:
         return None
     spread = law.fit.spread

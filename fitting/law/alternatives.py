@@ -1,7 +1,7 @@
-"""The same runs by other rules: is the floor c needed, and does another loss function agree?
+"""The same runs fitted by other rules: is the floor c needed, and does Huber's loss agree?
 
-Neither replaces the law that is quoted. To quote whichever form won a comparison would make the
-interval of the winner too narrow; c = 0 is a member of the law with a floor, whose interval says
+Neither replaces the law that is reported. Reporting whichever form won a comparison would make its
+interval too narrow; and c = 0 is a special case of the law with a floor, whose interval says
 whether it is possible.
 """
 
@@ -13,7 +13,7 @@ from fitting.law.power_law import PowerLaw
 from fitting.law.refit import refit
 
 HUBER_DELTA = 1e-3
-"""Of log loss, as in Hoffmann et al. (2022, section 3.3)."""
+"""Huber threshold on log loss, as in Hoffmann et al. (2022, section 3.3)."""
 CLEAR = 2.0
 """A difference of AICc below which neither form is preferred (Burnham and Anderson 2002, 2.6)."""
 
@@ -26,8 +26,8 @@ class Alternatives:
     alpha_no_floor: float
     """L = a x^-alpha, least squares on log loss."""
     aicc_gain: float
-    """AICc without the floor minus AICc with it: above 0 where the floor pays for itself, minus
-    infinity where there are too few runs to pay for a third parameter."""
+    """AICc without the floor minus AICc with it: above 0 where the floor is worth a parameter,
+    minus infinity where there are too few runs for a third parameter."""
     a_huber: float
     alpha_huber: float
     c_huber: float
@@ -68,12 +68,12 @@ def alternatives(law: PowerLaw) -> Alternatives:
 
 
 def aicc(rss: float, runs: int, parameters: int) -> float:
-    """Corrected Akaike criterion of least squares; the noise counts as one parameter more.
+    """Corrected Akaike criterion for least squares; the noise counts as one more parameter.
 
-    Hurvich and Tsai (1989). Infinite where the runs are too few to correct for.
+    Hurvich and Tsai (1989). Infinite where there are too few runs for the correction.
     """
     k = parameters + 1
     if runs - k - 1 <= 0:
         return np.inf
-    # Losses that the law meets exactly would otherwise be infinitely good evidence for it.
+    # Losses that the law fits exactly would otherwise be infinitely strong evidence for it.
     return runs * np.log(max(rss, 1e-20) / runs) + 2 * k + 2 * k * (k + 1) / (runs - k - 1)

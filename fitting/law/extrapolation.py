@@ -1,10 +1,10 @@
-"""What a law promises beyond the largest size that was measured, and what it cannot promise.
+"""What a law predicts beyond the largest size measured, and how far that can be trusted.
 
-An interval about a law holds if this very law goes on. Whether it does, no run within the range can
-tell: where a second exponent takes over later, or a floor, the interval misses however many seeds
-stand behind it. So a second one goes with it, for every curve that falls ever more slowly: at most
-at the pace, in the logarithm, of the whole range (as if there were no floor), and at least not at
-all (as if the floor were reached at the largest size).
+An interval about a law holds if the same law continues. No run within the range can tell whether
+it does: where a second exponent or a floor takes over later, the interval misses however many seeds
+it rests on. So a second interval is given, which covers every curve that falls ever more slowly. At
+most such a curve falls, in the logarithm, at the average pace of the whole range (as if there were
+no floor); at least it does not fall at all (as if the floor were reached at the largest size).
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from fitting.law.power_law import PowerLaw
 TENFOLD = 10.0
 """How far beyond the largest size the report looks."""
 PUBLISHED_INSIDE, PUBLISHED_POINTS = 0.76, 268
-"""Of published runs 5 to 20 times beyond those that a law was fitted to, the share that lay inside
-`interval`, widened by a run's own noise: `python -m benchmarks.fitting_real_curves`."""
+"""The share of published runs, 5 to 20 times larger than those fitted, that lay inside `interval`
+widened by a run's own noise, and their number: `python -m benchmarks.fitting_real_curves`."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,24 @@ class Extrapolation:
 
     n: float
     now: float
-    """By the law, at the largest size measured."""
+    """The law's loss at the largest size measured."""
     then: float
-    """By the law, if this very law goes on."""
+    """The law's loss at `n`, if the same law continues."""
     interval: Interval
-    """Of `then`."""
+    """Interval of `then`."""
     by_form: Interval
-    """Between the pace of the whole range and no further fall."""
+    """From a fall at the pace of the whole range to no further fall."""
 
 
 def extrapolate(law: PowerLaw, n: float, error: float = 0.0) -> Extrapolation:
-    """Go on to the size `n`, beyond the largest of `law`, which must have degrees of freedom.
+    """Extend `law`, which must have degrees of freedom, to a size `n` beyond its largest.
 
-    `error`: the standard error that all losses share, of the validation set; nats per token.
+    `error`: the validation set's standard error, which all losses share; nats per token.
     """
     largest = float(law.n.max())
     now, then = (float(loss) for loss in law.predict([largest, n]))
     low, high = law_band(law, [largest, n])
-    # Of the whole range, which is more than at its end: a floor that was fitted may be too high.
+    # The pace of the whole range, steeper than that of its end: a fitted floor may be too high.
     pace = -float(np.polyfit(np.log(law.n), np.log(law.loss), 1, w=np.sqrt(law.weight))[0])
     interval = Interval(float(low[1]), float(high[1]))
     by_form = Interval(

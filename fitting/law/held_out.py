@@ -1,4 +1,4 @@
-"""A law tested on what it has not seen: the largest size, then each run in turn."""
+"""A law tested on runs held out of the fit: the largest size, then each run in turn."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from fitting.law.refit import refit
 from fitting.runs.groups import SAME_SIZE, groups
 
 MANY_RUNS = 2000
-"""Beyond these no single run is left out: time and memory grow as their square."""
+"""Above this number of runs none is left out in turn: time and memory grow as its square."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class HeldOut:
     interval: Interval
     """95 %."""
     wide: Interval
-    """99.5 %: a miss of this one counts against the law."""
+    """99.5 %: an observed loss outside this one counts against the law."""
 
     @property
     def relative_error(self) -> float:
@@ -61,8 +61,8 @@ def hold_out_largest(law: PowerLaw) -> HeldOut | None:
 
 
 def leave_one_out(law: PowerLaw) -> tuple[Influence, ...]:
-    """The law refitted without each run in turn; empty for a law that does not fall, and for so
-    many runs that none decides."""
+    """The law refitted without each run in turn; empty for a law that does not fall, or where
+    there are so many runs that none is decisive."""
     if law.bound in ("a", "alpha") or len(law.n) > MANY_RUNS:
         return ()
     weight = law.weight * (1 - np.eye(len(law.n)))

@@ -1,11 +1,11 @@
-"""Intervals around a fitted power law that cover as often as they say, also on five runs.
+"""Intervals around a fitted power law that cover as often as they claim, even with five runs.
 
-Profile likelihood (Bates and Watts 1988, chapter 6): the exponents that stay are those whose best
-(a, c) leave a residual sum of squares of at most RSS + q, where q is what one contrast of the noise
-stays below (`fitting.law.noise`; s^2 F(1, dof) without repeated runs). At each such exponent the
-law is linear, so the intervals of c, of the law and of a new loss are known exactly; what is
-reported is their union over the exponents. Nothing is assumed symmetric, and an interval that the
-data leave open is open. Student-t intervals from the Jacobian are given beside it.
+Profile likelihood (Bates and Watts 1988, chapter 6): an exponent is accepted if its
+best (a, c) leave a residual sum of squares of at most RSS + q, where q is a quantile of one noise
+contrast (`fitting.law.noise`; s^2 F(1, dof) without repeated runs). At each such exponent the law
+is linear, so the intervals of c, of the law and of a new loss are known exactly; what is reported
+is their union over the accepted exponents. Nothing is assumed symmetric, and an interval that the
+data leave open is open. Student-t intervals from the Jacobian are given for comparison.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SLICES = 97
 
 @dataclass(frozen=True)
 class Interval:
-    """From `low` to `high`; an end that the data leave open is 0 or infinite."""
+    """From `low` to `high`; an end that the data leave open is 0 or infinity."""
 
     low: float
     high: float
@@ -54,16 +54,16 @@ def law_band(law: PowerLaw, n: ArrayLike, level: float = 0.95) -> tuple[Array, A
 def prediction_interval(
     law: PowerLaw, n: float, level: float = 0.95, *, new_runs: int = 1
 ) -> Interval:
-    """Interval for the mean loss of `new_runs` runs of size `n` that the law has not seen."""
+    """Interval for the mean loss of `new_runs` new runs of size `n`."""
     low, high = _band(law, np.array([float(n)]), level, new_runs=new_runs)
     return Interval(float(low[0]), float(high[0]))
 
 
 def with_sampling_error(interval: Interval, value: float, error: float) -> Interval:
-    """The interval of an absolute loss or a floor, widened by the error of the validation set.
+    """The interval of an absolute loss or of c, widened by the validation set's sampling error.
 
-    `error` is one standard error. All sizes are measured on the same pieces and share it: it moves
-    every loss and c alike, no exponent, and no difference between sizes.
+    `error` is one standard error. All sizes are measured on the same pieces and share it: it
+    moves every loss and c alike, but no exponent and no difference between sizes.
     """
     if not error > 0:
         return interval
@@ -102,7 +102,7 @@ def _slices(law: PowerLaw, alpha: Array) -> Slices:
 
 
 def _alpha_range(law: PowerLaw, level: float) -> tuple[float, float]:
-    """The exponents of the profile below the cut, clipped to the range of the search."""
+    """The range of exponents whose profile lies below the cut, clipped to the search range."""
     if law.dof < 1:
         return ALPHA_MIN, ALPHA_MAX
     cut = _cut(law, level)
@@ -123,7 +123,7 @@ def _alpha_range(law: PowerLaw, level: float) -> tuple[float, float]:
 def _band(law: PowerLaw, n: Array, level: float, *, new_runs: int) -> tuple[Array, Array]:
     """Union over the accepted exponents of the exact interval of b x + c, a and c at least 0.
 
-    A run still to be made adds its own noise to the variance. Where the far end of the ellipse of
+    A run not yet made adds its own noise to the variance. Where the far end of the ellipse of
     (b, c) lies at a negative c, the end is sought along c = 0 instead.
     """
     if law.dof < 1:

@@ -2,9 +2,9 @@
 
 A sum of powers is a log-sum-exp: log f = logsumexp_k(u_k), u = G theta, where theta holds the log
 of each coefficient and the exponents, and G is known. Gradient and Hessian are therefore exact.
-Newton steps, negative curvature reflected (Dauphin et al. 2014), are shortened until the objective
-falls: it never rises, and the stop is a gradient of zero, not a flag. Many problems that share G
-(the draws of a bootstrap, several starts) are solved at once.
+Newton steps, with negative curvature reflected (Dauphin et al. 2014), are shortened until the
+objective falls, so it never rises; the stopping rule is a gradient of zero. Many problems that
+share G (bootstrap draws, several starting points) are solved at once.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Minimum:
     objective: Array
     """(batch,) weighted sum over runs of rho(residual)."""
     gradient: Array
-    """(batch,) largest |d objective / d theta| over the sum of |terms| that cancel in it."""
+    """(batch,) largest |d objective / d theta| over the sum of the |terms| that cancel in it."""
 
 
 def minimise(
@@ -42,7 +42,7 @@ def minimise(
 
     `design`: (runs, terms, parameters), `loss`: (runs,) or (batch, runs), `start`:
     (batch, parameters), `weight`: (batch, runs) or one for all. `delta` is the Huber threshold;
-    without it rho is half the square.
+    without it, rho is half the square.
     """
     theta = start.astype(float).copy()
     loss = np.broadcast_to(loss, (len(theta), design.shape[0]))
@@ -64,7 +64,7 @@ def minimise(
         value = np.maximum(np.abs(value), 1e-10 * np.abs(value).max(axis=1, keepdims=True))
         along = np.einsum("bji,bj->bi", vector, slope) / value
         move = -np.einsum("bij,bj->bi", vector, along)
-        # An exponent that jumps by more than one has left the region the Hessian describes.
+        # A step that moves an exponent by more than one leaves the region the Hessian describes.
         move /= np.maximum(np.abs(move).max(axis=1, keepdims=True), 1.0)
         trial = theta[active] + step_size[active, None] * move
         reached = _objective(design, loss[active], trial, weight[active], residual, delta)
@@ -119,7 +119,7 @@ def _objective(
 def _derivatives(
     design: Array, loss: Array, theta: Array, weight: Array, residual: Residual, delta: float | None
 ) -> tuple[Array, Array, Array]:
-    """Gradient (batch, p), the size of what cancels in it, and Hessian (batch, p, p)."""
+    """Gradient (batch, p), the magnitude of what cancels in it, and Hessian (batch, p, p)."""
     log_f, share = _model(design, theta)
     r = _residual(log_f, loss, residual)
     psi = r if delta is None else np.clip(r, -delta, delta)
@@ -132,8 +132,8 @@ def _derivatives(
         first = second = weight * psi * f
         outer = weight * inner * f**2
     slope = np.einsum("br,brp->bp", first, j)
-    # A term that vanishes has no gradient of its own left to compare with: it is then measured
-    # against the others, or the method would chase it to minus infinity.
+    # A term that vanishes leaves no gradient of its own to compare with: it is measured against the
+    # others, or the method would chase it to minus infinity.
     size = np.maximum(np.abs(j), 1e-4 * np.abs(j).max(axis=2, keepdims=True))
     scale = np.einsum("br,brp->bp", np.abs(first), size) + 1e-300
     hessian = np.einsum("brp,brq->bpq", outer[..., None] * j, j)

@@ -1,21 +1,21 @@
-"""How far runs scatter about a law, and how surely a handful of them tells.
+"""How far runs scatter about a law, and how well a handful of runs can tell.
 
-Two runs of one size differ by their seeds. What they share, the luck of a shape or of a rate, shows
-only between sizes. With m runs a size and f the law,
+Two runs of one size differ by their seeds. What they share, the luck of a shape or of a learning
+rate, shows only between sizes. With m runs per size and f the law,
 
     log L_ij = f(N_i) + u_i + e_ij    var u = g(N)^2 tau^2    var e = g(N)^2 sigma^2
 
-g(N) = N^growth, as far as the seeds say that their spread follows size. The mean of a size has the
-variance lambda / m, lambda = sigma^2 + m tau^2. Few sizes tell little of lambda, and seeds nothing
-of tau; to test tau for zero first, and then to believe the outcome, makes intervals too narrow just
-where it matters. So nothing is tested: tau / sigma has a half-Cauchy prior (Gelman 2006, Bayesian
-Analysis 1, section 3.2), sigma^2 the usual 1 / sigma^2, and every test and interval averages over
-what the runs leave of them. Without repeated runs this is exactly the F distribution of the
+g(N) = N^growth, as far as the seeds show that their spread depends on size. The mean of a size has
+variance lambda / m, lambda = sigma^2 + m tau^2. A few sizes say little about lambda, and seeds say
+nothing about tau. Testing tau for zero first, and then believing the outcome, makes intervals too
+narrow just where it matters. So nothing is tested: tau / sigma has a half-Cauchy prior (Gelman
+2006, Bayesian Analysis 1, section 3.2), sigma^2 the usual 1 / sigma^2, and every test and interval
+averages over their posterior. Without repeated runs this is exactly the F distribution of the
 residuals.
 
 The prior's scale is m^-1/4, by simulation (EXPERIMENTS.md): with m^-1/2, the arcsine distribution
-of sigma^2 / lambda, intervals cover .92 where tau is sigma; with 1 they are wider than what the
-sizes alone, their seeds forgotten, would say.
+of sigma^2 / lambda, intervals cover .92 where tau equals sigma; with 1 they are wider than those
+from the size means alone.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ from scipy.special import fdtr, fdtrc
 Array = NDArray[np.float64]
 
 DIGITS = 1e-7
-"""Relative noise that every loss has: it was computed in single precision, or printed."""
+"""Relative noise of every loss: it was computed in single precision, or rounded for print."""
 GROWTH_PRIOR = 0.3
-"""Standard deviation of `growth` before anything is seen: from 1 % to .1 % over a factor of 100 in
-size is -.5."""
+"""Prior standard deviation of `growth`. A fall from 1 % to .1 % over a factor of 100 in size is a
+growth of -.5."""
 SHARES = np.exp(-(np.arange(600) + 0.5) / 25)
 """Values of sigma^2 / lambda at which the posterior is summed, evenly spaced in the logarithm."""
 
@@ -42,16 +42,16 @@ class Spread:
     """The scatter of runs about a law, on the scale of its weighted residuals."""
 
     between: float
-    """Weighted sum of squares of the sizes' means about the law, each counted once a run."""
+    """Weighted sum of squares of the size means about the law, each counted once per run."""
     between_dof: int
-    """Sizes less the parameters of the law."""
+    """Number of sizes less the parameters of the law."""
     within: float
     """Sum of squares of runs about the mean of their size, over g^2."""
     within_dof: int
-    """Repeated runs: runs less sizes."""
+    """Number of repeated runs: runs less sizes."""
     runs_a_size: float
     growth: float
-    """Standard deviation grows as N to this power; 0 without repeated runs."""
+    """The standard deviation grows as N to this power; 0 without repeated runs."""
     centre: float
     """log N at which g is 1."""
 
@@ -62,7 +62,7 @@ class Spread:
 
     @cached_property
     def _posterior(self) -> tuple[Array, Array]:
-        """(shares,) the weight of each share, and what lambda is there."""
+        """(shares,) the weight of each share, and lambda at that share."""
         s1 = max(self.between, self.between_dof * DIGITS**2)
         s2 = max(self.within, self.within_dof * DIGITS**2)
         mean_square = (s2 + SHARES * s1) / self.dof
@@ -74,17 +74,17 @@ class Spread:
 
     @property
     def share(self) -> float:
-        """Mean of sigma^2 / lambda: 1 where sizes miss the law no more than seeds each other."""
+        """Posterior mean of sigma^2 / lambda: 1 where seeds explain all scatter of the sizes."""
         return float(self._posterior[0] @ SHARES)
 
     @property
     def level(self) -> float:
-        """lambda, the variance of a size's mean times its runs, where g is 1."""
+        """lambda: the variance of a size's mean times its number of runs, where g is 1."""
         weight, level = self._posterior
         return float(np.exp(weight @ np.log(level)))
 
     def tail(self, explained: float, dof: int) -> float:
-        """Probability that noise alone explains a sum of squares as large, of `dof` contrasts."""
+        """Probability that noise alone makes so large a sum of squares of `dof` contrasts."""
         weight, level = self._posterior
         return float(weight @ fdtrc(dof, self.dof, max(explained, 0.0) / dof / level))
 
@@ -108,7 +108,7 @@ class Spread:
         return self.grown(n) ** 2 * one
 
     def draw(self, rng: np.random.Generator, draws: int) -> tuple[Array, Array]:
-        """(draws,) of sigma and of tau, as likely as the runs leave them."""
+        """(draws,) of sigma and (draws,) of tau, from the posterior."""
         weight, level = self._posterior
         at = rng.choice(len(SHARES), draws, p=weight)
         square = level[at] * self.dof / rng.chisquare(self.dof, draws)
@@ -119,8 +119,9 @@ class Spread:
 def growth_of(y: Array, log_n: Array, size: NDArray[np.int64]) -> float:
     """How the spread of seeds grows with size: sd ~ N^growth. 0 without repeated runs.
 
-    `y` (runs,) log losses, `size` (runs,) the number of each run's size. One size with a run that
-    went astray is no trend: of the estimates without each size in turn, that nearest to 0 is taken.
+    `y` (runs,) log losses, `size` (runs,) the number of each run's size. A single
+    stray run is not a trend: of the estimates that leave out each size in turn, the one nearest to
+    0 is taken.
     """
     count = np.bincount(size)
     square = np.asarray(
@@ -140,7 +141,7 @@ def growth_of(y: Array, log_n: Array, size: NDArray[np.int64]) -> float:
 
 
 def _growth(x: Array, dof: Array, square: Array) -> float:
-    """The mode of the posterior for normal seeds, their scale integrated out.
+    """Posterior mode for normally distributed seeds, with their scale integrated out.
 
     `square` (sizes,) sums of squares of `dof` degrees of freedom at log sizes `x`.
     """

@@ -2,15 +2,15 @@
 
 For a given alpha the law is linear in a and c, which are then solved exactly: the search is over
 alpha alone, on a grid wide enough to see every minimum, and ends at a root of the gradient. So no
-start has to be guessed and no optimiser's flag believed.
+starting point has to be guessed, and no optimiser's success flag has to be believed.
 
 Residuals are those of the logarithm of the loss (relative errors, as in Hoffmann et al. 2022,
 section 3.3). They are made linear in a and c by Gauss-Newton passes: a pass fits
-z = f (1 + log(L / f)) with weights 1 / f^2, where f are the values that the last pass fitted. At
+z = f (1 + log(L / f)) with weights 1 / f^2, where f are the values fitted by the previous pass. At
 its fixed point the gradient of the sum of squared log residuals is zero, and `gradient` says how
 nearly it was reached.
 
-Runs count by how much they scatter, as far as their seeds tell (`fitting.law.noise`).
+Runs are weighted by how much they scatter, as far as their seeds tell (`fitting.law.noise`).
 """
 
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ GRADIENT_TOLERANCE = 1e-7
 
 
 class FitError(ValueError):
-    """The numbers handed in cannot be fitted at all: too few, not finite, not positive."""
+    """The numbers given cannot be fitted at all: too few, not finite or not positive."""
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """A fitted law, and what is needed to put intervals around it."""
+    """A fitted law, with what its intervals are computed from."""
 
     a: float
     alpha: float
@@ -47,34 +47,34 @@ class PowerLaw:
     loss: Array
     """(runs,) losses, nats per token."""
     weight: Array
-    """(runs,) what a squared residual counts, 1 / g(N)^2 where every size has as many runs."""
+    """(runs,) weight of a squared residual; 1 / g(N)^2 where all sizes have equally many runs."""
     spread: Spread
     """How far runs scatter about the law."""
     rss: float
-    """Weighted sum of squared residuals: of log loss, or of loss where `residual` says so."""
+    """Weighted sum of squared residuals, of log loss or of loss as `residual` says."""
     gradient: float
     """Largest cosine between residuals and d fit / d (log a, alpha, log c): 0 at the minimum."""
     residual: Residual
     pass_z: Array
     pass_weight: Array
-    """(runs,) the linearised losses of the last pass, and `weight` over the square of what it
-    fitted: the profile is made of them."""
+    """(runs,) the linearised losses of the last pass, and `weight` over the square of its fitted
+    values: the likelihood profile is computed from these."""
 
     @property
     def converged(self) -> bool:
-        """Whether the gradient vanishes in every direction that is not against a bound."""
+        """Whether the gradient vanishes in every direction that no bound blocks."""
         return self.gradient < GRADIENT_TOLERANCE
 
     @property
     def bound(self) -> str:
-        """The bound that the fit is pressed against: "" for none, else "alpha", "c" or "a"."""
+        """The parameter that is at its bound: "alpha", "c" or "a"; "" if none is."""
         if not ALPHA_MIN * 1.01 < self.alpha < ALPHA_MAX * 0.99:
             return "alpha"
         return "a" if self.a <= 0 else "c" if self.c <= 0 else ""
 
     @property
     def n_parameters(self) -> int:
-        """Parameters that the data had to pay for: 3, also where c came out at its bound of 0."""
+        """Number of fitted parameters: 3, even where c is at its bound of 0."""
         return 3
 
     @property
@@ -100,7 +100,7 @@ class PowerLaw:
 class Slices:
     """The weighted linear problem in (b, c) at each of k exponents; b = a * scale^-alpha.
 
-    All arrays are (k,). The `free` ones ignore that a and c are at least 0.
+    All arrays are (k,). The `free` ones ignore the constraint that a and c are at least 0.
     """
 
     alpha: Array
@@ -135,7 +135,7 @@ def fit(n: ArrayLike, loss: ArrayLike, *, residual: Residual = "log") -> PowerLa
     law = _fit(n, loss, calm, growth, centre, size, residual)
     if len(set(runs)) < 2:
         return law
-    # What the runs of one size share is not less for being shared by more of them.
+    # Noise shared by the runs of a size does not shrink as their number grows.
     spread = law.spread
     shared = (1 / spread.share - 1) / spread.runs_a_size
     calm = calm * (1 + spread.runs_a_size * shared) / (1 + runs * shared)
@@ -214,12 +214,12 @@ def solve(x: Array, z: Array, weight: Array, alpha: Array) -> Slices:
 
 
 def _best_alpha(x: Array, z: Array, weight: Array) -> float:
-    """The exponent of least profile RSS: the best cell of the grid, then a root of the slope."""
+    """The exponent of least profile RSS: the best grid cell, then a root of the slope within it."""
     k = int(np.argmin(solve(x, z, weight, GRID).rss))
     low, high = GRID[max(k - 1, 0)], GRID[min(k + 1, len(GRID) - 1)]
 
     def slope(alpha: float) -> float:
-        # The envelope theorem: a and c are optimal, so only the explicit alpha counts.
+        # Envelope theorem: a and c are optimal, so only the explicit dependence on alpha counts.
         s = solve(x, z, weight, np.array([alpha]))
         basis = x**-alpha
         return float((weight * (z - s.b[0] * basis - s.c[0])) @ (basis * np.log(x)) * s.b[0])
@@ -238,7 +238,7 @@ def _gradient(
         columns = columns / fitted
     columns = columns * np.sqrt(calm)
     r = _residuals(loss, fitted, residual) * np.sqrt(calm)
-    # Where a law meets its losses to the last digit, what is left over has no direction.
+    # Where a law fits its losses to the last digit, the residuals are only rounding.
     size = np.sqrt((columns**2).sum(axis=1) * max(r @ r, DIGITS**2))
     return float(np.max(np.abs(columns @ r) / np.maximum(size, 1e-30)))
 

@@ -1,4 +1,4 @@
-"""Neighbours of a fitted law, all at once: other weights or new noise, started from the law."""
+"""Many refits of one law at once, with other weights or new noise, each started from the law."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from fitting.law.newton import minimise, power_terms
 from fitting.law.power_law import Array, PowerLaw
 
 TOLERANCE = 1e-6
-"""Relative gradient at which a neighbour is done: its digits beyond that are never shown."""
+"""Relative gradient at which a refit stops: digits beyond it are never shown."""
 FLOOR = 1e-9
-"""Least c, as a fraction of the loss, from which a Newton step in log c can start."""
+"""Smallest c, as a fraction of the loss, from which a Newton step in log c can start."""
 
 
 def refit(
@@ -16,7 +16,7 @@ def refit(
 ) -> Array:
     """(batch, 3) of a, alpha, c, fitted to each of the losses (batch, runs).
 
-    `weight`: (batch, runs), all 1 if not given. By least squares, or with `delta` by Huber's loss.
+    `weight`: (batch, runs), 1 if not given. Least squares, or Huber's loss if `delta` is given.
     The law itself must fall: a above 0.
     """
     n, weight = law.n, np.ones_like(loss) if weight is None else weight
@@ -31,16 +31,16 @@ def refit(
         design, loss, start, weight=weight, residual=law.residual, delta=delta, tolerance=TOLERANCE
     )
     log_b, log_c, alpha = found.theta.T
-    # The scale at N = 1 of a weak draw can be beyond what a float holds.
+    # In a poorly determined draw, the scale at N = 1 can overflow a float.
     a = np.exp(np.minimum(log_b + alpha * centre, 700))
     return np.stack([a, alpha, np.exp(log_c)], axis=1)
 
 
 def _means(n: Array, loss: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """One point a size, at the mean log loss, with the weight of its runs.
+    """One point per size, at the mean log loss, with the total weight of its runs.
 
-    The least squares are the same, for runs of one size differ from their mean by what no law
-    changes; a thousand runs of ten sizes take the time of ten.
+    The least-squares solution is the same, because no law changes how the runs of a size differ
+    from their mean; a thousand runs of ten sizes then take the time of ten.
     """
     sizes, group = np.unique(n, return_inverse=True)
     of_size = (group[:, None] == np.arange(len(sizes))).astype(float)

@@ -1,4 +1,4 @@
-"""Simulated sweeps with a known answer, to ask whether intervals cover and the verdict errs.
+"""Simulated sweeps with a known answer: how often intervals cover and the verdict errs.
 
 Sizes span a factor of 100, the smallest has a loss of 3, and noise is relative to the loss.
 """
@@ -16,11 +16,11 @@ from fitting.law.power_law import fit
 from fitting.law.verdict import judge
 
 Curve = Callable[[Array], Array]
-"""Losses by sizes over the smallest size."""
+"""Losses as a function of size, relative to the smallest size."""
 
 KINDS = ("base", "between", "falling", "both")
-"""Of noise: the same for every run; as much again that the runs of a size share; falling tenfold
-from the smallest size to the largest; both."""
+"""Kinds of noise: the same for every run; as much again, shared by the runs of a size; falling
+tenfold from the smallest size to the largest; both."""
 SMALLEST, LARGEST = 3e3, 3e5
 RANGE = LARGEST / SMALLEST
 
@@ -32,7 +32,7 @@ class Design:
     sizes: int
     seeds: int
     noise: float
-    """Standard deviation of a seed, of the middle size where it falls."""
+    """Standard deviation between seeds; at the middle size, where it falls with size."""
     kind: str = "base"
 
     def generator(self, *more: int) -> np.random.Generator:
@@ -41,7 +41,7 @@ class Design:
         return np.random.default_rng([*more, kind, self.sizes, self.seeds, int(1e4 * self.noise)])
 
     def scatter(self, rng: np.random.Generator) -> Array:
-        """(runs,) relative noise, the runs of a size beside each other, sizes ascending."""
+        """(runs,) relative noise, sizes ascending and the runs of a size together."""
         size = np.repeat(np.arange(self.sizes), self.seeds)
         grown = np.ones(len(size))
         if self.kind in ("falling", "both"):
@@ -62,11 +62,11 @@ class Outcome:
     c: bool
     held_out: bool
     tenfold: bool
-    """At ten times the largest size, if this very law goes on."""
+    """Whether the interval at ten times the largest size covers, if the same law continues."""
     by_form: bool
-    """The same by the interval that allows for other forms."""
+    """The same for the interval that allows for other forms."""
     width: float
-    """Of the interval of alpha."""
+    """Width of the interval of alpha."""
 
 
 def simulate(
@@ -76,7 +76,7 @@ def simulate(
     truth: tuple[float, float] = (np.nan, np.nan),
     diverged: float = 1.0,
 ) -> Outcome:
-    """Draw a sweep from `curve` and judge it. One run, at random, has its loss times `diverged`."""
+    """Draw a sweep from `curve` and judge it; the loss of one random run is times `diverged`."""
     n = np.repeat(np.geomspace(SMALLEST, LARGEST, design.sizes), design.seeds)
     loss = curve(n / SMALLEST) * np.exp(design.scatter(rng))
     loss[rng.integers(len(n))] *= diverged
@@ -98,7 +98,7 @@ def simulate(
 
 
 def power(alpha: float, fraction: float) -> Curve:
-    """A true law: loss 3 at the smallest size, of which `fraction` is c."""
+    """A true law with loss 3 at the smallest size, of which the share `fraction` is c."""
     return lambda n: 3 * ((1 - fraction) * n**-alpha + fraction)
 
 

@@ -1,7 +1,7 @@
 """A law as people write it: "8.42 N^-.152 + 1.45", "1.45 + 8.42 N^{-.152}", "(N/8.8e13)^-0.076".
 
-Read are a term with a power of N, D or C, and a constant, in either order; each number keeps half a
-unit of its last printed digit, for what was rounded away may be as much.
+The parser reads a power of N, D or C and a constant, in either order. Each number keeps half a unit
+of its last printed digit, which is how much rounding may have removed.
 """
 
 import re
@@ -26,12 +26,12 @@ EXAMPLE = "8.42 N^-.152 + 1.45"
 
 
 class StatedError(ValueError):
-    """The text is no law; one line says so."""
+    """The text is not a law; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Rounded:
-    """A printed number, and half a unit of its last digit."""
+    """A printed number, with half a unit of its last digit."""
 
     value: float
     half: float
@@ -43,7 +43,7 @@ class StatedLaw:
 
     text: str
     axis: Axis
-    """Of N, D or C."""
+    """The variable that the law is in: N, D or C."""
     a: Rounded
     scale: Rounded
     """1, exactly, where the law has no such number."""
@@ -57,7 +57,7 @@ class StatedLaw:
         return _predict(np.asarray(n, dtype=float), *numbers)
 
     def rounded(self, n: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lowest and highest losses (m,) that the numbers before rounding may have meant.
+        """Lowest and highest losses (m,) consistent with the numbers before rounding.
 
         The law is monotone in each of them, so its ends are among the corners.
         """
@@ -65,7 +65,7 @@ class StatedLaw:
         return np.min(corners, axis=0), np.max(corners, axis=0)
 
     def meant(self, n: ArrayLike, steps: int) -> list[NDArray[np.float64]]:
-        """Losses (m,) of laws that print alike: `steps` values of each number, ends included."""
+        """Losses (m,) of laws that round to the same text: `steps` values of each number."""
         ends = [
             np.linspace(r.value - r.half, r.value + r.half, steps if r.half else 1)
             for r in (self.a, self.scale, self.alpha, self.c)
@@ -74,17 +74,17 @@ class StatedLaw:
 
 
 def parse(text: str) -> StatedLaw:
-    """Read a law. StatedError where it is none."""
+    """Read a law. Raises StatedError where the text is not one."""
     plain = _plain(text)
     for power in POWERS:
         for form in (rf"{power}(?P<c>[+-]{MAGNITUDE})?", rf"(?P<c>{NUMBER})\+{power}"):
             if found := re.fullmatch(form, plain):
                 return _law(text, found.groupdict())
-    raise StatedError(f"found {text[:60]!r}; expected a law such as {EXAMPLE!r}, of N, D or C")
+    raise StatedError(f"found {text[:60]!r}; expected a law such as {EXAMPLE!r}, in N, D or C")
 
 
 def _plain(text: str) -> str:
-    """Without blanks, left side, braces and the many ways to write minus, times and power."""
+    """The text without blanks and left-hand side, with one spelling of minus, times and power."""
     plain = re.sub(r"^\s*\$?\s*L\s*(?:\(\s*[NDC]\s*\))?\s*=", "", text)
     plain = plain.replace("−", "-").replace("**", "^").replace("E", "e")
     plain = re.sub(r"[×·]|\\times|\\cdot", "*", plain)
@@ -103,12 +103,14 @@ def _law(text: str, found: dict[str, str | None]) -> StatedLaw:
         alpha = Rounded(-exponent.value, exponent.half)
     axis = next(axis for axis in AXES.values() if axis.symbol == found["symbol"])
     if scale and scale.value <= 0:
-        raise StatedError(f"found {text[:60]!r}; what {axis.symbol} is divided by is above 0")
+        raise StatedError(
+            f"found {text[:60]!r}; the number that divides {axis.symbol} must be above 0"
+        )
     return StatedLaw(text.strip(), axis, a or exact_one, scale or exact_one, alpha, c or exact_zero)
 
 
 def _rounded(text: str | None) -> Rounded | None:
-    """ "8.42" is 8.42 and .005, "8.8e13" is 8.8e13 and 5e11."""
+    """The number and its rounding: "8.42" is 8.42 and .005, "8.8e13" is 8.8e13 and 5e11."""
     if text is None:
         return None
     text = text.replace("*10^", "e")

@@ -1,7 +1,7 @@
-"""The same losses in units that tokenizers share: nats per note and per second of music.
+"""The same losses in units common to all tokenizers: nats per note and per second of music.
 
-A token of one tokenizer is not a token of another, so their losses per token cannot be compared. A
-note is a note, and a second a second, as long as the validation pieces are the same.
+A token of one tokenizer is not a token of another, so losses per token cannot be compared across
+tokenizers. Losses per note or per second can, as long as the validation pieces are the same.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from fitting.runs.axis import Axis
 
 PER_TOKEN = "nats per token"
 UNITS = {"val_loss_per_note": "nats per note", "val_loss_per_second": "nats per second of music"}
-"""Columns of the records, and their unit in words."""
+"""Columns of the records, each with its unit in words."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class UnitLaw:
 
     @property
     def unit(self) -> str:
-        """In words."""
+        """The unit in words."""
         return UNITS[self.column]
 
 
 def laws_by_unit(runs: pd.DataFrame, axis: Axis) -> tuple[UnitLaw, ...]:
-    """The laws of `runs` in every unit that all of them were measured in."""
+    """The laws of `runs` in each unit in which all of them were measured."""
     found = []
     for column in UNITS:
         if runs.empty or not (runs[column] > 0).all():

@@ -2,13 +2,14 @@
 
 Not supported: the numbers contradict the law, or there are too few to tell. Weak: the law may hold,
 but something that matters is undetermined. Supported: no reason against it was found, although each
-could have been. Tests that would reject a true law are made at the 0.5 % level, so that the
-three of them together reject far fewer than one in twenty.
+test could have found one. The three tests that can reject a true law are made at the 0.5 % level,
+so that together they reject far fewer than one in twenty.
 
-Whether the losses fall at all is asked at 5 %. A stricter test would harm the intervals: where the
-noise is judged from the same few runs, the sweeps that pass it are those whose noise came out too
-small by luck, and their intervals too narrow (six single runs with 2 % noise covered alpha at .92
-when asked at 0.5 %, at .94 when asked at 5 %; standard error about .01).
+Whether the losses fall at all is tested at 5 %. A stricter test would harm the intervals: where the
+noise is estimated from the same few runs, the sweeps that pass are those whose noise was
+underestimated by luck, and their intervals are then too narrow (with six single runs and 2 % noise,
+coverage of alpha was .92 when tested at 0.5 % and .94 when tested at 5 %; standard error about
+.01).
 """
 
 from dataclasses import dataclass, replace
@@ -75,17 +76,21 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis:
     elif trend_p(law) > TREND_LEVEL:
         reasons.append(_no_trend(law, axis))
     elif law.bound == "alpha":
-        reasons.append(f"alpha came out at the bound of its search ({law.alpha:.3g})")
+        reasons.append(f"alpha ran to the bound of its search ({law.alpha:.3g})")
     index, p = outlier(law)
     if p < LEVEL and not _smallest(law, index) and law.a > 0:
-        reasons.append(f"one run stands apart: {_miss(law, index, axis)}; look at its curve")
+        reasons.append(
+            f"one run is an outlier: {_miss(law, index, axis)}; look at its training curve"
+        )
     bend = bend_p(law, sizes_differ=True)
     if bend < LEVEL:
-        reasons.append(f"the losses bend away from the law (p = {bend:.1g}): another curve")
+        reasons.append(
+            f"the losses bend away from the law (p = {bend:.1g}): they follow another curve"
+        )
     if held_out is not None and held_out.observed not in held_out.wide:
         reasons.append(
-            f"the largest, held out, was predicted at {held_out.predicted:.4g} "
-            f"{held_out.interval} and came out at {held_out.observed:.4g}"
+            f"the largest, when held out, was predicted at {held_out.predicted:.4g} "
+            f"{held_out.interval} but came out at {held_out.observed:.4g}"
         )
     if not law.converged:
         reasons.append(f"the fit did not converge (gradient {law.gradient:.1e})")
@@ -93,14 +98,14 @@ def _against(law: PowerLaw | None, held_out: HeldOut | None, n_sizes: int, axis:
 
 
 def _no_trend(law: PowerLaw, axis: Axis) -> str:
-    """Why the losses cannot be shown to fall: they scatter, or there are too few of them."""
+    """Why the losses cannot be shown to fall: they scatter, or there are too few runs."""
     size = groups(law.n, SAME_SIZE)
     means = np.bincount(size, law.loss) / np.bincount(size)
     falls = np.diff(means) < 0
     if falls.all():
         return (
             f"too few runs to tell: the loss falls with {axis.unit} at each of {len(means)} steps, "
-            f"but {len(law.n)} runs leave {law.dof} to judge the noise from"
+            f"but {len(law.n)} runs leave {law.dof} degrees of freedom for the noise"
         )
     lowest = int(np.argmin(means))
     if lowest > 0 and falls[:lowest].all() and not falls[lowest:].any():
@@ -110,7 +115,7 @@ def _no_trend(law: PowerLaw, axis: Axis) -> str:
 
 
 def _miss(law: PowerLaw, index: int, axis: Axis) -> str:
-    """Where a run lies and by how much it misses the law, in as many digits as show it."""
+    """Where a run lies and by how much it misses the law, with enough digits to show the miss."""
     loss, told = float(law.loss[index]), float(law.predict(law.n[index]))
     digits = max(3, 1 - int(np.floor(np.log10(max(abs(loss - told), 1e-9)))))
     return (
@@ -128,7 +133,7 @@ def _doubts(
 ) -> list[str]:
     reasons = []
     if (alpha.high - alpha.low) / 2 > WIDE_ALPHA * law.alpha:
-        reasons.append(f"alpha is hardly determined: anywhere in {alpha}")
+        reasons.append(f"alpha is poorly determined: anywhere in {alpha}")
     if c.high - c.low > WIDE_C * law.loss.min():
         reasons.append(f"c is not identifiable: anywhere in {c}")
     if logarithm_p(law) > LOGARITHM_LEVEL:
@@ -148,12 +153,12 @@ def _doubts(
     if misfit < LEVEL:
         reasons.append(
             "the sizes miss the law by more than their seeds differ among themselves "
-            f"(p = {misfit:.1g}): luck of a size, for which the intervals allow, or another curve"
+            f"(p = {misfit:.1g}): luck of a size, which the intervals allow for, or another curve"
         )
     if repeats(law) < MIN_REPEATS:
         reasons.append(
-            f"repeated runs: {repeats(law)}; without several seeds a size the noise is judged "
-            "from the law itself, and a bend away from it cannot be seen"
+            f"repeated runs: {repeats(law)}; without several seeds per size, the noise is "
+            "estimated from the fit itself, and a bend away from the law cannot be seen"
         )
     moved = [i for i in influence if i.alpha not in alpha]
     if moved:
@@ -165,14 +170,14 @@ def _doubts(
 
 
 def trend_p(law: PowerLaw) -> float:
-    """Probability of so good a fit if size had no effect: test against a constant loss."""
+    """Probability of so good a fit if size had no effect: a test against a constant loss."""
     y = _observed(law)
     flat = float(law.weight @ (y - np.average(y, weights=law.weight)) ** 2)
     return law.spread.tail(flat - law.rss, 2)
 
 
 def rise_p(law: PowerLaw) -> float:
-    """Probability that losses rise as clearly with log N, if they do not; 1 where they fall."""
+    """Probability of so clear a rise with log N if there were none; 1 where the losses fall."""
     root = np.sqrt(law.weight)
     design = np.stack([np.ones_like(law.n), np.log(law.n)], axis=1) * root[:, None]
     y = _observed(law) * root
@@ -186,9 +191,9 @@ def rise_p(law: PowerLaw) -> float:
 
 
 def misfit_p(law: PowerLaw) -> float:
-    """Lack-of-fit F test: misfit of the means of the sizes against the spread of their seeds.
+    """Lack-of-fit F test: the misfit of the size means against the spread of their seeds.
 
-    1.0 where nothing was repeated, or where there are no more sizes than parameters.
+    1.0 where no run was repeated, or where there are no more sizes than parameters.
     """
     spread = law.spread
     if spread.within_dof < 1 or spread.between_dof < 1:
@@ -201,7 +206,7 @@ def misfit_p(law: PowerLaw) -> float:
 def logarithm_p(law: PowerLaw) -> float:
     """Test of the law against L = p - q log N, its limit as alpha goes to 0.
 
-    One-sided: half of what the F distribution says, for alpha can only be above 0.
+    One-sided: half the p-value of the F distribution, because alpha can only be above 0.
     """
     design = np.stack([np.ones_like(law.n), np.log(law.n)], axis=1)
     root = np.sqrt(law.pass_weight)
@@ -214,7 +219,7 @@ def logarithm_p(law: PowerLaw) -> float:
 
 
 def outlier(law: PowerLaw) -> tuple[int, float]:
-    """The run with the largest externally studentised residual, and its p times the runs."""
+    """The run with the largest externally studentised residual, and its Bonferroni-corrected p."""
     r = law.residuals() * np.sqrt(law.weight)
     dof = law.dof - 1
     if dof < 1:
@@ -230,10 +235,10 @@ def outlier(law: PowerLaw) -> tuple[int, float]:
 def bend_p(law: PowerLaw, *, sizes_differ: bool = False) -> float:
     """Score test (Rao 1948) against alpha that changes with log N, two-sided.
 
-    The bend is the derivative by b of a N^-(alpha + b log N), as far as no change of a, alpha and c
-    imitates it. Sharper than `misfit_p`, which looks in all directions at once. The noise is that
-    of the runs about the law; with `sizes_differ` it may also be luck that a size's runs share,
-    which hides all but plain bends where there are few sizes.
+    The bend is the derivative with respect to b of a N^-(alpha + b log N), less what changes of a,
+    alpha and c can imitate. It is sharper than `misfit_p`, which looks in all directions at once.
+    The noise is that of the runs about the law; with `sizes_differ` it also includes luck shared by
+    the runs of a size, which hides all but clear bends where there are few sizes.
     """
     q, bend = _tangent(law)
     bend = bend - q @ (q.T @ bend)
@@ -256,12 +261,12 @@ def _observed(law: PowerLaw) -> Array:
 
 
 def _tangent(law: PowerLaw) -> tuple[Array, Array]:
-    """What the fit can do to the residuals, and what a bend would: (runs, free) orthonormal columns
-    and (runs,)."""
+    """What the fit can do to the residuals, as (runs, free) orthonormal columns, and what a bend
+    would do, (runs,)."""
     x = np.log(law.n) - np.log(law.n).mean()
     basis = np.exp(-law.alpha * x)
-    # What is pressed against its bound does not move with a run: its column would claim a share of
-    # the residuals that the fit never took from them.
+    # A parameter at its bound does not move with a run: its column would claim a share of the
+    # residuals that the fit never took from them.
     free = {"a": [2], "alpha": [0, 2], "c": [0, 1], "": [0, 1, 2]}[law.bound]
     columns = np.stack([basis, basis * x, np.ones_like(basis)], axis=1)[:, free]
     root = np.sqrt(law.pass_weight)
@@ -270,5 +275,5 @@ def _tangent(law: PowerLaw) -> tuple[Array, Array]:
 
 
 def repeats(law: PowerLaw) -> int:
-    """Degrees of freedom of the noise that come from repeated runs of one size."""
+    """Degrees of freedom of the noise that come from repeated runs of a size."""
     return law.spread.within_dof

@@ -1,4 +1,4 @@
-"""The first screen of report.html: what the runs say of each architecture, and of each pair."""
+"""The first screen of report.html: the results for each architecture and each pair."""
 
 from collections import Counter
 from html import escape
@@ -13,25 +13,25 @@ from fitting.runs.axis import Axis
 from fitting.surface.law import SurfaceLaw
 
 MEANING: dict[Word, str] = {
-    "supported": "Nothing in the runs speaks against this law.",
+    "supported": "Nothing in the runs contradicts this law.",
     "weak": "The runs fit this law; what is in doubt:",
     "not supported": "The runs do not show a law:",
 }
 SIZE_WORD = {"n_params": "size", "tokens": "data", "flops": "compute"}
-"""What grows, in a sentence."""
+"""The word for the axis in a sentence."""
 GROWS = {
     "n_params": "the model grows",
     "tokens": "the training data grow",
     "flops": "the training compute grows",
 }
 CROWD = 12
-"""Of more architectures than these there is a line each and no card."""
+"""With more architectures than this, each gets a table row instead of a card."""
 MAX_PAIRS = 10
-"""Of more pairs than these there is a table, and the sentences are folded away."""
+"""With more pairs than this, there is a table and the sentences are folded."""
 
 
 def lead(analysis: Analysis) -> str:
-    """What is asked, and what the letters are."""
+    """The question, and what the letters mean."""
     if any(law.leading_surface for law in analysis.laws.values()):
         return (
             "How the loss of each architecture falls with parameters N and tokens D. Lower is "
@@ -44,7 +44,7 @@ def lead(analysis: Analysis) -> str:
 
 
 def answers(analysis: Analysis) -> str:
-    """A card an architecture; for a crowd of them, a table, the lowest loss first."""
+    """A card per architecture; for many of them, a table with the lowest loss first."""
     laws = list(analysis.laws.values())
     if len(laws) <= CROWD:
         cards = "".join(_card(law, analysis.axis) for law in laws)
@@ -68,12 +68,12 @@ def answers(analysis: Analysis) -> str:
 
 
 def pairs(analysis: Analysis) -> str:
-    """A sentence a pair; for many of them, how often each is ahead, and the sentences folded."""
+    """A sentence per pair; for many pairs, a table of wins, with the sentences folded."""
     sentences = "".join(f"<p class=versus>{escape(c.sentence())}</p>" for c in analysis.comparisons)
     refused = _refused(analysis.not_compared)
     if len(analysis.comparisons) <= MAX_PAIRS:
         return sentences + refused
-    head = ["", "ahead of", "behind", "not told apart from"]
+    head = ["", "ahead of", "behind", "no difference from"]
     folded = f"<details><summary>Pair by pair</summary>{sentences}</details>"
     standing = _standing(analysis.comparisons, analysis.axis)
     return table(head, standing) + folded + refused
@@ -99,12 +99,12 @@ def _law(law: ArchLaw, axis: Axis) -> str:
         f"c = {law.c:.3g} {bracketed(law.c_interval)}</p>"
     )
     if axis.column == "n_params" and law.selection.along:
-        both = " α is of size and tokens together." if law.selection.tokens_vary else ""
+        both = " α describes size and tokens together." if law.selection.tokens_vary else ""
         said += f"<p>{escape(_saw(law))}{both}</p>"
     if law.beyond:
         said += (
             f"<p>Ten times the {SIZE_WORD[axis.column]}: loss {law.beyond.now:.3f} → "
-            f"{law.beyond.then:.3f} {bracketed(law.beyond.interval)} if this very law goes on; "
+            f"{law.beyond.then:.3f} {bracketed(law.beyond.interval)} if the same law continues; "
             f"{bracketed(law.beyond.by_form)} if the fall slows down in any way.</p>"
         )
     return said
@@ -141,18 +141,18 @@ def _reasons(verdict: Verdict) -> str:
 
 
 def _beyond(laws: list[ArchLaw]) -> str:
-    """What a promise beyond the range is worth, once for all cards."""
+    """How far to trust extrapolation, once for all cards."""
     if not any(law.beyond for law in laws if not law.leading_surface):
         return ""
     return (
-        "<p class=lead>No run within its range can tell whether a law goes on beyond it: of "
-        f"{PUBLISHED_POINTS} published runs 5 to 20 times beyond those that a law was fitted to, "
-        f"{100 * PUBLISHED_INSIDE:.0f} % lay where it said.</p>"
+        "<p class=lead>Runs within the fitted range cannot tell whether a law continues beyond it: "
+        f"of {PUBLISHED_POINTS} published runs 5 to 20 times larger than those fitted, "
+        f"{100 * PUBLISHED_INSIDE:.0f} % lay within the law's interval.</p>"
     )
 
 
 def _refused(refused: tuple[NotCompared, ...]) -> str:
-    """Pairs that are not compared, those of one reason together."""
+    """The pairs that are not compared, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
     for pair in refused:
         by_reason.setdefault(pair.reason, []).append(f"{pair.first} and {pair.second}")

@@ -1,4 +1,4 @@
-"""The section of report.html that sets a forecast beside what was measured."""
+"""The section of report.html that compares a forecast with the measured losses."""
 
 from html import escape
 
@@ -6,11 +6,11 @@ from fitting.forecast import Prediction
 from fitting.outcomes import Outcome, Review
 
 HEAD = ("target", "forecast [95 %]", "measured (error)", "inside?")
-"""Two numbers to a column: four columns are what a phone has room for."""
+"""Two numbers per column: a phone has room for four columns."""
 
 
 def section(review: Review | None) -> str:
-    """HTML; empty where nothing was forecast."""
+    """The section as HTML; "" where nothing was forecast."""
     if review is None:
         return ""
     heading = "<section><h2>Forecast and outcome</h2>"

@@ -1,4 +1,4 @@
-"""Pieces of HTML that the sections of the page share."""
+"""HTML shared by the sections of the page."""
 
 from collections.abc import Iterable
 from html import escape
@@ -8,11 +8,11 @@ import numpy as np
 from fitting.law.intervals import Interval
 
 LONG = 40
-"""Of more rows than these a table is folded away."""
+"""A table with more rows than this is folded."""
 
 
 def table(head: list[str], rows: list[list[str]], *, fold: bool = True) -> str:
-    """A table of texts that scrolls where the screen is narrow; "" without rows."""
+    """A table of texts that scrolls on a narrow screen; "" without rows."""
     if not rows:
         return ""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
@@ -24,7 +24,7 @@ def table(head: list[str], rows: list[list[str]], *, fold: bool = True) -> str:
 
 
 def bracketed(interval: Interval) -> str:
-    """The interval in three digits, on one line."""
+    """The interval to three digits, without a line break."""
     high = "∞" if np.isinf(interval.high) else f"{interval.high:.3g}"
     return f"[{interval.low:.3g},\N{NO-BREAK SPACE}{high}]"
 

@@ -1,5 +1,5 @@
 "use strict";
-// Draws `data` (made by fitting/page.py) as SVG. Every plot is a list of marks on two axes.
+// Draws `data` (made by report_page.py) as SVG. Every plot is a list of marks on two axes.
 const axis = data.axis;
 const tip = document.getElementById("tip");
 const colour = k => `var(--s${k % 6})`;
@@ -50,7 +50,7 @@ function plot(id, marks, options) {
   const xs = framed.flatMap(m => m.x), ys = framed.flatMap(m => m.y).filter(v => v !== null);
   const fx = Math.log, fy = options.logY ? Math.log : v => v;
   const range = (values, f, pad) => {
-    // No spread: an engine takes some 100,000 arguments, and a table may have more runs.
+    // No spread syntax: an engine takes some 100,000 arguments, and a table may have more runs.
     const low = values.reduce((least, v) => Math.min(least, f(v)), Infinity);
     const high = values.reduce((most, v) => Math.max(most, f(v)), -Infinity), more = (high - low || 1) * pad;
     return [low - more, high + more];
@@ -145,7 +145,7 @@ function draw() {
   plot("curves", curves, { x: "tokens seen (log scale)", y: "training loss", logY: true, title: "Training curves" });
   plot("tokens", tokens, { x: "training tokens (log scale)", y: loss, logY: true, title: "Loss by training tokens" });
   plot("isoflop", iso, { x: "parameters (log scale)", y: loss, title: "IsoFLOP curves" });
-  // Plots whose marks fitting/page.py made whole.
+  // Plots whose marks are complete in `data`.
   for (const [id, each] of Object.entries(data.plots)) plot(id, each.marks, each.options);
 }
 draw();

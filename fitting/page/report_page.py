@@ -1,7 +1,7 @@
-"""report.html: one file that opens anywhere and asks nothing of the network.
+"""report.html: one file that opens anywhere and needs no network.
 
-The skeleton, style and script are report_page.html, .css and .js beside this file; the answer is
-written in HTML, so that it stands without the script, and the plots are drawn from JSON.
+The skeleton, style and script are report_page.html, .css and .js beside this file. The results are
+written in HTML, so that they can be read without the script; the plots are drawn from JSON.
 """
 
 import json
@@ -31,7 +31,7 @@ MAX_LEFT_OUT = 200
 
 
 def html(analysis: Analysis, samples: Sequence[Path] = (), review: Review | None = None) -> str:
-    """The page, complete. samples: pages beside it on which the models can be heard."""
+    """The complete page. samples: paths of pages beside it on which the models can be heard."""
     text = json.dumps(_data(analysis), allow_nan=False, separators=(",", ":"))
     parts = {
         "/*style*/": (HERE / "report_page.css").read_text(encoding="utf-8"),
@@ -54,16 +54,16 @@ def html(analysis: Analysis, samples: Sequence[Path] = (), review: Review | None
         "<!--comparison-->": answer.pairs(analysis),
         "<!--numbers-->": _numbers(analysis),
         "<!--left-out-->": _left_out(analysis),
-        # A name from a table could hold "</script>": JSON lets "<" be written as an escape.
+        # A name from a table could contain "</script>"; JSON allows "<" to be escaped.
         "/*data*/null": text.replace("<", "\\u003c"),
     }
     page = (HERE / "report_page.html").read_text(encoding="utf-8")
-    # In one pass: a name from a table could itself hold a mark.
+    # In one pass, because a name from a table could itself contain a mark.
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
 
 
 def _repeated(analysis: Analysis) -> str:
-    """What the runs say of data seen more than once; a single time where all say the same."""
+    """The section on data seen more than once; "" without repeats."""
     notes = ((arch, law.repeated_note) for arch, law in analysis.laws.items())
     told = {arch: note for arch, note in notes if note}
     if not told:
@@ -72,7 +72,7 @@ def _repeated(analysis: Analysis) -> str:
 
 
 def _minima(analysis: Analysis) -> str:
-    """The best size of each compute, and how it grows."""
+    """The best size at each compute, and how it grows."""
     rows, sentences = [], []
     for arch, law in analysis.laws.items():
         frontier = law.frontier
@@ -99,7 +99,7 @@ def _minima(analysis: Analysis) -> str:
 
 
 def _numbers(analysis: Analysis) -> str:
-    """A row a quantity, a column an architecture: it is read downwards on a phone."""
+    """A row per quantity and a column per architecture, to be read downwards on a phone."""
     columns = [_quantities(law, analysis.axis) for law in analysis.laws.values()]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]

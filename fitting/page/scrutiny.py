@@ -1,4 +1,4 @@
-"""Sections of the page on what other choices would have made of each law."""
+"""The sections of report.html on each law under other choices."""
 
 from typing import Any
 
@@ -13,22 +13,22 @@ from fitting.scrutiny.findings import Scrutiny
 from fitting.scrutiny.rivals import PHRASES, Judged
 
 MIDDLES = np.sqrt(SHOWN[1:] * SHOWN[:-1])
-"""Of the spans of t / T that a curve is drawn over."""
+"""Middles of the spans of t / T over which a curve is drawn."""
 ASIDE = 1.02
-"""One architecture's bar beside the other's."""
+"""Factor in N by which the bars of architectures are kept apart."""
 MOST_SHOWN = 3
-"""Times alpha, up to which an interval is drawn."""
+"""Multiple of alpha up to which an interval is drawn."""
 Found = list[tuple[int, str, ArchLaw, Scrutiny]]
 
 
 def sections(laws: dict[str, ArchLaw]) -> str:
-    """Sensitivity, other forms, collapse, as HTML; "" where no law could be looked at."""
+    """Sensitivity, other forms and collapse, as HTML; "" where no law was scrutinised."""
     found = _found(laws)
     return (_sensitivity(found) + _forms(found) + _collapse(found)) if found else ""
 
 
 def plots(laws: dict[str, ArchLaw], axis: Axis) -> dict[str, dict[str, Any]]:
-    """What report_page.js draws into the sections: `marks` and `options` by the id of the place."""
+    """The plots that report_page.js draws: `marks` and `options` by the id of their box."""
     found = _found(laws)
     if not found:
         return {}
@@ -44,7 +44,7 @@ def plots(laws: dict[str, ArchLaw], axis: Axis) -> dict[str, dict[str, Any]]:
         "collapse": {
             "marks": [mark for one in found for mark in _curve_marks(*one)],
             "options": {
-                "x": "part of the training, t / T (log scale)",
+                "x": "fraction of training, t / T (log scale)",
                 "y": "(L(t) − c) / (L(T) − c)",
                 "logY": True,
                 "title": "Training curves, normalised",
@@ -85,8 +85,8 @@ def _sensitivity(found: Found) -> str:
     plot = '<div id="sensitivity" class="plot"></div>' if sizes else ""
     return (
         "<section><h2>Does the exponent depend on the sizes chosen?</h2>"
-        "<p>The law again without its smallest, then without its largest sizes. The band is that "
-        "of all sizes; fewer sizes tell less, so the bars are longer.</p>"
+        "<p>The law refitted without its smallest, then without its largest sizes. The band is "
+        "that of all sizes; with fewer sizes the bars are longer.</p>"
         + sentences
         + plot
         + table(["", "left out", "α"], sizes)
@@ -100,9 +100,9 @@ def _forms(found: Found) -> str:
     rows = [_form_row(arch, one) for _, arch, _, scrutiny in found for one in scrutiny.forms.judged]
     head = ["", "form", "parameters", "largest", "two largest", "ten times", ""]
     return (
-        "<section><h2>Would another curve do better?</h2>"
-        "<p>Each form is fitted without the largest size, then without the two largest, and asked "
-        "for them. In brackets, the error that noise explains.</p>"
+        "<section><h2>Would another curve fit better?</h2>"
+        "<p>Each form is fitted without the largest size, then without the two largest, and "
+        "predicts them. Brackets show the error that noise explains.</p>"
         + said(
             (arch, f"{scrutiny.forms.sentence()} {scrutiny.forms.tenfold_sentence()}")
             for _, arch, _, scrutiny in found
@@ -129,9 +129,9 @@ def _collapse(found: Found) -> str:
         return ""
     return (
         "<section><h2>Do the training curves collapse?</h2>"
-        "<p>Loss above c over its value at the end of training, against the part of the training "
-        "done; a line a size. Where tokens grow with size, one curve is expected (Qiu et al. 2025)."
-        "</p>"
+        "<p>Loss above c relative to its final value, against the fraction of training completed; "
+        "one line per size. Where tokens are proportional to size, one curve is expected (Qiu et "
+        "al. 2025).</p>"
         + said((arch, one.sentence()) for arch, one in curves)
         + '<div id="collapse" class="plot"></div></section>'
     )
@@ -156,7 +156,7 @@ def _drift_marks(k: int, arch: str, law: ArchLaw, scrutiny: Scrutiny) -> list[di
     ]
     for one in scrutiny.ends:
         tip = f"{arch} without the {one.left_out} {one.end}\nα {one.alpha:.3g} {one.interval}"
-        # An interval that the sizes leave open would squeeze the others.
+        # An open interval would squeeze the others.
         bar = [one.interval.low, min(one.interval.high, MOST_SHOWN * law.alpha)]
         n = one.n_end * ASIDE**k
         marks.append({"kind": "line", "k": k, "x": [n, n], "y": bar})

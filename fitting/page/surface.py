@@ -1,6 +1,6 @@
-"""The part of report.html on L(N, D): what the surface says, in sentences, tables and plots.
+"""The section of report.html on L(N, D), in sentences, tables and plots.
 
-Everything that a name or a table of runs can put in is escaped.
+All names and texts that come from a table of runs are escaped.
 """
 
 from collections.abc import Mapping
@@ -16,22 +16,28 @@ from fitting.surface.optimum import Optimum
 
 LINE_POINTS = 40
 BOXES = {
-    "surface": ("Loss by tokens, a line a size", "Points are runs, lines the surface at a size."),
-    "surface-residuals-n": (
-        "What the surface leaves over, by size",
-        "A surface that holds leaves no shape here.",
+    "surface": (
+        "Loss by tokens, one line per size",
+        "Points are runs, lines the surface at a size.",
     ),
-    "surface-residuals-d": ("The same, by tokens", "Nor here."),
+    "surface-residuals-n": (
+        "Residuals of the surface, by size",
+        "If the surface holds, there is no pattern here.",
+    ),
+    "surface-residuals-d": (
+        "Residuals of the surface, by tokens",
+        "There should be no pattern here either.",
+    ),
 }
 """Ids of the plots, their titles, and a sentence on each."""
 MAX_LINES = 12
-"""Sizes for which a line is drawn; of more, as many spread evenly."""
+"""Largest number of sizes with a line; of more sizes, this many are chosen evenly."""
 
 
 def section(laws: Mapping[str, SurfaceLaw]) -> str:
-    """HTML: for each architecture the law of sizes and tokens, its worth, and the best sizes.
+    """HTML: for each architecture L(N, D), its verdict and the best sizes; "" without laws.
 
-    "" where there are no laws. Plots are drawn into its boxes where an exponent is known.
+    Plots are drawn into its boxes where the exponents are identified.
     """
     if not laws:
         return ""
@@ -46,9 +52,9 @@ def section(laws: Mapping[str, SurfaceLaw]) -> str:
 
 
 def plots(laws: Mapping[str, SurfaceLaw], colours: Mapping[str, int]) -> dict[str, Any]:
-    """The plots by the id of their box, as `report_page.js` draws them; none without an exponent.
+    """The plots that report_page.js draws, by the id of their box; none without exponents.
 
-    `colours`: the index of an architecture's colour.
+    `colours`: the index of each architecture's colour.
     """
     known = [(colours[arch], arch, law) for arch, law in laws.items() if law.identified]
     if not known:
@@ -90,9 +96,9 @@ def _law(arch: str, law: SurfaceLaw) -> str:
 
 
 def _sentences(law: SurfaceLaw) -> list[str]:
-    """What a reader who knows no statistics should take away, the main point first."""
+    """The results for a reader without statistics, the main point first."""
     if not law.identified:
-        return ["These runs give no law of sizes and tokens together."]
+        return ["These runs do not identify a law of sizes and tokens together."]
     s = law.surface
     sentences = [f"{law.headline()}, N: parameters, D: training tokens. {_shares(law)}"]
     low, high = law.optimal_exponent.low, law.optimal_exponent.high
@@ -109,7 +115,7 @@ def _sentences(law: SurfaceLaw) -> list[str]:
             f"{round(held.inside * len(held.n))} of {len(held.n)} losses lie within their interval."
         )
     if run := law.influence:
-        apart = "It also stands apart from all others." if run.apart else ""
+        apart = "It is also an outlier." if run.apart else ""
         sentences.append(
             f"The run that counts most has N = {run.n:.3g}, D = {run.d:.3g}: without it alpha is "
             f"{run.alpha:.3g} and beta {run.beta:.3g}. {apart}".strip()
@@ -118,12 +124,13 @@ def _sentences(law: SurfaceLaw) -> list[str]:
 
 
 def _shares(law: SurfaceLaw) -> str:
-    """What the largest size at the most tokens still loses to N and to D."""
+    """How the loss at the largest size and budget divides between N, D and the floor."""
     s = law.surface
     n, d = float(s.n.max()), float(s.d.max())
     return (
-        f"At the largest size and budget, {s.A * n**-s.alpha:.3g} of the loss is for want of "
-        f"parameters, {s.B * d**-s.beta:.3g} for want of tokens, and {s.E:.3g} neither removes."
+        f"At the largest size and budget, {s.A * n**-s.alpha:.3g} of the loss is due to too few "
+        f"parameters, {s.B * d**-s.beta:.3g} to too few tokens, and {s.E:.3g} is removed "
+        "by neither."
     )
 
 
@@ -150,7 +157,7 @@ def _numbers(law: SurfaceLaw) -> str:
 def _noise(law: SurfaceLaw) -> str:
     noise = law.noise
     if not noise.pure_dof:
-        return "from the surface; nothing was repeated"
+        return "from the surface; no repeated runs"
     seeds = 100 * np.sqrt(noise.pure)
     return f"seeds alone {seeds:.2g} %, {noise.pure_dof} repeats"
 
@@ -176,7 +183,7 @@ def _optimum(best: Optimum, parabolas: bool) -> list[str]:
 
 
 def _lines(k: int, arch: str, law: SurfaceLaw) -> list[dict[str, Any]]:
-    """Runs, and the surface at each size over all budgets."""
+    """The runs, and the surface at each size over all budgets."""
     s = law.surface
     size = groups(s.n, SAME_SIZE)
     chosen = np.unique(np.linspace(0, size.max(), min(MAX_LINES, size.max() + 1)).round())

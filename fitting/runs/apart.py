@@ -1,7 +1,7 @@
-"""Which runs may share a law: those that differ in size, tokens, seed and rate alone.
+"""Which runs may share a law: those that differ only in size, tokens, seed and learning rate.
 
-Whatever else was varied makes laws of its own, named by what varies. A setting that changes along
-with the size cannot be told from it: the law is then of both, and a warning says so.
+Anything else that varies gives separate laws, named by what varies. A setting that changes along
+with the size cannot be separated from it: the law then describes both, and a warning says so.
 """
 
 import pandas as pd
@@ -10,15 +10,15 @@ from fitting.contract import APART, SETTINGS
 from fitting.runs.groups import SAME_SIZE, groups
 
 OF_TOKENS = {"tokenizer": "tokenizers", "data": "data sets"}
-"""What a token is, or of what: losses per token that differ in one of these differ in kind."""
+"""What defines a token: losses per token are not comparable where one of these differs."""
 SHOWN = 12
-"""Letters of a fingerprint that tell it."""
+"""Leading characters of a fingerprint that are shown."""
 
 
 def kept_apart(records: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Records whose `arch` also names what keeps them apart, and a sentence on each such field.
+    """Append to `arch` whatever separates runs, and return a sentence on each such field.
 
-    A value that was not recorded is taken for the only one that was, if there is just one.
+    A value that was not recorded counts as the recorded one, if there is only one.
     """
     notes = []
     records = records.reset_index(drop=True)
@@ -26,7 +26,7 @@ def kept_apart(records: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     for name in APART:
         records = records.assign(**{name: _filled(records, name)})
         values = records[name]
-        # What was varied beside the size; of tokens, from size to size as well.
+        # Fields that vary within a size; those that define a token, also between sizes.
         of_one = [records["arch"]] if name in OF_TOKENS else [records["arch"], size]
         several = values.groupby(of_one).transform("nunique") > 1
         mixed = several.groupby(records["arch"]).transform("any")
@@ -36,9 +36,9 @@ def kept_apart(records: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         if name in OF_TOKENS:
             label = shown = shown.str.slice(0, SHOWN)
             many = OF_TOKENS[name]
-            said = "each has laws of its own, and losses per token are not compared across them"
+            said = "each has its own laws, and losses per token are not compared across them"
         else:
-            label, many, said = f"{name} " + shown, f"values of {name}", "each has laws of its own"
+            label, many, said = f"{name} " + shown, f"values of {name}", "each has its own laws"
         found = list(dict.fromkeys(shown[mixed]))
         records = records.assign(arch=records["arch"].where(~mixed, records["arch"] + ", " + label))
         notes.append(f"Found {len(found)} {many} ({', '.join(found)}): {said}.")
@@ -55,18 +55,18 @@ def confounded(runs: pd.DataFrame) -> list[str]:
         spans = ", ".join(
             f"{value or 'unknown'} at {_span(low, high)}" for value, low, high in at.itertuples()
         )
-        found.append(f"{name} changes with the size ({spans}): the law is of both together")
+        found.append(f"{name} changes with the size ({spans}): the law describes both together")
     return found
 
 
 def settings(runs: pd.DataFrame) -> dict[str, str]:
-    """The settings of the runs of one law, in words; "unknown" where none was recorded."""
+    """The settings of the runs of one law, as text; "unknown" where none was recorded."""
     found = {name: " and ".join(sorted(set(runs[name]) - {""})) for name in SETTINGS}
     return {name: value or "unknown" for name, value in found.items()}
 
 
 def sizes(records: pd.DataFrame) -> pd.Series:
-    """The size of each run: its name, or where it has none, the number of its group by n_params."""
+    """The size of each run: its name, or without one, the number of its group by n_params."""
     number = pd.Series("", index=records.index, dtype=object)
     known = records["n_params"] > 0
     for _, some in records[known].groupby("arch"):

@@ -1,4 +1,4 @@
-"""A table of runs as a file: UTF-8 text, commas, a first row of names, every row as long as it."""
+"""A CSV file: UTF-8, commas, a header row, and every row as long as the header."""
 
 import csv
 import io
@@ -9,22 +9,22 @@ from pathlib import Path
 from fitting.runs.escape import printable
 
 SHOWN = 12
-"""Columns that a message lists."""
+"""Number of columns that a message lists."""
 
 
 class RecordError(ValueError):
-    """The source holds nothing that can be fitted; one line says where and what."""
+    """The source holds nothing that can be fitted; the message is one line: where and what."""
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """The cells of a table as text, without the blanks around them."""
+    """The cells of a table as text, without surrounding blanks."""
 
     path: Path
     columns: dict[str, list[str]]
-    """By name, in the order of the file; each (rows,)."""
+    """The cells of each column (rows,), by name, in the order of the file."""
     rows: list[int]
-    """(rows,) where each stands in the file: the header is row 1."""
+    """(rows,) the row number of each in the file; the header is row 1."""
 
     def where(self, index: int, name: str) -> str:
         """How a message points to one cell."""
@@ -37,7 +37,7 @@ class CsvFile:
 
 
 def read(path: Path, expected: str) -> CsvFile:
-    """Read a file. RecordError says in one line what it is instead; `expected` are the columns."""
+    """Read a file. RecordError if it is not a CSV; `expected` names the columns in the message."""
     if not path.is_file():
         raise RecordError(f"{path}: no such file; expected a CSV with columns {expected}")
     header, *table = _rows(path) or [(0, [])]
@@ -63,20 +63,20 @@ def read(path: Path, expected: str) -> CsvFile:
     columns = {}
     for place, name in enumerate(names):
         cells = [fields[place].strip() for _, fields in table]
-        # Spreadsheets leave empty columns at the right.
+        # Spreadsheets leave empty columns on the right.
         if name or any(cells):
             columns[name or f"(number {place + 1}, without a name)"] = cells
     return CsvFile(path, columns, [row for row, _ in table])
 
 
 def listed(names: list[str]) -> str:
-    """The names for a message, the first dozen of them."""
+    """The first dozen names, for a message."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(name[:60] for name in names[:SHOWN]) + more
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Number and fields of each row that is not blank."""
+    """Row number and fields of each row that is not blank."""
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
@@ -92,7 +92,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     rows: list[tuple[int, list[str]]] = []
     row = 0
     try:
-        # `strict`: a quote left open would otherwise swallow the rest of the table.
+        # Without `strict`, a quote left open would swallow the rest of the table.
         reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
         for row, fields in enumerate(reader, start=1):
             if any(field.strip() for field in fields):

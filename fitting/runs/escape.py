@@ -1,13 +1,13 @@
-"""Names that came from outside, made plain text for each place that shows them.
+"""Escaping for names from outside, for each place that shows them.
 
-A table may call an architecture anything. HTML is escaped by `html.escape`, JSON by `json`; here is
-the rest. Each function takes one name and returns one that reads the same.
+A table may call an architecture anything. `html.escape` serves HTML and `json` JSON; the rest is
+here. Each function takes one name and returns one that reads the same.
 """
 
 import re
 
 MAX_LEGEND = 40
-"""Characters of a name in the legend of a figure."""
+"""Length to which a name is cut in the legend of a figure."""
 TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -15,7 +15,7 @@ TEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    # At the start of a row these would be read as arguments of the `\\` before it.
+    # At the start of a row these would be read as arguments of the preceding `\\`.
     "[": "{[}",
     "*": "{*}",
     **{character: f"\\{character}" for character in "{}$&#_%"},
@@ -24,29 +24,29 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def printable(text: str) -> str:
-    r"""Control characters as escapes (`\x1b`): terminals would obey them, SVG refuse them."""
+    r"""Control characters as escapes (`\x1b`): terminals would obey them, SVG reject them."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def latex(text: str) -> str:
-    """As LaTeX sets it in a cell of a table."""
+    """The name as LaTeX source, for a cell of a table."""
     return "".join(TEX.get(character, character) for character in text)
 
 
 def spreadsheet(text: str) -> str:
-    """Behind an apostrophe where a spreadsheet would take it for a formula (CSV injection)."""
+    """The name, after an apostrophe if a spreadsheet would run it as a formula (CSV injection)."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def legend(text: str) -> str:
-    """As Matplotlib draws it: dollars are no mathematics, and a first `_` does not hide it."""
+    """The name for Matplotlib, which reads dollars as mathematics and hides names after `_`."""
     text = text if len(text) <= MAX_LEGEND else f"{text[: MAX_LEGEND - 1]}…"
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 
 def mlflow_name(text: str) -> str:
-    """As a part of the name of an MLflow metric or tag, which knows few characters."""
+    """The name as part of an MLflow metric or tag, where few characters are allowed."""
     return re.sub(r"[^\w. :-]|^\.", "_", text)[:200]

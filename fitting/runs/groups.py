@@ -1,4 +1,4 @@
-"""Values that count as one: sizes, token budgets and computes that only just differ."""
+"""Values that count as equal: sizes, token budgets and computes that differ only slightly."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,14 +12,14 @@ SAME_COMPUTE = 0.05
 
 
 def groups(values: ArrayLike, tolerance: float) -> NDArray[np.int64]:
-    """Number the groups of `values` (runs,), all above 0, from the smallest up: (runs,).
+    """(runs,) the group of each of `values` (runs,), all above 0, numbered from the smallest up.
 
-    Values part where the gap between neighbours exceeds `tolerance`, a fraction, and not where a
-    rounded number happens to change. No group spans more than `tolerance` in all: a chain of
-    neighbours that does is divided into as few equal stretches as keep to it.
+    Groups split where the gap between neighbours exceeds `tolerance`, a fraction, rather than
+    where a rounded number happens to change. No group spans more than `tolerance`: a chain of
+    neighbours that does is divided into the fewest equal stretches that keep within it.
     """
     logs = np.log(np.asarray(values, dtype=float))
-    # A hair more than the tolerance: what a product of floats takes off.
+    # Slightly more than the tolerance, to allow for floating-point error.
     width = np.log1p(tolerance) * (1 + 1e-9)
     order = np.argsort(logs, kind="stable")
     chains = np.split(logs[order], np.flatnonzero(np.diff(logs[order]) > width) + 1)

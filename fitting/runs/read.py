@@ -1,4 +1,4 @@
-"""The records of runs, one row a cell, from MLflow or a table; `fitting.contract` names them."""
+"""Read the records of runs, one row per cell, from MLflow or a table (`fitting.contract`)."""
 
 import json
 from collections.abc import Sequence
@@ -34,15 +34,16 @@ MAX_CURVES = 32
 """Training curves read for one architecture."""
 CURVE_POINTS = 150
 LEAST, MOST = 1e-9, 1e40
-"""What a size, a budget or a loss may be: powers of more would overflow, and no study has them."""
+"""Range of a size, budget or loss: powers of larger values would overflow."""
 
 
 def read_csv(path: str | Path, settings: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a table with at least the columns arch, n_params, val_loss. Rows count from the header.
+    """Read a table with at least the columns arch, n_params and val_loss.
 
-    A row without a status counts as finished. Columns in `settings` set runs apart: where their
-    values differ they join the name of the architecture. `attrs["notes"]` says which columns were
-    not read. RecordError names the file, the row and the column of the first cell that is wrong.
+    A row without a status counts as finished. Columns in `settings` separate runs:
+    where their values differ they are appended to the name of the architecture. `attrs["notes"]`
+    lists the columns that were not read. RecordError names the file, row and column of the first
+    wrong cell.
     """
     table = csv_file.read(Path(path), ", ".join(REQUIRED))
     missing = [name for name in REQUIRED if name not in table.columns]
@@ -71,15 +72,15 @@ def read_csv(path: str | Path, settings: Sequence[str] = ()) -> pd.DataFrame:
     found = complete(pd.DataFrame(records))
     if unread := [name for name in table.columns if name not in (*read, *settings)]:
         found.attrs["notes"] = (
-            f"Columns that were not read: {csv_file.listed(unread)}. If one of them sets runs "
-            "apart, --setting NAME gives each of its values laws of its own.",
+            f"Columns not read: {csv_file.listed(unread)}. If runs should be separated by one of "
+            "them, give --setting NAME: each of its values then gets its own laws.",
         )
     return found
 
 
 def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
     """Read the cells of an MLflow experiment: runs tagged `crescendo.kind` = `cell`."""
-    # Here and not above: importing mlflow takes seconds, and a table does not need it.
+    # Imported here because mlflow takes seconds to load, and a table does not need it.
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
@@ -126,7 +127,7 @@ def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
 
 
 def to_json(records: pd.DataFrame) -> str:
-    """The records as a JSON list of objects, every digit of them; `read_json` is its inverse."""
+    """The records as a JSON list of objects, at full precision; `read_json` is the inverse."""
     rows = [
         {
             name: None if isinstance(v, float) and not np.isfinite(v) else v
@@ -144,13 +145,13 @@ def read_json(path: str | Path) -> pd.DataFrame:
 
 
 def complete(records: pd.DataFrame) -> pd.DataFrame:
-    """All columns of the contract, in order; what is absent is missing, no status is finished."""
+    """Add the contract's columns, in order; absent values are missing, an absent status finished."""
     records = records.reindex(columns=list(COLUMNS))
     for name in NUMBERS:
         records[name] = pd.to_numeric(records[name]).astype(float)
     for name in TEXTS:
         texts = records[name].astype(object).where(records[name].notna(), "")
-        # Value by value and not row by row: most columns hold a few.
+        # By distinct value rather than by row: most columns hold only a few.
         clean = {value: printable(str(value)) for value in texts.unique()}
         if name in SETTINGS:
             clean = {value: _word(text) for value, text in clean.items()}
@@ -160,7 +161,7 @@ def complete(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _word(value: object) -> str:
-    """A setting as text: equal numbers are equal words, however they were written."""
+    """A setting as text: equal numbers give equal text, however they were written."""
     text = str(value).strip()
     try:
         return f"{float(text):.12g}"
@@ -169,9 +170,9 @@ def _word(value: object) -> str:
 
 
 def _numbers(table: CsvFile, name: str, finished: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A column of numbers, (rows,); a required one is empty only where a run has not finished.
+    """A column of numbers (rows,); a required one may be empty only where a run has not finished.
 
-    A run that diverged may well have recorded an infinite loss: it is left out by its status.
+    A run that diverged may have recorded an infinite loss: its status leaves it out.
     """
     texts = table.columns[name]
     empty = np.array([not text for text in texts])
@@ -211,9 +212,9 @@ def _record(run: Any) -> dict[str, Any]:
 
 
 def _shown(records: pd.DataFrame) -> list[int]:
-    """Rows whose training curve is read: of every size before a second one of any.
+    """Rows whose training curve is read: one of every size before a second one of any.
 
-    A request a run is what costs time, and a plot of more curves is a smear.
+    Each curve costs a request, and a plot of more curves would be unreadable.
     """
     turn = records.groupby(["arch", "size"]).cumcount()
     order = records.assign(turn=turn).sort_values("turn", kind="stable")

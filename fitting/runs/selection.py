@@ -1,4 +1,4 @@
-"""Which runs a law is fitted to, by rule; what is left out, and why."""
+"""The rules for which runs a law is fitted to, and why the others are left out."""
 
 from dataclasses import dataclass
 
@@ -19,18 +19,19 @@ class Selection:
 
     arch: str
     runs: pd.DataFrame
-    """What the law is fitted to: finished, once each, at the best rate of their size; and of these
-    one token budget (against parameters), one size (tokens) or the compute frontier (FLOPs)."""
+    """The runs that the law is fitted to: finished, without duplicates, at the best lr of their
+    size, and of these one token budget (for a law in parameters), one size (in tokens) or the
+    compute frontier (in FLOPs)."""
     all_budgets: pd.DataFrame
-    """As `runs`, and at every token budget: what L(N, D) and the isoFLOP curves are fitted to."""
+    """The same at every token budget: what L(N, D) and the isoFLOP curves are fitted to."""
     left_out: pd.DataFrame
     """Everything else, with a column `why`."""
     warnings: tuple[str, ...]
-    """What makes the law weaker than its interval says: rates at the edge, cells not finished."""
+    """What weakens the law beyond its interval: lr at the edge, unfinished cells."""
 
     @property
     def many_budgets(self) -> bool:
-        """Whether tokens were varied besides the size, so that L(N) is not all there is to say."""
+        """Whether tokens vary as well as size, so that L(N) is not the whole story."""
         return of_many_budgets(self.all_budgets)
 
     @property
@@ -68,7 +69,7 @@ def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection
     warnings = _unfinished_warning(unfinished)
     kept = mine[mine["status"] == "finished"]
 
-    # NaN compares as False, so what was never recorded falls out here too.
+    # NaN compares as False, so values never recorded drop out here too.
     usable = ((kept[["n_params", "val_loss"]] > 0) & (kept[["n_params", "val_loss"]] < np.inf)).all(
         axis=1
     )
@@ -81,16 +82,16 @@ def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection
     leave(kept[again], "recorded again later")
     if again.any() and (kept["cell_key"] == "").any():
         warnings.append(
-            f"of runs with one size, seed and budget only the last is taken: {again.sum()} left out"
+            f"of runs with the same size, seed and budget only the last is used: {again.sum()} left out"
         )
     kept = kept[~again]
 
-    best, edges = _best_rates(kept)
-    leave(kept[~best], "another learning rate did better at this size")
+    best, edges = _best_lr(kept)
+    leave(kept[~best], "another learning rate was better at this size")
     if edges:
         warnings.append(
             f"the best learning rate is at the edge of those tried at {', '.join(edges)}: "
-            "a rate beyond it may be better"
+            "a value beyond the edge may be better"
         )
     kept = kept[best]
 
@@ -118,9 +119,9 @@ def many_budgets(runs: pd.DataFrame) -> bool:
 
 
 def of_many_budgets(runs: pd.DataFrame) -> bool:
-    """Whether that was the design: fewer than half of the runs share one budget.
+    """Whether several budgets were the design: fewer than half of the runs share one budget.
 
-    A stray run at another budget makes no design.
+    A stray run at another budget is not a design.
     """
     known = runs[runs["tokens"] > 0]
     if not many_budgets(known):
@@ -139,7 +140,7 @@ def _cells(count: int) -> str:
 
 
 def _identity(runs: pd.DataFrame) -> list[str]:
-    """The columns that make two rows the same run. Without a seed, only a whole row does."""
+    """The columns that identify a run. Without a seed, the loss is needed too."""
     if (runs["cell_key"] != "").all():
         return ["cell_key"]
     if runs["seed"].notna().all():
@@ -156,8 +157,8 @@ def _numbers(runs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return size, budget
 
 
-def _best_rates(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
-    """Mask of the runs at the best rate of their size and budget, and the sizes at an edge."""
+def _best_lr(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Mask of the runs at the best lr of their size and budget, and the sizes where it is at an edge."""
     best = pd.Series(True, index=runs.index)
     edges: list[str] = []
     if runs["lr"].nunique() < 2:
@@ -174,7 +175,8 @@ def _best_rates(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
 
 
 def _along(runs: pd.DataFrame, axis: Axis) -> tuple[pd.Series, str]:
-    """Mask of the runs that differ along `axis` alone (along the frontier, for compute)."""
+    """Mask of the runs that differ only along `axis` (for compute, along the frontier), and why
+    the others are left out."""
     if runs.empty:
         return pd.Series(True, index=runs.index), ""
     if axis.column == "tokens":
@@ -183,18 +185,18 @@ def _along(runs: pd.DataFrame, axis: Axis) -> tuple[pd.Series, str]:
     if axis.column == "flops":
         known = runs["flops"] > 0
         best = _frontier(runs[known]).reindex(runs.index, fill_value=False)
-        return best, "another run of that compute or less did better"
+        return best, "another run with the same compute or less was better"
     size, budget = _numbers(runs)
     if _chooses_size(runs) and budget.groupby(size).nunique().max() < 2:
-        # Every size at tokens of its own: only the best of each compute lie on one curve.
-        return _frontier(runs), "another run of that compute or less did better"
+        # Every size has its own tokens: only the best run at each compute lies on one curve.
+        return _frontier(runs), "another run with the same compute or less was better"
     return _common_budget(runs), "another token budget (used by L(N, D))"
 
 
 def _common_budget(runs: pd.DataFrame) -> pd.Series:
-    """Mask of the token budget that most sizes share, the largest of equals.
+    """Mask of the token budget that most sizes share; of equals, the largest.
 
-    Where every size has one budget of its own there is nothing to choose, and all are kept.
+    Where every size has a single budget there is nothing to choose, and all are kept.
     """
     size, budget = _numbers(runs)
     if budget.groupby(size).nunique().max() < 2:
@@ -204,31 +206,31 @@ def _common_budget(runs: pd.DataFrame) -> pd.Series:
 
 
 def _common_size(runs: pd.DataFrame) -> pd.Series:
-    """Mask of the size that was trained at the most token budgets, the largest of equals."""
+    """Mask of the size that was trained at the most token budgets; of equals, the largest."""
     size, budget = _numbers(runs)
     budgets = budget.groupby(size).nunique()
     return size == budgets[budgets == budgets.max()].index.max()
 
 
 def _chooses_size(runs: pd.DataFrame) -> bool:
-    """Whether runs of one compute differ in size and tokens, as in an isoFLOP design."""
+    """Whether runs of equal compute differ in size and tokens, as in an isoFLOP design."""
     known = runs[(runs["flops"] > 0) & (runs["tokens"] > 0)]
     if known.empty:
         return False
     size, budget = _numbers(known)
     if budget.nunique() < 2:
-        # Neighbours of one budget, however near.
+        # Neighbouring sizes at one budget, however close.
         return False
     compute = pd.Series(groups(known["flops"], SAME_COMPUTE), index=known.index)
     return bool((size.groupby(compute).nunique() > 1).any())
 
 
 def _frontier(runs: pd.DataFrame) -> pd.Series:
-    """Mask of the sizes and budgets that none of the same compute, or of less, beats.
+    """Mask of the sizes and budgets that no other of the same compute or less beats.
 
-    Where every size has one budget there is nothing to choose from, and all are kept: to drop a
-    size for its bad luck would be to choose by the noise. Of two that tie the smaller is kept:
-    they are no seeds of each other.
+    Where every size has a single budget there is nothing to choose, and all are kept: dropping a
+    size for bad luck would be selecting on noise. Of two that tie, the smaller is kept: they are
+    not seeds of one another.
     """
     if not many_budgets(runs):
         return pd.Series(True, index=runs.index)

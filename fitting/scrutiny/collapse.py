@@ -1,21 +1,23 @@
-"""Training curves of all sizes on one axis: do they fall in the same way?
+"""Do the training curves of all sizes fall in the same way once normalised?
 
 Qiu et al. (2025), "Scaling collapse reveals universal dynamics in compute-optimally trained neural
-networks", section 2: where training grows with the size as compute is best spent, the reducible
-loss over its last value,
+networks", section 2: where training grows with size so that compute is spent optimally, the
+reducible loss over its final value,
 
     r(t / T) = (L(t) - c) / (L(T) - c),
 
-is one curve for all sizes. A size that leaves the bundle was trained otherwise than the rest: at
-a rate that does not suit it, with a spike, or not to its end. So collapse is looked for where
-tokens keep one ratio to size; with one budget for all sizes none is expected and nobody is named.
+is one curve for all sizes. A size that leaves the bundle was trained differently from the rest:
+with an unsuitable learning rate, with a spike, or not to its end. Collapse is tested only where
+tokens are proportional to size; with one budget for all sizes none is expected, and no size is
+named.
 
-A point of a curve is the mean loss since the last point. It is smoothed further by means over spans
-of t / T, which take the same part of each curve: `SPANS` for the tests, `SHOWN` for the plot. L(T)
-is the mean over the last span. c is that of the law, and not known well; to first order a c that is
-off by d moves log r by d / (a N^-alpha) times a factor that the sizes share. A size is therefore
-held against a straight line in N^alpha through the others, by the noise of the seeds or by that of
-the sizes about the line, whichever is larger. That noise goes with size as its seeds say.
+A point of a curve is the mean loss since the previous point. Curves are smoothed further by
+averaging over spans of t / T, the same for each curve: `SPANS` for the tests, `SHOWN` for the plot.
+L(T) is the mean over the last span. c comes from the law and is uncertain; to first order, an error
+d in c moves log r by d / (a N^-alpha) times a factor common to all sizes. Each size is therefore
+compared with a straight line in N^alpha through the others, using the noise of the seeds or that of
+the sizes about the line, whichever is larger. How that noise depends on size comes from the
+seeds.
 """
 
 from dataclasses import dataclass
@@ -31,16 +33,16 @@ from fitting.runs.groups import SAME_BUDGET, SAME_SIZE, groups
 
 Design = Literal["one ratio", "one budget", "other", "unknown"]
 SPANS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
-"""Of t / T. The first tenth is warm-up, the last is L(T)."""
+"""Bounds of the spans of t / T. The first tenth is warm-up; the last span gives L(T)."""
 SHOWN = np.geomspace(0.02, 1.0, 21)
 LEVEL = 0.03
-"""Nominal chance that any size of a true bundle is named; in simulated sweeps it is 2 to 5 %."""
+"""Nominal chance that any size of a true bundle is named; 2 to 5 % in simulated sweeps."""
 MIN_SIZES = 5
-"""A line through the others needs four of them to have noise of its own."""
+"""A line through the other sizes needs four of them to leave residuals."""
 MIN_SCALED = 3
-"""Sizes with several seeds from which it is told how the noise goes with size."""
-SAME_RATIO = 0.25
-"""Tokens over size that differ by no more than this fraction keep one ratio."""
+"""Sizes with several seeds that it takes to tell how the noise depends on size."""
+PROPORTIONAL = 0.25
+"""Tokens count as proportional to size if their ratio varies by no more than this fraction."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Bundle:
     n: float
     runs: int
     r: Array
-    """(`SHOWN` - 1,) reducible loss over its last value; NaN before the first point of a curve."""
+    """(`SHOWN` - 1,) reducible loss over its final value; NaN before the first point of a curve."""
 
 
 @dataclass(frozen=True)
@@ -59,46 +61,46 @@ class Leaving:
 
     n: float
     t: float
-    """Where it does so most clearly, as a part of its training."""
+    """Where it does so most clearly, as a fraction of its training."""
     ratio: float
-    """Its r over that of the others there: below 1, it ends higher than its course promised."""
+    """Its r there, relative to the others: below 1, it ends higher than its course promised."""
     p: float
-    """Chance of a distance as rare as this at any size and anywhere in the training."""
+    """Chance of so rare a distance at any size and anywhere in the training."""
 
 
 @dataclass(frozen=True)
 class Collapse:
-    """The curves of one architecture. NaN for what could not be told."""
+    """The curves of one architecture. NaN for what could not be determined."""
 
     design: Design
     curves: tuple[Bundle, ...]
     """From the smallest size up."""
     spread: float
-    """Between sizes, relative: root mean square over the spans of the standard deviation of r."""
+    """Relative spread between sizes: standard deviation of r, root mean square over the spans."""
     beyond_c: float
-    """What is left of it with the c that suits the curves best; NaN with two sizes."""
+    """What remains of `spread` with the c that suits the curves best; NaN with two sizes."""
     noise: float
-    """What seeds alone would make of it; NaN with one seed."""
+    """The spread that seeds alone would cause; NaN with one seed."""
     leaving: tuple[Leaving, ...]
-    """Named one after the other, each held against those that stayed."""
+    """Named one after the other, each compared with those that remained."""
 
     def sentence(self) -> str:
-        """What is expected of these runs, and what was found."""
+        """What is expected for these runs, and what was found."""
         if len(self.curves) < 2:
-            return "Too few training curves reach below their own beginning and above c to compare."
+            return "Too few training curves are complete and above c to be compared."
         about = f"The sizes differ by {100 * self.spread:.2g} % in normalised loss"
         if np.isfinite(self.beyond_c):
             about += f", {100 * self.beyond_c:.2g} % with the c that suits them best"
         if np.isfinite(self.noise):
-            about += f"; seeds alone make {100 * self.noise:.2g} %"
+            about += f"; seeds alone account for {100 * self.noise:.2g} %"
         if self.design == "one budget":
             return (
                 "Every size saw the same number of tokens, so no collapse is expected: a small "
-                f"model is nearer to its end when the budget is spent. {about}."
+                f"model is closer to convergence when the budget is spent. {about}."
             )
         if self.design != "one ratio":
             return f"{EXPECTED[self.design]} {about}."
-        said = f"Tokens keep one ratio to size, so one curve is expected. {about}."
+        said = f"Tokens are proportional to size, so one curve is expected. {about}."
         if len(self.curves) < MIN_SIZES:
             return f"{said} It takes {MIN_SIZES} sizes to say which one leaves the bundle."
         if not self.leaving:
@@ -107,15 +109,15 @@ class Collapse:
 
 
 EXPECTED = {
-    "other": "Tokens grow with size, but not in proportion: whether the curves collapse is open.",
-    "unknown": "The tokens of some runs were not recorded: whether the curves collapse is open.",
+    "other": "Tokens grow with size, but not in proportion, so the curves may or may not collapse.",
+    "unknown": "The tokens of some runs were not recorded, so the curves may or may not collapse.",
 }
 
 
 def collapse(runs: pd.DataFrame, law: PowerLaw) -> Collapse:
-    """Compare the training curves of `runs`, those of the law L(N).
+    """Compare the training curves of `runs`, to which `law` was fitted.
 
-    A curve that is absent, has a hole, stops before the end or comes down to c is left out.
+    A curve that is absent, has a gap, stops before the end or falls to c is left out.
     """
     design = designed(runs["n_params"].to_numpy(), runs["tokens"].to_numpy())
     n, coarse, fine = [], [], []
@@ -148,21 +150,21 @@ def collapse(runs: pd.DataFrame, law: PowerLaw) -> Collapse:
 
 
 def designed(n: ArrayLike, tokens: ArrayLike) -> Design:
-    """How tokens go with size, both (runs,)."""
+    """How tokens vary with size, both (runs,)."""
     n, tokens = np.asarray(n, dtype=float), np.asarray(tokens, dtype=float)
     if not len(tokens) or not (tokens > 0).all():
         return "unknown"
     if tokens.max() <= tokens.min() * (1 + SAME_BUDGET):
         return "one budget"
     ratio = tokens / n
-    return "one ratio" if ratio.max() <= ratio.min() * (1 + SAME_RATIO) else "other"
+    return "one ratio" if ratio.max() <= ratio.min() * (1 + PROPORTIONAL) else "other"
 
 
 def normalised(part: Array, loss: Array, c: float, spans: Array) -> Array:
-    """(spans - 1,) mean reducible loss of each span over that of the last.
+    """(spans - 1,) mean reducible loss of each span over that of the last span.
 
-    `part` and `loss`: (points,), with t / T at the end of each point's steps. NaN where a span has
-    no point, or does not lie above c.
+    `part` and `loss`: (points,), with t / T at the end of each point's steps. NaN where a span
+    has no point or does not lie above c.
     """
     span = np.searchsorted(spans, part - 1e-9) - 1
     inside = (span >= 0) & (span < len(spans) - 1)
@@ -175,12 +177,12 @@ def normalised(part: Array, loss: Array, c: float, spans: Array) -> Array:
 def leave_bundle(
     n: Array, tilt: Array, weight: Array, log_r: Array, variance: Array, dof: int
 ) -> tuple[Leaving, ...]:
-    """Sizes whose curves are not those of the others.
+    """The sizes whose curves differ from those of the others.
 
-    n, tilt, weight: (sizes,), what a wrong c moves each by, and the inverse variance of its mean in
-    units of `variance` (spans,), which the seeds tell with `dof` degrees of freedom; log_r: (sizes,
-    spans). The distance that would be rarest among all sizes and spans, if it is rare (Bonferroni),
-    names a size, which is taken out; then the rest is looked at again.
+    n, tilt, weight: (sizes,) the size, how far a wrong c moves it, and the inverse variance of its
+    mean in units of `variance` (spans,), which the seeds give with `dof` degrees of freedom. log_r:
+    (sizes, spans). The rarest distance over all sizes and spans, if it is significant (Bonferroni),
+    names a size; that size is removed, and the rest are tested again.
     """
     found: list[Leaving] = []
     while len(n) >= MIN_SIZES:
@@ -197,10 +199,11 @@ def leave_bundle(
 
 
 def _noise_by_size(law: PowerLaw, sizes: Array, group: NDArray[np.int64], within: Array) -> Array:
-    """(sizes,) what the noise of log_r is proportional to.
+    """(sizes,) the relative noise of log_r by size.
 
-    A power of N, by the distances of the runs from their size's mean, `within` (runs, spans). Where
-    fewer than three sizes have several seeds: L / (L - c), as if the noise of L fell with L.
+    A power of N, fitted to the distances of the runs from their size's mean, `within` (runs,
+    spans). Where fewer than three sizes have several seeds, L / (L - c), as if the noise of L were
+    proportional to L.
     """
     square = (within**2).sum(axis=1)
     counts = np.bincount(group)
@@ -216,7 +219,7 @@ def _noise_by_size(law: PowerLaw, sizes: Array, group: NDArray[np.int64], within
 def _distance(
     tilt: Array, weight: Array, log_r: Array, k: int, variance: Array, dof: int
 ) -> tuple[Array, Array]:
-    """Size k's distance (spans,) from the line through the others, and its two-sided p (spans,)."""
+    """Distance (spans,) of size k from the line through the others, and its two-sided p."""
     others = np.arange(len(tilt)) != k
     line = np.stack([np.ones_like(tilt), tilt], axis=1)
     root = np.sqrt(weight[others])[:, None]
@@ -231,8 +234,8 @@ def _distance(
 
 
 def _spread(log_r: Array, columns: Array) -> float:
-    """Standard deviation between sizes of log_r (sizes, spans), pooled over the spans, about what
-    the columns (sizes, p) tell; NaN with p sizes or fewer."""
+    """Standard deviation of log_r (sizes, spans) between sizes, pooled over the spans, about a
+    regression on `columns` (sizes, p); NaN with p sizes or fewer."""
     dof = len(columns) - columns.shape[1]
     if dof < 1:
         return np.nan
@@ -241,7 +244,7 @@ def _spread(log_r: Array, columns: Array) -> float:
 
 
 def _points(curve: object, tokens: float) -> tuple[Array, Array]:
-    """t / T and loss (points,) of a recorded curve, without what is not finite."""
+    """t / T and loss (points,) of a recorded curve, without points that are not finite."""
     if not isinstance(curve, list) or not tokens > 0:
         return np.empty(0), np.empty(0)
     points = np.array(curve, dtype=float).reshape(-1, 2)
@@ -250,18 +253,18 @@ def _points(curve: object, tokens: float) -> tuple[Array, Array]:
 
 
 def _by_size(group: NDArray[np.int64], n: Array, values: Array) -> tuple[Array, Array, Array]:
-    """Sizes (sizes,), their runs (sizes,), and the mean over these of `values` (runs, m)."""
+    """Sizes (sizes,), their numbers of runs (sizes,), and their means of `values` (runs, m)."""
     of_size = (group == np.arange(group.max() + 1)[:, None]).astype(float)
     counts = of_size.sum(axis=1)
     return of_size @ n / counts, counts, of_size @ values / counts[:, None]
 
 
 def _named(one: Leaving) -> str:
-    """A sentence on a size that leaves."""
+    """A sentence on a size that leaves the bundle."""
     how = (
-        "it ends higher than its course promised, as at a rate that is too high for it"
+        "it ends higher than its course promised, as with too high a learning rate"
         if one.ratio < 1
-        else "it is slow at first, or ends lower than the others do"
+        else "it starts slowly, or ends lower than the others do"
     )
     return (
         f"N = {one.n:,.0f} leaves the bundle (p = {one.p:.1g}): at {100 * one.t:.0f} % of its "

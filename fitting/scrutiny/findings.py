@@ -1,5 +1,5 @@
-"""What becomes of a law under other choices: sizes, counts of N, forms of curve; and whether its
-training curves collapse. Neither the law nor its verdict is changed by any of it."""
+"""How a law holds up under other choices (sizes, counts of N, forms of curve), and whether its
+training curves collapse. None of this changes the law or its verdict."""
 
 from dataclasses import dataclass
 
@@ -21,14 +21,14 @@ from fitting.scrutiny.sensitivity import (
 
 @dataclass(frozen=True)
 class Scrutiny:
-    """The other choices for one law."""
+    """One law under other choices."""
 
     ends: tuple[Trimmed, ...]
-    """Without sizes at one end; empty where fewer than five were fitted."""
+    """Fits without sizes at one end; empty where fewer than five sizes were fitted."""
     drift: str
     """A sentence on `ends`."""
     counted: tuple[Counted, ...]
-    """Against N counted otherwise; empty where its parts were not recorded, or x is not N."""
+    """Fits against other counts of N; empty where its parts were not recorded, or x is not N."""
     forms: Forms
     collapse: Collapse | None
     """None for a law against anything but N."""
@@ -37,9 +37,9 @@ class Scrutiny:
 def scrutinise(
     law: PowerLaw, interval: Interval, runs: pd.DataFrame, axis: Axis
 ) -> Scrutiny | None:
-    """Look at a law, the 95 % `interval` of its alpha, and the runs that it was fitted to.
+    """Scrutinise a law, given the 95 % `interval` of its alpha and the runs that it was fitted to.
 
-    None where the losses do not fall: there is no exponent to ask about.
+    None where the losses do not fall, for there is no exponent to question.
     """
     if law.a <= 0:
         return None

@@ -4,16 +4,16 @@
     power         a N^-alpha                            2
     logarithm     p - q log N                           2
     broken        a N^-s0, later N^-s1                  4: Caballero et al. (2023), one break
-    two powers    a N^-alpha + b N^-beta                4: the law, if c were a slow power
+    two powers    a N^-alpha + b N^-beta                4: the law with a slow power for c
     saturating    c + (L0 - c) / (1 + (N / N0)^alpha)   4: Alabdulmohsin et al. (2022), M4
 
-On 5 to 8 sizes neither published form can be had whole. Of the broken law's six parameters the
-floor is left out (the second slope does its work) and the break is one decade wide; of M4 the
-exponent of L0 - L is held at 1, which leaves the logistic curve in log N.
+With 5 to 8 sizes neither published form can be fitted in full. The broken law has no floor here
+(the second slope does its work) and a break one decade wide; in M4 the exponent of L0 - L is fixed
+at 1, which leaves the logistic curve in log N.
 
-Given its nonlinear parameters each form is linear in the rest, with signs that let the loss only
-fall: these are solved exactly, and the nonlinear ones are searched on a grid that is narrowed
-around its best cell. So no start has to be guessed.
+Given its nonlinear parameters, each form is linear in the rest, with signs under which the loss can
+only fall. The linear ones are solved exactly, and the nonlinear ones searched on a grid that is
+narrowed around its best cell, so no starting point has to be guessed.
 """
 
 from collections.abc import Callable
@@ -27,34 +27,34 @@ from scipy.special import expit
 from fitting.law.power_law import ALPHA_MAX, ALPHA_MIN, Array
 
 BREAK_WIDTH = np.log(10) / (2 * np.log(9))
-"""Scale, in log N, of a break whose slope makes 10 to 90 % of its change within a decade."""
+"""Scale, in log N, of a break whose slope makes 10 to 90 % of its change in one decade."""
 LEAST_SCALE = np.log(1e3)
-"""How far below the smallest size, in log N, the N0 of the saturating form is sought: beyond, its
-curve is the law."""
+"""How far below the smallest size, in log N, the saturating form's N0 is searched for: beyond that
+its curve is the law."""
 GRID = {0: 1, 1: 41, 2: 15}
-"""Points an axis of the search, by the number of nonlinear parameters."""
+"""Grid points per axis, by the number of nonlinear parameters."""
 ROUNDS = 5
 
 
 @dataclass(frozen=True)
 class Form:
-    """A family of curves that is linear in all parameters but a few."""
+    """A family of curves that is linear in all but a few parameters."""
 
     name: str
     n_parameters: int
     in_log: bool
-    """Whether it is log L that is linear, and not L."""
+    """Whether log L is linear in the parameters, rather than L."""
     basis: Callable[[Array, Array], Array]
-    """x = log N less its mean (sizes,), theta (k, nonlinear) -> (k, sizes, linear)."""
+    """Maps x = log N less its mean (sizes,) and theta (k, nonlinear) to (k, sizes, linear)."""
     box: Callable[[Array], list[tuple[float, float]]]
     """Range of each nonlinear parameter, for sizes at x."""
     unsigned: tuple[int, ...]
-    """Linear parameters of either sign; the others are at least 0."""
+    """Linear parameters that may have either sign; the others are at least 0."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A form with its parameters."""
+    """A form with fitted parameters."""
 
     form: Form
     origin: float
@@ -62,16 +62,16 @@ class Curve:
     theta: Array
     coefficients: Array
     moving: tuple[int, ...]
-    """Nonlinear parameters that are not at an end of their range."""
+    """Indices of the nonlinear parameters that are not at an end of their range."""
     rss: float
-    """Weighted squares of the relative errors."""
+    """Weighted sum of squared relative errors."""
 
     def predict(self, n: ArrayLike) -> Array:
-        """Loss at the sizes `n` (sizes,), nats per token; no less than 0."""
+        """Loss at the sizes `n` (sizes,), nats per token, at least 0."""
         return self._at(np.atleast_1d(np.asarray(n, dtype=float)), self.theta)
 
     def jacobian(self, n: ArrayLike) -> Array:
-        """(sizes, free parameters) d log L by each parameter that no bound holds."""
+        """(sizes, free parameters) d log L by each parameter that is not at a bound."""
         n = np.atleast_1d(np.asarray(n, dtype=float))
         basis = self.form.basis(np.log(n) - self.origin, self.theta[None])[0]
         scale = 1.0 if self.form.in_log else np.maximum(self.predict(n), 1e-12)[:, None]
@@ -85,14 +85,14 @@ class Curve:
         return np.concatenate(columns, axis=1)
 
     def variance(self, n: Array, counts: Array, at: Array) -> Array:
-        """(m,) variance of log L at the sizes `at` (m,), for a curve that was fitted to `counts`
-        runs of unit noise at each of the sizes n."""
+        """(m,) variance of log L at the sizes `at` (m,), for a curve fitted to `counts` runs of
+        unit noise at each of the sizes `n`."""
         inner, outer = self.jacobian(n), self.jacobian(at)
         length = np.linalg.norm(inner, axis=0)
-        # Less is what rounding leaves of a parameter that moves nothing.
+        # A parameter below this moves nothing: what is left is rounding.
         moved = length > 1e-8
         inner, outer, length = inner[:, moved], outer[:, moved], length[moved]
-        # Scaled to length 1: what remains small is what the sizes cannot tell apart.
+        # With columns of length 1, small singular values are what the sizes cannot tell apart.
         spread = np.linalg.pinv(inner / length * np.sqrt(counts)[:, None], rcond=1e-9)
         return ((outer / length @ spread) ** 2).sum(axis=1)
 
@@ -102,7 +102,7 @@ class Curve:
 
 
 def fit_form(form: Form, n: Array, loss: Array, weight: ArrayLike) -> Curve:
-    """Least squares of the relative error, `weight` runs to each of the sizes; all (sizes,)."""
+    """Least squares of the relative error, with `weight` runs at each size; all (sizes,)."""
     origin = float(np.log(n).mean())
     x, weight = np.log(n) - origin, np.asarray(weight, dtype=float)
     y, precision = (np.log(loss), weight) if form.in_log else (loss, weight / loss**2)
@@ -124,10 +124,10 @@ def fit_form(form: Form, n: Array, loss: Array, weight: ArrayLike) -> Curve:
 
 
 def _solve(form: Form, basis: Array, y: Array, weight: Array) -> tuple[Array, Array]:
-    """Coefficients (k, linear) and squares (k,) at each of k nonlinear points.
+    """Coefficients (k, linear) and sums of squares (k,) at each of k nonlinear points.
 
-    Signs are kept by trying every choice of the coefficients that are not 0: there are two at most
-    that a sign can hold.
+    Signs are enforced by trying every subset of nonzero coefficients: at most two are
+    constrained.
     """
     root, count = np.sqrt(weight), basis.shape[2]
     held = [k for k in range(count) if k not in form.unsigned]

@@ -1,8 +1,9 @@
-"""Other curves through the same losses, judged by sizes that they have not seen.
+"""Other curves through the same losses, judged on held-out sizes.
 
-A curve with more parameters always fits better, so a fit says nothing: each form is fitted without
-the largest size, then without the two largest, and asked for them. Its error counts as noise where
-the noise of the runs, carried through the fit, makes an error of that size in 95 of 100 sweeps.
+A curve with more parameters always fits better, so the quality of a fit says nothing. Each form is
+fitted without the largest size, then without the two largest, and predicts them. Its error counts
+as noise if it lies within what the noise of the runs, carried through the fit, makes in 95 of 100
+sweeps.
 """
 
 from dataclasses import dataclass
@@ -21,47 +22,47 @@ LEVEL = 0.95
 HELD_OUT = (1, 2)
 """How many of the largest sizes are held out, in turn."""
 RESOLUTION = 1e-5
-"""Relative error of a prediction that the search itself may leave: no less counts as a miss."""
+"""Relative error that the search itself may leave in a prediction: a smaller one is no miss."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Sizes that a form was not fitted to, as it predicts them."""
+    """A form's prediction of sizes that it was not fitted to."""
 
     n: Array
     """(held out,) sizes."""
     error: Array
     """(held out,) predicted over observed, minus one."""
     reach: Array
-    """(held out,) the largest error that is noise."""
+    """(held out,) the largest error that noise explains."""
 
     @property
     def within(self) -> bool:
-        """Whether each error is noise."""
+        """Whether noise explains every error."""
         return bool(np.all(np.abs(self.error) <= self.reach))
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One form, and how it did."""
+    """One form and its results."""
 
     name: str
     n_parameters: int
     trials: tuple[Trial, ...]
     """Without the largest size, without the two largest; empty where too few sizes are left."""
     tenfold: float
-    """Loss at ten times the largest size, nats per token, by all sizes; NaN where not tried."""
+    """Loss at ten times the largest size, fitted to all sizes, nats per token; NaN if not tried."""
     tenfold_reach: float
-    """Relative error of it that noise explains, at 95 %, if the form is right."""
+    """Relative error of `tenfold` that noise explains at 95 %, if the form is right."""
 
     @property
     def survives(self) -> bool:
-        """Whether it was tried and no error is more than noise."""
+        """Whether the form was tried and noise explains all its errors."""
         return bool(self.trials) and all(trial.within for trial in self.trials)
 
     @property
     def miss(self) -> float:
-        """Error of the largest size in absolute value; infinite where it was not tried."""
+        """Absolute relative error at the largest size; infinite where the form was not tried."""
         return float(abs(self.trials[0].error[0])) if self.trials else np.inf
 
 
@@ -71,22 +72,22 @@ class Forms:
 
     judged: tuple[Judged, ...]
     noise: float
-    """Standard deviation of a run, relative to its loss, by which the errors are judged."""
+    """Standard deviation of a run relative to its loss, against which errors are judged."""
 
     @property
     def survivors(self) -> tuple[Judged, ...]:
-        """Forms whose every error is noise."""
+        """The forms whose errors noise explains."""
         return tuple(form for form in self.judged if form.survives)
 
     @property
     def tenfold_range(self) -> Interval | None:
-        """Least and greatest loss at ten times the largest size, over the survivors."""
+        """Range of the survivors' losses at ten times the largest size."""
         found = [form.tenfold for form in self.survivors]
         return Interval(min(found), max(found)) if found else None
 
     @property
     def tenfold_allowed(self) -> Interval | None:
-        """The same with what the noise lets each of them be."""
+        """The same range, widened by the noise of each survivor."""
         ends = [
             (form.tenfold * np.exp(sign * form.tenfold_reach))
             for form in self.survivors
@@ -95,45 +96,45 @@ class Forms:
         return Interval(float(min(ends)), float(max(ends))) if ends else None
 
     def sentence(self) -> str:
-        """What the held-out sizes say."""
+        """The outcome on the held-out sizes."""
         tried = {form.name: form for form in self.judged if form.trials}
         if "law" not in tried or len(tried) < 2:
-            return "Too few sizes to ask another form of curve for the largest."
+            return "Too few sizes to test other forms of curve on the largest."
         law, alive = tried["law"], [form.name for form in self.survivors if form.name != "law"]
         miss = f"{100 * law.miss:.2g} %"
         if law.survives and alive:
             return (
                 f"The law, fitted to the smaller sizes, misses the largest by {miss}, which is "
-                f"noise. So are the errors of {_listed(alive)}: none is shown to be better than "
-                "the law."
+                f"within the noise. So are the errors of {_listed(alive)}: none is shown to be "
+                "better than the law."
             )
         if law.survives:
             return (
                 f"The law, fitted to the smaller sizes, misses the largest by {miss}, which is "
-                "noise. Every other form misses what was held out by more."
+                "within the noise. Every other form misses the held-out sizes by more than noise."
             )
         if alive:
             return (
-                f"The law misses what was held out by more than noise (the largest by {miss}); "
+                f"The law misses the held-out sizes by more than noise (the largest by {miss}); "
                 f"{_listed(alive)} did not: the losses may follow another curve."
             )
         return "No form predicts the held-out sizes within the noise."
 
     def tenfold_sentence(self) -> str:
-        """What the survivors say of ten times the largest size; "" where there are none."""
+        """What the survivors predict at ten times the largest size; "" where there are none."""
         if self.tenfold_range is None:
             return ""
         return (
-            "At ten times the largest the forms that do no worse than noise lie between "
-            f"{self.tenfold_range.low:.4g} and {self.tenfold_range.high:.4g}; noise allows them "
-            f"{self.tenfold_allowed}."
+            "At ten times the largest size, the forms whose errors are within the noise lie "
+            f"between {self.tenfold_range.low:.4g} and {self.tenfold_range.high:.4g}; "
+            f"with their noise, in {self.tenfold_allowed}."
         )
 
 
 def judge_forms(n: ArrayLike, loss: ArrayLike) -> Forms:
     """Try every form on the runs: sizes and losses, both (runs,), finite and above 0.
 
-    A form is tried where it has fewer parameters than sizes are left.
+    A form is tried where it has fewer parameters than there are sizes left to fit.
     """
     n, loss = np.asarray(n, dtype=float), np.asarray(loss, dtype=float)
     group = groups(n, SAME_SIZE)
@@ -162,7 +163,7 @@ def judge_forms(n: ArrayLike, loss: ArrayLike) -> Forms:
 def _trial(
     form: Form, n: Array, mean: Array, counts: Array, kept: int, noise: float, t: float
 ) -> Trial:
-    """Fit the first `kept` sizes and ask for the rest."""
+    """Fit the first `kept` sizes and predict the rest."""
     curve = fit_form(form, n[:kept], mean[:kept], counts[:kept])
     carried = curve.variance(n[:kept], counts[:kept], n[kept:])
     error = curve.predict(n[kept:]) / mean[kept:] - 1
@@ -171,11 +172,11 @@ def _trial(
 
 
 def _noise(ratio: Array, curves: dict[str, Curve], sizes: int) -> tuple[float, int]:
-    """Noise of a run and its degrees of freedom: as the runs of a size differ, or as sizes scatter
-    about the form that fits them best, whichever is larger.
+    """Noise of a run and its degrees of freedom: from the spread of the runs of a size, or from
+    the scatter of sizes about the best-fitting form, whichever is larger.
 
-    Seeds share what a size has of its own, a rate that suits it less or a shape; so they can only
-    tell the least that the noise may be.
+    The seeds of a size share its luck, such as its shape or a less suitable learning rate, so they
+    give only a lower bound on the noise.
     """
     within, repeats = float(np.sum(np.log(ratio) ** 2)), len(ratio) - sizes
     about = [((within + c.rss) / d, d) for c in curves.values() if (d := _dof(c, len(ratio))) > 0]

@@ -1,11 +1,11 @@
-"""Would the exponent be another if a choice had been another: which sizes, and what counts as N?
+"""How much does the exponent depend on two choices: which sizes are fitted, and what counts as N?
 
-Sizes left out at one end show whether alpha drifts: a law that begins later than the smallest size,
-or ends before the largest, changes its exponent as they go. What is left out costs precision too;
-only a fit whose own interval excludes the alpha of all sizes shows a drift.
+Leaving out sizes at one end shows whether alpha drifts: if the law begins above the smallest size,
+or ends below the largest, the exponent changes as sizes are dropped. Fewer sizes also cost
+precision, so only a fit whose own interval excludes the alpha of all sizes shows a drift.
 
-N is fitted as non-embedding + head. Kaplan et al. (2020) leave the head out, Hoffmann et al. (2022)
-count the embedding as well, and at small sizes the exponent follows (Pearce and Song 2024).
+N is fitted as non-embedding + head. Kaplan et al. (2020) leave out the head, Hoffmann et al. (2022)
+include the embedding, and at small sizes this changes the exponent (Pearce and Song 2024).
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ MOST_LEFT_OUT = 3
 LEAST_SIZES = 4
 """Sizes that must remain for a fit."""
 DRIFT_LEVEL = 0.99
-"""Six fits are looked at: at 95 % one of them would often exclude the alpha of a true law."""
+"""There are six fits: at 95 % one of them would often exclude the alpha of a true law."""
 NUMBER = {1: "", 2: "two ", 3: "three "}
 WORDS = {1: "one size", 2: "two sizes", 3: "three sizes"}
 MEANING = {"smallest": "begin later", "largest": "end before the largest"}
-"""What it means where alpha is another without them."""
+"""What it may mean if alpha differs without these sizes."""
 COUNTS = {
     "non-embedding + head": ("n_params_non_embedding", "n_params_head"),
     "non-embedding": ("n_params_non_embedding",),
     "all": ("n_params_non_embedding", "n_params_head", "n_params_embedding"),
 }
-"""What may be called N, as sums of columns; the first is the default."""
+"""Ways to count N, as sums of columns; the first is the default."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Trimmed:
 
     end: End
     left_out: int
-    """Sizes."""
+    """Number of sizes left out."""
     n_end: float
     """The smallest, or the largest, that remains."""
     alpha: float
     interval: Interval
     """95 %."""
     wide: Interval
-    """99 %: an alpha of all sizes outside of this one shows a drift."""
+    """99 %: a drift is shown where the alpha of all sizes lies outside this one."""
     noise: float
     """Standard deviation of a run about this law, relative."""
 
@@ -91,23 +91,23 @@ def without_ends(law: PowerLaw) -> tuple[Trimmed, ...]:
 
 
 def drift_sentence(alpha: float, interval: Interval, ends: tuple[Trimmed, ...]) -> str:
-    """What the shorter fits say of the exponent; `interval` is that of all sizes."""
+    """What the shorter fits say about the exponent; `interval` is that of all sizes."""
     if not ends:
         return "Too few sizes to leave any out."
     drifting = [one for one in ends if alpha not in one.wide]
     if drifting:
-        # Which end is the odd one: that without which the rest lies nearest to a law.
+        # The odd end is the one without which the rest lies closest to a law.
         worst = min(drifting, key=lambda one: one.noise)
         return (
             f"Leaving out the {NUMBER[worst.left_out]}{worst.end} moves α from {alpha:.3g} to "
-            f"{worst.alpha:.3g}, at 99 % in {worst.wide}: the law may {MEANING[worst.end]}."
+            f"{worst.alpha:.3g} (99 % interval {worst.wide}): the law may {MEANING[worst.end]}."
         )
     if all(one.alpha in interval for one in ends):
         return "α stays within its interval whichever end is left out."
     low, high = (pick(one.alpha for one in ends) for pick in (min, max))
     return (
         f"With up to {WORDS[ends[-1].left_out]} left out at either end α comes out between "
-        f"{low:.3g} and {high:.3g}; it is {alpha:.3g} with all, and none of the shorter fits "
+        f"{low:.3g} and {high:.3g}; with all sizes it is {alpha:.3g}, and none of the shorter fits "
         "excludes that: no drift is shown."
     )
 

@@ -1,9 +1,9 @@
 """How far a law may be wrong where it was not measured, because its form is an approximation.
 
-Real exponents drift. A drift is a column of changes in log loss, less what a change of the law's
-own numbers imitates of it. The runs give it an estimate and a variance; both are carried to the
-place that is predicted, so that neither a drift that was seen nor one that could not be seen is
-taken for none: under a flat prior, estimate^2 + variance is the mean square of what it may be.
+Real exponents drift. A drift is a column of changes in log loss, less the part that changes of the
+law's own parameters can imitate. The runs give its estimate and variance, and both are carried to
+the point of prediction, so that a drift counts whether it was seen or could not have been seen:
+under a flat prior, estimate^2 + variance is its mean square.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ from fitting.law.noise import Array
 def drift_variance(
     slope: Array, bends: Array, residual: Array, slope_there: Array, bends_there: Array
 ) -> Array:
-    """Variance of log loss (m,) by drifts, summed over them, at m places.
+    """Variance (m,) of log loss due to drifts, summed over the drifts, at m points.
 
     `slope` (runs, numbers) and `bends` (runs, drifts): derivatives of log loss at the runs, whose
-    `residual` is (runs,); the same at the places, (m, ...). 0 with no run to spare for a drift.
+    `residual` is (runs,); the same at the points, (m, ...). 0 where no degree of freedom is left.
     """
     dof = len(residual) - slope.shape[1] - 1
     if dof < 1:

@@ -19,13 +19,13 @@ from fitting.law.power_law import Array, FitError, Residual
 
 START_EXPONENTS = np.geomspace(0.08, 1.5, 9)
 EXPONENT_MIN, EXPONENT_MAX = 5e-3, 4.0
-"""An exponent outside of these is none: its term is a constant, or falls within a single size."""
+"""Beyond these bounds an exponent means nothing: its term is constant, or gone within one size."""
 MIDDLE = (EXPONENT_MIN + EXPONENT_MAX) / 2
 STARTS = 6
 MIN_RUNS = 8
 R_MIN, R_MAX = 0.1, 1000.0
 CASES_FROM = 50
-"""From this many runs the bootstrap may draw cases; below, it draws noise about the surface."""
+"""From this many runs on, the bootstrap resamples runs; below, it adds noise to the surface."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Surface:
     objective: float
     """Sum over runs of rho(residual); rho is half the square, or Huber's."""
     gradient: float
-    """Relative gradient at the minimum: 0 where it is one."""
+    """Relative gradient where the fit ended: 0 at a minimum."""
     residual: Residual
     delta: float | None
 
     @property
     def bounded(self) -> bool:
-        """Whether both exponents came out within the bounds of what can be told."""
+        """Whether both exponents lie within the bounds of the search."""
         return all(EXPONENT_MIN < v < EXPONENT_MAX for v in (self.alpha, self.beta))
 
     @property
@@ -92,13 +92,13 @@ class SurfaceDraws:
 
 @dataclass(frozen=True)
 class RepeatedData:
-    """A surface in effective tokens, where passes over the same data are worth less and less."""
+    """A surface in effective tokens: each further pass over the same data is worth less."""
 
     surface: Surface
     r_star: float
-    """Repetitions after which another pass is worth 1/e of fresh data; large: as good as fresh."""
+    """Repetitions after which another pass is worth 1/e of fresh data; large means no loss."""
     at_bound: bool
-    """Whether R* came out at an end of its search, which means that the runs cannot tell it."""
+    """Whether R* ran to an end of its search, so that the runs cannot determine it."""
 
 
 def fit_surface(
@@ -111,7 +111,7 @@ def fit_surface(
 ) -> Surface:
     """Fit L(N, D) to runs (runs,): `n` sizes, `d` tokens, `loss` nats per token.
 
-    Without `delta` by least squares. FitError for fewer than eight runs, or where every run has
+    Least squares if `delta` is None. FitError for fewer than eight runs, or where every run has
     the same size or the same number of tokens.
     """
     n, d, loss = _floats(n), _floats(d), _floats(loss)
@@ -123,7 +123,7 @@ def fit_surface(
     found = minimise(design, loss, starts, residual=residual, delta=delta)
     best = int(np.argmin(found.objective))
     if not np.all(np.abs(found.theta[best, 3:] - MIDDLE) < MIDDLE - EXPONENT_MIN):
-        # An exponent ran away: the surface is that of the bound, and `bounded` says so.
+        # An exponent ran away: the surface is the one at the bound, and `bounded` says so.
         held = _at_bounds(found.theta[best], log_n, log_d, loss)
         found = minimise(
             design, loss, held[None], residual=residual, delta=delta, tolerance=float("inf")
@@ -150,8 +150,8 @@ def fit_surface(
 def bootstrap(surface: Surface, draws: int = 1000, seed: int = 0) -> SurfaceDraws:
     """Refit `draws` resamples, all at once, from the surface itself.
 
-    Many runs are resampled as cases. A handful must not be (most resamples would miss a size):
-    there the surface gets new normal noise of the size seen about it.
+    Many runs are resampled with replacement. A few must not be, for most resamples would miss a
+    size; they get new normal noise about the surface instead.
     """
     rng = np.random.default_rng(seed)
     runs = len(surface.loss)
@@ -192,7 +192,7 @@ def fit_repeated(
 ) -> RepeatedData:
     """Fit L(N, D') in effective tokens D'; R* is sought between R_MIN and R_MAX.
 
-    FitError where no run saw its data more than once: R* would mean nothing.
+    FitError where no run saw its data more than once, for R* would then mean nothing.
     """
     tokens, unique = _floats(tokens), _floats(unique)
     if not np.any(tokens > unique):
@@ -213,7 +213,7 @@ def fit_repeated(
 
 
 def _starts(log_n: Array, log_d: Array, loss: Array) -> Array:
-    """(STARTS, 5) the best of a grid of exponents, the coefficients solved exactly at each."""
+    """(STARTS, 5) the best points of a grid of exponents, with the coefficients solved at each."""
     candidates = [
         _solved(alpha, beta, log_n, log_d, loss)
         for alpha in START_EXPONENTS
@@ -234,7 +234,7 @@ def _solved(
 
 
 def _at_bounds(theta: Array, log_n: Array, log_d: Array, loss: Array) -> Array:
-    """Theta (5,) with the exponents held to their bounds, and the rest solved again."""
+    """Theta (5,) with the exponents clipped to their bounds and the coefficients solved again."""
     alpha, beta = np.clip(theta[3:], EXPONENT_MIN, EXPONENT_MAX)
     return _solved(float(alpha), float(beta), log_n, log_d, loss)[1]
 
@@ -253,7 +253,7 @@ def _uncentred(theta: Array, centre_n: float, centre_d: float) -> Array:
 def _check(n: Array, d: Array, loss: Array) -> None:
     for name, values in (("sizes", n), ("tokens", d), ("losses", loss)):
         if values.shape != loss.shape or not np.all(np.isfinite(values) & (values > 0)):
-            raise FitError(f"{name} must be finite and above 0, one a run")
+            raise FitError(f"{name} must be finite and above 0, one per run")
     if len(loss) < MIN_RUNS or len(np.unique(n)) < 3 or len(np.unique(d)) < 3:
         raise FitError(
             f"found {len(loss)} runs of {len(np.unique(n))} sizes and {len(np.unique(d))} token "

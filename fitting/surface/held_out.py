@@ -1,4 +1,4 @@
-"""A surface tested on what it has not seen: the largest compute, predicted from the rest."""
+"""A surface tested on held-out runs: the largest compute, predicted from the rest."""
 
 from dataclasses import dataclass
 
@@ -18,19 +18,19 @@ LAST_FIFTH = 0.2
 
 @dataclass(frozen=True)
 class HeldOutRuns:
-    """Runs (m,), one a size and budget at the mean of its seeds, predicted from all the others."""
+    """Held-out points (m,), one per size and budget at the mean of its seeds, with predictions."""
 
     what: str
-    """Which they are, in words."""
+    """Which runs were held out, in words."""
     n: Array
     d: Array
     observed: Array
     predicted: Array
     low: Array
     high: Array
-    """95 %: of the surface, the form's drift and the noise of a run."""
+    """95 % interval, from the surface, the drift of its form and the noise of a run."""
     contradicted: bool
-    """Whether one lies outside of an interval that is missed once in 200 such tests."""
+    """Whether a run lies outside an interval that one test in 200 would miss by chance."""
 
     @property
     def inside(self) -> float:
@@ -54,8 +54,8 @@ def predict(
 ) -> tuple[Array, Array]:
     """Low and high (m,) of the mean loss of `runs` new runs at sizes `n` and tokens `d`, (m,).
 
-    Beyond what the runs leave open of A, B, E, alpha and beta, it holds the noise between runs and
-    as much drift of the exponents as the runs allow.
+    Besides the uncertainty of A, B, E, alpha and beta, the interval holds the noise between runs
+    and as much drift of the exponents as the runs allow.
     """
     n, d = np.asarray(n, dtype=float), np.asarray(d, dtype=float)
     found = region(surface, noise.excess(level))
@@ -64,7 +64,7 @@ def predict(
 
 
 def hold_out(n: Array, d: Array, flops: Array, loss: Array) -> HeldOutRuns | None:
-    """Predict the largest compute of runs (runs,); None where the rest makes no surface.
+    """Predict the largest compute of runs (runs,); None where the rest cannot be fitted.
 
     The largest isoFLOP curve; without curves the largest token budget, where sizes share it; else
     the fifth of the runs that had the most compute.
@@ -114,7 +114,7 @@ def largest(n: Array, d: Array, flops: Array) -> tuple[str, NDArray[np.bool_]]:
 
 
 def fittable(n: Array, d: Array) -> bool:
-    """Whether runs can make a surface with a noise: enough of them, of sizes and of budgets."""
+    """Whether there are enough runs, sizes and budgets for a surface and its noise."""
     return (
         len(n) >= MIN_RUNS
         and len(np.unique(cells(n, d))) > PARAMETERS

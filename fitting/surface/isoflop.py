@@ -1,7 +1,8 @@
-"""IsoFLOP curves: at one compute, the size of least loss (Hoffmann et al. 2022, section 3.2).
+"""IsoFLOP curves: the size of least loss at one compute (Hoffmann et al. 2022, section 3.2).
 
-Parabolas through such runs are biased even without noise, for the loss is no parabola in log N
-(Open-Athena 2026): where a surface can be fitted, it leads, and these stand beside it.
+Parabolas through such runs are biased even without noise, because the loss is not a parabola in
+log N (Open-Athena 2026): where a surface can be fitted it takes precedence, and these are given for
+comparison.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from fitting.runs.groups import SAME_COMPUTE, SAME_SIZE, groups
 MIN_SIZES = 4
 MIN_CURVES = 2
 MIN_SHARE = 0.5
-"""Of the runs must lie on curves: fewer have like compute by chance and not by design."""
+"""Share of the runs that must lie on curves: fewer share their compute by chance, not design."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Curve:
 
     flops: float
     n: Array
-    """(sizes,) runs of one size count once, at the mean of their losses."""
+    """(sizes,) the runs of a size count once, at the mean of their losses."""
     loss: Array
     coefficients: tuple[float, float, float]
-    """Of (log N)^2, log N and 1."""
+    """Coefficients of (log N)^2, log N and 1."""
     n_opt: float
     d_opt: float
     """Tokens that the optimal size sees at this compute."""
@@ -56,8 +57,8 @@ def fit_frontier(
 ) -> Frontier:
     """Find the minimum of each isoFLOP curve among runs (runs,).
 
-    A minimum must lie inside the sizes of its curve: an optimum that was only extrapolated is left
-    out. `per_token` is k of C = k N D.
+    A minimum must lie within the sizes of its curve: an extrapolated optimum is left out.
+    `per_token` is k of C = k N D.
     """
     n, flops, loss = _floats(n), _floats(flops), _floats(loss)
     curves = []
@@ -83,8 +84,9 @@ def fit_frontier(
 def isoflop_runs(n: ArrayLike, flops: ArrayLike) -> list[NDArray[np.int64]]:
     """Indices of the runs of each isoFLOP curve, by compute; none where there is no such design.
 
-    A curve spans at most 5 % of compute in all, stands apart from the runs beside it by more than
-    that on either side, and has four sizes. A design has two curves, with half of the runs on them.
+    A curve spans at most 5 % of compute, is separated from the nearest other runs by more than that
+    on either side, and has at least four sizes. A design has at least two curves, with at least
+    half of the runs on them.
     """
     n, flops = _floats(n), _floats(flops)
     if not len(n):
@@ -94,7 +96,7 @@ def isoflop_runs(n: ArrayLike, flops: ArrayLike) -> list[NDArray[np.int64]]:
     ascending = np.sort(flops)
     lowest, highest = ascending[starts[:-1]], ascending[starts[1:] - 1]
     parted = np.log(lowest[1:] / highest[:-1]) > np.log1p(SAME_COMPUTE)
-    # Beyond the first and the last there is nothing to stand apart from.
+    # Nothing lies beyond the first and the last.
     apart = np.concatenate([[True], parted]) & np.concatenate([parted, [True]])
     members = [np.flatnonzero(group == k) for k in np.flatnonzero(apart)]
     found = [runs for runs in members if groups(n[runs], SAME_SIZE).max() + 1 >= MIN_SIZES]
@@ -104,7 +106,7 @@ def isoflop_runs(n: ArrayLike, flops: ArrayLike) -> list[NDArray[np.int64]]:
 
 
 def _means(n: Array, loss: Array) -> tuple[Array, Array]:
-    """One point a size: repeats would else pass for sizes, and weigh the parabola to their side."""
+    """One point per size: repeats would otherwise count as sizes and pull the parabola."""
     group = groups(n, SAME_SIZE)
     runs = np.bincount(group)
     return np.exp(np.bincount(group, np.log(n)) / runs), np.bincount(group, loss) / runs

@@ -1,9 +1,10 @@
-"""L(N, D) = E + A N^-alpha + B D^-beta through the runs of one architecture, and all it is worth.
+"""L(N, D) = E + A N^-alpha + B D^-beta through the runs of one architecture, fitted and tested.
 
-Least squares on log loss lead; Huber's loss at delta = 1e-3 (Hoffmann et al. 2022, section 3.3)
-stands beside it. Intervals are by profile likelihood (`fitting.surface.region`), the noise by seeds
-and misfit (`fitting.surface.noise`), predictions widened by the form (`fitting.surface.tangent`).
-Where the runs cannot tell the two terms apart, no exponent is given, but the reason why.
+The main fit is least squares on log loss; Huber's loss with delta = 1e-3 (Hoffmann et al. 2022,
+section 3.3) is given for comparison. Intervals come from the profile likelihood
+(`fitting.surface.region`), the noise from seeds and misfit (`fitting.surface.noise`), and
+predictions are widened for drift of the form (`fitting.surface.tangent`). Where the runs cannot
+tell the two terms apart, the reason is given in place of the exponents.
 """
 
 from dataclasses import dataclass
@@ -25,24 +26,24 @@ from fitting.surface.tangent import condition, outlier
 from fitting.surface.verdict import judge, refusal
 
 SIX = 6.0
-"""FLOPs that a parameter and a token take (Kaplan et al. 2020, section 2.1)."""
+"""FLOPs per parameter and token (Kaplan et al. 2020, section 2.1)."""
 SIX_WITHIN = 0.05
 OUTLIER_LEVEL = 0.005
 
 
 @dataclass(frozen=True)
 class RunInfluence:
-    """The run that moves an exponent the most, counted in half widths of its interval."""
+    """The run that moves an exponent the most, in half widths of the exponent's interval."""
 
     n: float
     d: float
     loss: float
     alpha: float
     beta: float
-    """Without the run."""
+    """The exponents without the run."""
     shift: float
     apart: bool
-    """Whether its own residual also stands apart from all others."""
+    """Whether the run is also an outlier."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,20 @@ class SurfaceLaw:
     A: Interval
     B: Interval
     E: Interval
-    """With the sampling error of the validation set, where the runs tell it."""
+    """Includes the sampling error of the validation set, where it was recorded."""
     alpha: Interval
     beta: Interval
     optimal_exponent: Interval
-    """Of beta / (alpha + beta): N_opt grows as C to this power."""
+    """Interval of beta / (alpha + beta): N_opt grows as C to this power."""
     condition: float
-    """Of the Jacobian with columns of unit length."""
+    """Condition number of the Jacobian with columns of unit length."""
     flops: Array
     """(runs,) training compute; k N D where it is not known."""
     per_token: float
-    """k of C = k N D: 6, or what the recorded compute says on average."""
+    """k of C = k N D: 6, or the average of the recorded compute."""
     notes: tuple[str, ...]
     optima: tuple[Optimum, ...]
-    """At round computes; none where the exponents are not identified."""
+    """Best sizes at round computes; none where the exponents are not identified."""
     frontier: Frontier
     """Minima of parabolas, for comparison."""
     held_out: HeldOutRuns | None
@@ -88,7 +89,7 @@ class SurfaceLaw:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Sentences behind the word, the gravest first."""
+        """The reasons for the word, the gravest first."""
         return self.verdict.reasons
 
     def headline(self) -> str:
@@ -103,20 +104,20 @@ class SurfaceLaw:
         return np.log(self.surface.loss / self.surface.predict(self.surface.n, self.surface.d))
 
     def prediction(self, n: float, d: float, *, runs: int = 1) -> Interval:
-        """Of the mean loss of new runs with `n` parameters and `d` tokens."""
+        """95 % interval of the mean loss of `runs` new runs with `n` parameters and `d` tokens."""
         low, high = predict(self.surface, self.noise, [n], [d], runs=runs)
         return Interval(float(low[0]), float(high[0]))
 
     def disagreement(self) -> str:
-        """How the parabolas differ at the largest compute told; "" where there are none."""
+        """How the parabolas differ at the largest compute listed; "" where there are none."""
         return disagreement(self.optima[-1]) if self.optima else ""
 
 
 def surface_law(runs: pd.DataFrame) -> SurfaceLaw | None:
     """The law of `runs`: columns n_params, tokens, flops, val_loss and val_loss_se.
 
-    Runs without tokens are left aside. None for fewer than eight runs, three sizes, three budgets
-    or six cells, which is too few to draw a surface.
+    Runs without tokens are left out. None for fewer than eight runs, three sizes, three budgets or
+    six cells, which are too few for a surface.
     """
     runs = runs[(runs["tokens"] > 0) & (runs["n_params"] > 0) & (runs["val_loss"] > 0)]
     n, d, loss = (runs[name].to_numpy(float) for name in ("n_params", "tokens", "val_loss"))
@@ -165,10 +166,10 @@ def surface_law(runs: pd.DataFrame) -> SurfaceLaw | None:
 
 
 def _compute(runs: pd.DataFrame) -> tuple[Array, float, tuple[str, ...]]:
-    """Compute (runs,), k of C = k N D, and what there is to say of it."""
+    """Compute (runs,), k of C = k N D, and notes on them."""
     product = (runs["n_params"] * runs["tokens"]).to_numpy(float)
     if not (runs["flops"] > 0).all():
-        return SIX * product, SIX, ("Compute is not recorded for every run: C = 6 N D.",)
+        return SIX * product, SIX, ("Compute was not recorded for every run; C = 6 N D is used.",)
     flops = runs["flops"].to_numpy(float)
     each = flops / product
     k = float(np.exp(np.log(each).mean()))
@@ -182,7 +183,7 @@ def _compute(runs: pd.DataFrame) -> tuple[Array, float, tuple[str, ...]]:
 
 
 def _with_validation(floor: Interval, runs: pd.DataFrame) -> Interval:
-    """E's interval with the error of the validation set, which all runs have in common."""
+    """E's interval, widened by the validation set's error, which all runs share."""
     error = runs["val_loss_se"].mean() if "val_loss_se" in runs else float("nan")
     if not error > 0:
         return floor

@@ -1,9 +1,9 @@
-"""How far a run falls from a surface: by its seeds, and by what the surface leaves over.
+"""How far runs scatter about a surface: between seeds, and between sizes and budgets.
 
-Runs of one size and budget may share an error that no seed shows (a rate that suits the size, a
-data order that suits the budget). Then the seeds alone make every interval too narrow. Where they
-share none, all squares together are the noise. Of the two, the one that leaves more room counts, so
-that an interval covers in either case.
+Runs of one size and budget may share an error that seeds do not show (a learning rate that suits
+the size, a data order that suits the budget). Seeds alone would then make every interval too
+narrow. Where nothing is shared, all squares together estimate the noise. Whichever of the two
+estimates gives the wider interval is used, so that an interval covers in either case.
 """
 
 from dataclasses import dataclass
@@ -17,31 +17,31 @@ from fitting.runs.groups import SAME_BUDGET, SAME_SIZE, groups
 
 PARAMETERS = 5
 EXACT = 1e-9
-"""Noise below which losses are taken as exact: their digits end there."""
+"""Noise below which losses count as exact: their digits end there."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Mean squares of log loss about a surface, and what they rest on."""
+    """Mean squares of log loss about a surface, with their degrees of freedom."""
 
     pure: float
-    """Mean square between runs of one size and budget; NaN where nothing was repeated."""
+    """Mean square between runs of one size and budget; NaN without repeated runs."""
     pure_dof: int
     misfit: float
-    """Mean square of the cells about the surface, per run."""
+    """Mean square of the cell means about the surface, per run."""
     misfit_dof: int
     repeats: float
-    """Mean runs of a cell."""
+    """Mean number of runs per cell."""
 
     @property
     def pooled(self) -> float:
-        """Mean square of all that is left over."""
+        """Mean square of all residuals."""
         within = self.pure * self.pure_dof if self.pure_dof else 0.0
         return (self.misfit * self.misfit_dof + within) / (self.misfit_dof + self.pure_dof)
 
     @property
     def leading(self) -> tuple[float, int]:
-        """The mean square and its degrees of freedom that leave more room at 95 %."""
+        """The mean square, with its degrees of freedom, that gives the wider interval at 95 %."""
         found = [(self.pooled, self.misfit_dof + self.pure_dof), (self.misfit, self.misfit_dof)]
         return max(found, key=lambda each: _room(each[0], each[1], 0.95))
 
@@ -53,7 +53,7 @@ class Noise:
     def of_mean(self, runs: ArrayLike) -> Array:
         """Variance of the mean log loss of `runs` new runs of one size and budget.
 
-        What the runs of a cell share does not average out.
+        What the runs of a cell share does not average out over them.
         """
         runs = np.asarray(runs, dtype=float)
         if self.leading[1] > self.misfit_dof:
@@ -62,12 +62,12 @@ class Noise:
         return shared + (self.misfit - shared * self.repeats) / runs
 
     def excess(self, level: float = 0.95) -> float:
-        """How far a sum of squares may exceed the least, s^2 F(1, dof), at `level`."""
+        """How far a sum of squares may exceed its minimum at `level`: s^2 F(1, dof)."""
         square, dof = self.leading
         return _room(max(square, EXACT**2), dof, level)
 
     def misfit_p(self) -> float:
-        """Lack-of-fit F test: probability of such a misfit if the seeds' spread were all."""
+        """Lack-of-fit F test: probability of such a misfit if seeds were the only noise."""
         if self.pure_dof == 0 or self.misfit_dof == 0 or not self.pure > 0:
             return 1.0
         ratio = self.misfit / self.pure
@@ -75,15 +75,15 @@ class Noise:
 
 
 def cells(n: ArrayLike, d: ArrayLike) -> NDArray[np.int64]:
-    """Number the cells, runs of one size and budget: (runs,)."""
+    """(runs,) the number of each run's cell; a cell is the runs of one size and budget."""
     size, budget = groups(n, SAME_SIZE), groups(d, SAME_BUDGET)
     return np.unique(size * (budget.max() + 1) + budget, return_inverse=True)[1]
 
 
 def noise_of(residuals: Array, cell: NDArray[np.int64]) -> Noise:
-    """Part the squares of `residuals` (runs,), log loss less the surface, within and between cells.
+    """Split the squares of `residuals` (runs,), log loss less the surface, by cell.
 
-    At least one more cell than the surface has parameters.
+    There must be at least one more cell than the surface has parameters.
     """
     runs = np.bincount(cell)
     means = np.bincount(cell, residuals) / runs

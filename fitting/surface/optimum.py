@@ -1,4 +1,4 @@
-"""The best size and tokens of a compute: by the surface, and beside it by the parabolas."""
+"""The best size and tokens for a compute budget, by the surface and by the parabolas."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from fitting.surface.isoflop import Frontier
 from fitting.surface.region import Region
 
 BEYOND = 2
-"""Powers of ten past the largest compute that are still told."""
+"""Powers of ten beyond the largest compute that are still listed."""
 AGREE = 0.05
-"""A difference in tokens that is not worth a word."""
+"""Relative difference in tokens that counts as agreement."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +22,20 @@ class Optimum:
 
     flops: float
     beyond: bool
-    """Whether no run had as much compute."""
+    """Whether this exceeds the compute of every run."""
     n: float
     n_interval: Interval
     d: float
     d_interval: Interval
     parabola_n: float
     parabola_d: float
-    """By the line through the minima of the isoFLOP curves; NaN without two of them."""
+    """From the line through the minima of the isoFLOP curves; NaN with fewer than two minima."""
 
 
 def optimum(
     surface: Surface, region: Region, frontier: Frontier, flops: float, largest: float, k: float
 ) -> Optimum:
-    """At the compute `flops`, C = k N D; `largest`: the most that a run had."""
+    """The optimum at the compute `flops`, C = k N D; `largest`: the largest compute of a run."""
     n = float(surface.optimal_n(flops, per_token=k))
     interval = region.optimal_n_interval(flops, per_token=k)
     parabola = float(frontier.optimal_n(flops))
@@ -52,14 +52,14 @@ def optimum(
 
 
 def round_budgets(flops: Array) -> list[float]:
-    """The powers of ten within the computes (runs,), and the two after them."""
+    """The powers of ten within the range of `flops` (runs,), and the next two."""
     first = int(np.ceil(np.log10(flops.min()) - 1e-9))
     last = int(np.floor(np.log10(flops.max()) + 1e-9)) + BEYOND
     return [float(f"1e{power}") for power in range(min(first, last), last + 1)]
 
 
 def disagreement(best: Optimum) -> str:
-    """What the parabolas ask for against the surface, in words; "" without parabolas."""
+    """How the parabolas' optimum differs from the surface's, in words; "" without parabolas."""
     if not np.isfinite(best.parabola_d):
         return ""
     more = best.parabola_d / best.d - 1
@@ -73,7 +73,7 @@ def disagreement(best: Optimum) -> str:
     )
     return (
         f"The parabolas ask for {asked} {at}. Parabolas are biased even without noise "
-        "(Open-Athena 2026): the surface leads."
+        "(Open-Athena 2026), so the surface takes precedence."
     )
 
 

@@ -1,11 +1,12 @@
-"""What the runs allow of a surface L(N, D): the region of a profile likelihood, and its intervals.
+"""What the runs allow for a surface L(N, D): a profile-likelihood region, and its intervals.
 
 As for L(N) (`fitting.law.intervals`; Bates and Watts 1988, chapter 6), with two exponents instead
-of one. The pairs (alpha, beta) that stay are those whose best A, B, E leave a sum of squares of at
-most RSS + excess, excess = s^2 F(1, dof). At each pair the surface is linear in A, B, E, so what it
-allows of E, of a loss and of N_opt is known exactly; reported is the union over the pairs. Nothing
-is assumed symmetric, and an interval that the runs leave open is open. The pairs are sought along
-rays from the minimum, in coordinates in which the region of a linear problem is a circle.
+of one. A pair (alpha, beta) is accepted if its best A, B, E leave a sum of squares of at most
+RSS + excess, excess = s^2 F(1, dof). At each pair the surface is linear in A, B, E, so the
+intervals of E, of a loss and of N_opt are known exactly; what is reported is their union over the
+accepted pairs. Nothing is assumed symmetric, and an interval that the runs leave open is open.
+Pairs are searched along rays from the minimum, in coordinates in which the region of a linear
+problem is a circle.
 """
 
 from dataclasses import dataclass
@@ -20,19 +21,19 @@ from fitting.surface.slices import Problem, problem
 
 RAYS = 48
 RADII = np.geomspace(0.25, 25, 24)
-"""At which a ray is searched; 1 is the radius of the circle."""
+"""Radii at which a ray is searched; 1 is the radius of the circle."""
 FILLED = np.array([0.25, 0.5, 0.7, 0.85, 0.95, 1.0])
 """Fractions of each ray at which the region is sampled."""
 BISECTIONS = 20
 LONGEST = 1.0
-"""Longest unit of a ray, in log exponent: a direction that the runs leave open is searched too."""
+"""Longest unit of a ray, in log exponent, so that directions left open are searched too."""
 
 
 @dataclass(frozen=True)
 class Region:
     """The accepted pairs of exponents (k,), and the linear problem in A, B, E at each.
 
-    None are accepted where no A and B above 0 fit: then every interval is open.
+    No pair is accepted where no positive A and B fit; every interval is then open.
     N and D are in units of their geometric means, so that A and B are of the size of the loss.
     """
 
@@ -43,31 +44,31 @@ class Region:
     covariance: Array
     """(k, 3, 3) of the solution, for unit noise."""
     room: Array
-    """(k,) what is left of the excess for A, B and E."""
+    """(k,) how much of the excess is left for A, B and E."""
     log_n: float
     log_d: float
     """Logs of the units."""
 
     def alpha_interval(self) -> Interval:
-        """Of the exponent of N; an end at the bound of the search is open."""
+        """Interval of alpha; an end at the bound of the search is open."""
         return _ends(self.alpha)
 
     def beta_interval(self) -> Interval:
-        """Of the exponent of D."""
+        """Interval of beta; an end at the bound of the search is open."""
         return _ends(self.beta)
 
     def optimal_exponent_interval(self) -> Interval:
-        """Of beta / (alpha + beta), the power of C with which N_opt grows."""
+        """Interval of beta / (alpha + beta), the power of C with which N_opt grows."""
         share = self.beta / (self.alpha + self.beta)
         return _span(share, share)
 
     def floor_interval(self) -> Interval:
-        """Of E, nats per token."""
+        """Interval of E, nats per token."""
         low, high = self._linear(np.array([[[0.0, 0.0, 1.0]]]), np.zeros(1))
         return Interval(float(low[0]), float(high[0]))
 
     def scale_interval(self, term: int) -> Interval:
-        """Of A (`term` 0) or B (1), nats per token at N = 1 or D = 1."""
+        """Interval of A (`term` 0) or B (1), nats per token at N = 1 or D = 1."""
         exponent, unit = ((self.alpha, self.log_n), (self.beta, self.log_d))[term]
         scale = np.exp(np.minimum(exponent * unit, 700))
         reach = np.sqrt(self.room * self.covariance[:, term, term])
@@ -78,8 +79,8 @@ class Region:
     def loss_interval(self, n: ArrayLike, d: ArrayLike, own: ArrayLike) -> tuple[Array, Array]:
         """Low and high (m,) of the loss at sizes `n` and tokens `d`, both (m,).
 
-        `own`: (m,) variance of what is predicted about the surface, nats squared over s^2; 0 for
-        the surface itself.
+        `own`: (m,) variance of the predicted quantity about the surface, nats squared over s^2; 0
+        for the surface itself.
         """
         n, d, own = (np.asarray(values, dtype=float) for values in (n, d, own))
         x = np.exp(-self.alpha * (np.log(n)[:, None] - self.log_n))
@@ -87,7 +88,7 @@ class Region:
         return self._linear(np.stack([x, y, np.ones_like(x)], axis=-1), own)
 
     def optimal_n_interval(self, flops: float, per_token: float = 6.0) -> Interval:
-        """Of the size of least loss at the compute `flops`, C = per_token N D.
+        """Interval of the size of least loss at the compute `flops`, C = per_token N D.
 
         Hoffmann et al. (2022), equation 4. At given exponents only the ratio r = A / B is
         uncertain: (A - r B)^2 <= room Var(A - r B), a quadratic in r (Fieller 1954).
@@ -113,7 +114,7 @@ class Region:
     def _linear(self, x: Array, own: Array) -> tuple[Array, Array]:
         """Union of the exact intervals of x . (A, B, E), E at least 0; `x`: (m, k or 1, 3).
 
-        A loss that is still to be observed brings its own variance: the excess pays for both.
+        A loss not yet observed adds its own variance: the excess covers both.
         """
         if not len(self.room):
             return np.zeros(len(x)), np.full(len(x), np.inf)
@@ -131,9 +132,9 @@ class Region:
 
 
 def region(surface: Surface, excess: float) -> Region:
-    """All that leaves a sum of squares of log loss of at most that of `surface` plus `excess`.
+    """The region where the sum of squares of log loss is at most that of `surface` plus `excess`.
 
-    `surface` is a least-squares fit of log loss; its problem is made linear where it ended.
+    `surface` is a least-squares fit of log loss, linearised at its minimum.
     """
     linear = problem(surface)
     centre = np.log([[surface.alpha, surface.beta]])
@@ -158,7 +159,7 @@ def region(surface: Surface, excess: float) -> Region:
 
 
 def nothing(of: Region) -> Region:
-    """No pair accepted, in the units of `of`: what is known of exponents that were refused."""
+    """The empty region, in the units of `of`: for exponents that the runs do not identify."""
     none = np.empty(0)
     return Region(
         none, none, np.empty((0, 3)), np.empty((0, 3, 3)), none, log_n=of.log_n, log_d=of.log_d
@@ -166,7 +167,7 @@ def nothing(of: Region) -> Region:
 
 
 def _reach(linear: Problem, centre: Array, rays: Array, cut: float) -> Array:
-    """(rays,) how far along each the region goes: beyond the outermost radius that is inside."""
+    """(rays,) how far the region reaches along each ray, by bisection."""
     inside = np.stack([_rss(linear, _inside(centre + r * rays)) <= cut for r in RADII])
     last = np.where(inside.any(axis=0), len(RADII) - 1 - inside[::-1].argmax(axis=0), -1)
     edges = np.concatenate([[0.0], RADII])
@@ -179,7 +180,7 @@ def _reach(linear: Problem, centre: Array, rays: Array, cut: float) -> Array:
 
 
 def _rss(linear: Problem, log_exponents: Array) -> Array:
-    """(k,) least squares under A, B above 0 and E not below; infinite where there are none."""
+    """(k,) least squares with A, B above 0 and E at least 0; infinite without a solution."""
     free, floorless = linear.solve(np.exp(log_exponents))
     at_zero = np.where(floorless.sound, floorless.rss, np.inf)
     return np.where(free.sound, free.rss, at_zero)

@@ -1,4 +1,4 @@
-"""L(N, D) at given exponents, where it is linear in A, B and E and solved exactly, for many pairs.
+"""L(N, D) at many pairs of exponents, at each of which it is linear and solved exactly.
 
 Residuals of log loss are made linear as in `fitting.law.power_law`: at the end of a fit f, the
 losses z = f (1 + log(L / f)) with weights 1 / f^2 have the same least squares.
@@ -15,12 +15,12 @@ from fitting.surface.fit import Surface
 
 @dataclass(frozen=True)
 class Slices:
-    """Least squares in A, B, E at each of k pairs (alpha, beta); N and D by their means."""
+    """Least squares in A, B, E at each of k pairs (alpha, beta); N and D are scaled."""
 
     solution: Array
     """(k, 3) of A, B, E."""
     inverse: Array
-    """(k, 3, 3) of the triangular factor: the solution's covariance is its square."""
+    """(k, 3, 3) inverse of the triangular factor: its square is the solution's covariance."""
     rss: Array
     """(k,)."""
     sound: NDArray[np.bool_]
@@ -34,7 +34,7 @@ class Slices:
 
 @dataclass(frozen=True)
 class Problem:
-    """A surface's runs, made linear where its fit ended."""
+    """The runs of a surface, linearised at the end of its fit."""
 
     x: Array
     """(runs,) log N less its mean."""
@@ -42,7 +42,7 @@ class Problem:
     """(runs,) log D less its mean."""
     z: Array
     root: Array
-    """(runs,) root of the weight."""
+    """(runs,) square root of the weight."""
     log_n: float
     log_d: float
     """The means."""
@@ -82,7 +82,7 @@ def problem(surface: Surface) -> Problem:
 
 
 def _solved(r: Array, along: Array, rss: Array) -> Slices:
-    """From the triangular factors; without E where they are of A and B alone."""
+    """Slices from triangular factors, which may leave out E."""
     k, terms = along.shape
     inverse, solution = np.zeros((k, 3, 3)), np.zeros((k, 3))
     inverse[:, :terms, :terms] = np.linalg.inv(r)

@@ -1,7 +1,7 @@
-"""A fitted surface and its neighbours: what a change of its numbers, or of its form, would do.
+"""The linearised surface: what a small change of its numbers, or of its form, would do.
 
-For tests of the design (can the five numbers be told apart?), of single runs and of the form: a
-drift of the exponents with N, with D or with the compute is a column of its own.
+It serves tests of the design (can the five numbers be told apart?), of single runs and of the form:
+each drift of an exponent, with N, with D or with compute, is a column.
 """
 
 import numpy as np
@@ -17,10 +17,11 @@ FREE = 5
 
 
 def condition(surface: Surface) -> float:
-    """Condition number of the Jacobian of log L, each column of unit length.
+    """Condition number of the Jacobian of log L, with columns of unit length.
 
-    By log A, log B, log E, alpha and beta, N and D in units of their geometric means. Where the
-    tokens follow from the size, the terms of N and of D cannot be told apart, and it is large.
+    The parameters are log A, log B, log E, alpha and beta, with N and D in units of their geometric
+    means. Where tokens follow from size, the terms in N and D cannot be told apart, and it is
+    large.
     """
     slope = _slope(surface, surface.n, surface.d)
     length = np.linalg.norm(slope, axis=0)
@@ -30,7 +31,7 @@ def condition(surface: Surface) -> float:
 
 
 def drift(surface: Surface, n: ArrayLike, d: ArrayLike) -> Array:
-    """Variance of log loss (m,) at sizes `n` and tokens `d` that the form may be wrong by.
+    """Variance (m,) of the error in log loss that the form itself may cause, at `n` and `d`.
 
     Through drifts of alpha with log N, of beta with log D, and of both with log C
     (`fitting.surface.drift`).
@@ -58,7 +59,7 @@ def bend_p(surface: Surface) -> float:
 
 
 def outlier(surface: Surface) -> tuple[int, float]:
-    """The run with the largest externally studentised residual, and its p times the runs."""
+    """The run with the largest externally studentised residual, and its Bonferroni-corrected p."""
     residual = _residual(surface)
     dof = len(residual) - FREE - 1
     square = float(residual @ residual)
@@ -79,13 +80,13 @@ def _slope(surface: Surface, n: Array, d: Array) -> Array:
 
 
 def _bends(surface: Surface, n: Array, d: Array) -> Array:
-    """(m, 3) d log L by a drift of alpha with log N, of beta with log D, of both with log C."""
+    """(m, 3) d log L per drift: of alpha with log N, of beta with log D, of both with log C."""
     x, y, a, b, _ = _terms(surface, n, d)
     return np.stack([a * x**2, b * y**2, (a + b) * (x + y) ** 2], axis=1)
 
 
 def _terms(surface: Surface, n: Array, d: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """Logs of N and D about the runs' means, the shares of their terms in the loss, the loss."""
+    """Centred log N and log D, the shares of their terms in the loss, and the loss."""
     fitted = surface.predict(n, d)
     a, b = surface.A * n**-surface.alpha / fitted, surface.B * d**-surface.beta / fitted
     return np.log(n) - np.log(surface.n).mean(), np.log(d) - np.log(surface.d).mean(), a, b, fitted

@@ -18,17 +18,18 @@ from fitting.surface.region import Region
 from fitting.surface.tangent import bend_p, condition, outlier
 
 MAX_CONDITION = 150.0
-"""Of the scaled Jacobian. By simulation (EXPERIMENTS.md): full grids and isoFLOP designs lie at 25
-to 70, D = 20 N within 5 % above it in all but 1 of 100 cases, with 50 % of jitter mostly below."""
+"""Largest sound condition number of the scaled Jacobian. In simulations (EXPERIMENTS.md) full grids
+and isoFLOP designs lie at 25 to 70; D = 20 N within 5 % lies above in 99 of 100 cases, and with
+50 % of jitter mostly below."""
 TIED = 0.7
-"""Spread of log D about a line in log N, below which tokens follow the size."""
+"""Spread of log D about a line in log N below which tokens are said to follow the size."""
 MIN_FREE = 10
-"""Degrees of freedom from which a misfit shows also without seeds."""
+"""Degrees of freedom from which a misfit shows even without repeated runs."""
 MIN_REPEATS = 3
 
 
 def refusal(surface: Surface, region: Region) -> str:
-    """Why the runs give no exponents, in one sentence; "" where they do."""
+    """Why the runs do not identify the exponents, in one sentence; "" where they do."""
     number = condition(surface)
     loose = not surface.bounded or number > MAX_CONDITION
     alone = (("N", surface.d), ("D", surface.n))
@@ -40,13 +41,13 @@ def refusal(surface: Surface, region: Region) -> str:
         return f"the losses scatter too much to show that they fall with {' or '.join(needless)}"
     if loose:
         return (
-            f"the runs do not hold five numbers (condition number {number:.3g}; at most "
+            f"the runs do not determine five numbers (condition number {number:.3g}; at most "
             f"{MAX_CONDITION:g} is sound): add seeds, or sizes and budgets further apart"
         )
     for name, interval in (("alpha", region.alpha_interval()), ("beta", region.beta_interval())):
         if interval.low <= 0 or np.isinf(interval.high):
             remedy = tied or "add seeds, or sizes and budgets further apart"
-            return f"{name} is open, anywhere in {interval}: {remedy}"
+            return f"{name} is undetermined, anywhere in {interval}: {remedy}"
     return ""
 
 
@@ -93,10 +94,10 @@ def _doubts(
     reasons = []
     for name, value, other, interval in _exponents(surface, huber, region):
         if (interval.high - interval.low) / 2 > WIDE_ALPHA * value:
-            reasons.append(f"{name} is hardly determined: anywhere in {interval}")
+            reasons.append(f"{name} is poorly determined: anywhere in {interval}")
         if other not in interval:
             reasons.append(
-                f"with outliers held down (Huber) {name} is {other:.3g}, outside of {interval}"
+                f"with outliers downweighted (Huber) {name} is {other:.3g}, outside {interval}"
             )
     floor = region.floor_interval()
     if floor.high - floor.low > WIDE_C * surface.loss.min():
@@ -110,23 +111,23 @@ def _doubts(
     if bend < BEND_LEVEL:
         reasons.append(
             f"the losses bend away from the surface (p = {bend:.1g}): its exponents may not be the "
-            "same at larger N and D; predictions are widened by it"
+            "same at larger N and D; predictions are widened to allow for it"
         )
     if noise.pure_dof < MIN_REPEATS and noise.misfit_dof < MIN_FREE:
         reasons.append(
-            f"found {len(surface.loss)} runs for 5 numbers, {noise.pure_dof} of them repeats; to "
-            f"see a misfit takes {MIN_REPEATS} repeats or {MIN_FREE + 5} runs"
+            f"found {len(surface.loss)} runs for 5 numbers, {noise.pure_dof} of them repeats; "
+            f"seeing a misfit takes {MIN_REPEATS} repeats or {MIN_FREE + 5} runs"
         )
     reasons += _apart(surface)
     if held_out is None:
-        reasons.append("too few runs to hold the largest compute out and predict it")
+        reasons.append("too few runs to hold out the largest compute and predict it")
     return reasons
 
 
 def _exponents(
     surface: Surface, huber: Surface, region: Region
 ) -> tuple[tuple[str, float, float, Interval], ...]:
-    """Name, value, value with outliers held down and interval of both exponents."""
+    """Name, value, value with outliers downweighted, and interval of both exponents."""
     return (
         ("alpha", surface.alpha, huber.alpha, region.alpha_interval()),
         ("beta", surface.beta, huber.beta, region.beta_interval()),
@@ -134,10 +135,10 @@ def _exponents(
 
 
 def _apart(surface: Surface) -> list[str]:
-    """A sentence on the run that stands apart, if one does.
+    """A sentence on the run that is an outlier, if there is one.
 
-    It counts against the surface where it moves an exponent, or is most of the scatter that the
-    intervals are made of: one in a hundred runs that went a little astray makes no other law.
+    It counts against the surface where it moves an exponent, or makes up most of the scatter behind
+    the intervals: one slightly stray run in a hundred does not change the law.
     """
     index, p = outlier(surface)
     if p >= LEVEL:
@@ -145,13 +146,13 @@ def _apart(surface: Surface) -> list[str]:
     n, d, loss = surface.n[index], surface.d[index], surface.loss[index]
     told = float(surface.predict(n, d))
     return [
-        f"one run stands apart: at N = {n:.3g}, D = {d:.3g} the loss is {loss:.4g}, the surface "
+        f"one run is an outlier: at N = {n:.3g}, D = {d:.3g} the loss is {loss:.4g}, the surface "
         f"says {told:.4g} ({100 * (loss / told - 1):+.2g} %); look at its training curve"
     ]
 
 
 def _needless_p(surface: Surface, kept: Array) -> float:
-    """F test of the surface against a law in `kept`, one of N and D, alone."""
+    """F test of the surface against a law in `kept` alone, which is N or D."""
     dof = len(kept) - 5
     left = 2 * surface.objective
     if left <= len(kept) * EXACT**2:
@@ -162,7 +163,7 @@ def _needless_p(surface: Surface, kept: Array) -> float:
 
 
 def _tied(surface: Surface) -> str:
-    """That the tokens follow the size, in words; "" where they do not."""
+    """A clause saying that tokens follow the size; "" where they do not."""
     x, y = np.log(surface.n), np.log(surface.d)
     slope, height = np.polyfit(x, y, 1)
     apart = float(np.std(y - slope * x - height))

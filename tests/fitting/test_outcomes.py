@@ -82,7 +82,7 @@ def test_targets_without_a_forecast_are_told_with_the_reason() -> None:
         ({"carried": CARRIED | {TARGETS["cell_key"].iloc[1]: ""}}, "record with nothing"),
         ({"in_mlflow": "0" * 64}, "in MLflow with 000000000000"),
         ({"text": None}, "forecast.json is gone"),
-        ({"text": "{"}, "is no forecast"),
+        ({"text": "{"}, "is not a forecast"),
     ],
 )
 def test_a_forecast_that_was_changed_is_not_shown_as_registered(

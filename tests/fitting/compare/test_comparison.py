@@ -67,7 +67,7 @@ def test_a_size_that_was_not_measured_is_said_to_be_interpolated() -> None:
     found = compare("x", law(6, 0.3, 1.2, 0), "y", other, "n_params")
     assert found is not None
     assert found.interpolated == ("x",)
-    assert "x: interpolated, no run lies there." in found.sentence()
+    assert "x: interpolated, with no run there." in found.sentence()
 
 
 def test_isoflop_minima_follow_the_exponent_of_the_surface() -> None:

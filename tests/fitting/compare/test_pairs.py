@@ -30,7 +30,7 @@ def test_at_unequal_budgets_nobody_is_ahead_at_equal_parameters() -> None:
     assert [pair.axis for pair in found.comparisons] == ["flops"]
     said = found.comparisons[0].sentence()
     assert re.match(r"At \S+ FLOPs, as they were trained, the runs of new have", said)
-    assert "(20,000,000 tokens; 2,000,000 tokens): it may be the budget" in said
+    assert "(20,000,000 tokens; 2,000,000 tokens): the cause may be the budget" in said
 
 
 def test_without_compute_in_common_the_reason_is_said() -> None:
@@ -103,7 +103,7 @@ def test_losses_that_show_no_law_by_the_note_are_not_compared_by_it() -> None:
 
 def test_pairs_that_are_not_told_apart_are_not_said_to_be_equal() -> None:
     pair = analysis_of(runs("a", 2e6), runs("b", 2e6, 1)).comparisons[0]
-    assert "a and b are not told apart: the difference is" in pair.sentence()
+    assert "a and b cannot be told apart: the difference is" in pair.sentence()
 
 
 def test_a_stray_budget_makes_no_design() -> None:
@@ -118,5 +118,5 @@ def test_a_stray_budget_makes_no_design() -> None:
 def test_tokens_that_grow_with_the_size_are_said_wherever_the_law_is() -> None:
     found = analysis_of(runs("a", 1.0).assign(tokens=20 * N, flops=120 * N**2))
     assert found.lines()[0] == (
-        "a: tokens grow with the size (D = 20 N), so alpha is of both together."
+        "a: tokens grow with the size (D = 20 N), so alpha describes both together."
     )

@@ -114,7 +114,7 @@ def test_a_best_rate_at_the_edge_weakens_the_verdict() -> None:
     law = analyse(both).laws["transformer"]
     assert law.verdict.word == "weak"
     assert law.verdict.reasons[0].startswith("the best learning rate is at the edge of those tried")
-    assert set(law.selection.left_out["why"]) == {"another learning rate did better at this size"}
+    assert set(law.selection.left_out["why"]) == {"another learning rate was better at this size"}
 
 
 def test_a_law_without_floor_is_not_rejected_for_an_outlier() -> None:
@@ -175,7 +175,7 @@ def run_apart(at: int) -> str:
 
 def test_a_run_apart_at_the_smallest_size_is_a_doubt_and_elsewhere_a_reason_against() -> None:
     assert "the law may begin later: at 3,000 parameters" in run_apart(0)
-    assert "one run stands apart: at " in run_apart(4)
+    assert "one run is an outlier: at " in run_apart(4)
 
 
 def test_a_deviation_is_told_in_digits_that_show_it() -> None:

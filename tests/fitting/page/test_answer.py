@@ -52,14 +52,15 @@ def test_one_budget_is_led_by_size_and_names_the_budget() -> None:
 
 def test_tokens_that_grow_with_the_size_are_named() -> None:
     records = make_records().assign(tokens=lambda runs: 20 * runs["n_params"])
-    assert "Tokens grow with the size: D = 20 N. α is of size and tokens together." in first_screen(
-        analyse(complete(records))
+    assert (
+        "Tokens grow with the size: D = 20 N. α describes size and tokens together."
+        in first_screen(analyse(complete(records)))
     )
 
 
 def test_beyond_the_range_both_intervals_are_told_with_what_they_are_worth() -> None:
     shown = first_screen(analyse(complete(make_records())))
-    assert "if this very law goes on" in shown
+    assert "if the same law continues" in shown
     assert "if the fall slows down in any way" in shown
     assert "published runs 5 to 20 times beyond" in shown
 

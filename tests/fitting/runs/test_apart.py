@@ -28,7 +28,7 @@ def test_a_setting_that_was_varied_makes_laws_of_its_own(name: str) -> None:
     analysis = analyse(records.assign(cell_key=[str(i) for i in range(len(records))]))
     assert list(analysis.laws) == [f"lstm, {name} {one}", f"lstm, {name} {two}"]
     assert analysis.notes[0] == (
-        f"Found 2 values of {name} ({one}, {two}): each has laws of its own."
+        f"Found 2 values of {name} ({one}, {two}): each has its own laws."
     )
     assert f"{name} ({one}; {two}) as well" in analysis.comparisons[0].sentence()
 
@@ -62,7 +62,7 @@ def test_architectures_may_have_settings_of_their_own() -> None:
     analysis = analyse(complete(records))
     assert set(analysis.laws) == {"lstm", "transformer"}
     assert analysis.notes == ()
-    assert "They differ in clip (0.5; 1) as well." in analysis.comparisons[0].sentence()
+    assert "They also differ in clip (0.5; 1)." in analysis.comparisons[0].sentence()
 
 
 def test_what_was_not_recorded_is_taken_for_the_only_value_that_was() -> None:

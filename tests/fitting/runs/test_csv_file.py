@@ -94,7 +94,7 @@ def test_columns_that_are_not_read_are_said_on_the_page_and_in_the_terminal(
 ) -> None:
     path = write_table(table("lstm", f"{HEADER},dropout,context", ",0.1,256"))
     assert report.main(["--csv", str(path), "--out", str(tmp_path)]) == 0
-    note = "Columns that were not read: dropout."
+    note = "Columns not read: dropout."
     assert note in capsys.readouterr().out
     assert note in (tmp_path / "report.html").read_text()
 

@@ -73,7 +73,7 @@ def test_four_sizes_of_one_seed_are_shown_with_what_is_missing() -> None:
     found = analyse(complete(make_records(sizes=4, seeds=1)))
     sections = scrutiny.sections(found.laws)
     assert "Too few sizes to leave any out." in sections
-    assert "Too few sizes to ask another form" in sections
+    assert "Too few sizes to test other forms" in sections
     assert "too few sizes" in sections
 
 

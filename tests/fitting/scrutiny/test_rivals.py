@@ -134,7 +134,7 @@ def test_a_form_is_tried_only_where_sizes_remain_to_judge_it() -> None:
 @pytest.mark.parametrize("sizes", [3, 4])
 def test_too_few_sizes_are_said_to_be_too_few(sizes: int) -> None:
     forms = judge_forms(SIZES[:sizes], TRUE["law"][:sizes])
-    assert forms.sentence() == "Too few sizes to ask another form of curve for the largest."
+    assert forms.sentence() == "Too few sizes to test other forms of curve on the largest."
 
 
 def test_losses_that_meet_the_law_exactly_are_within_its_noise() -> None:

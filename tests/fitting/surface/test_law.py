@@ -107,7 +107,7 @@ def test_a_run_that_diverged_is_named() -> None:
     runs["val_loss"] *= np.where(runs.index == 7, 1.2, 1)
     law = law_of(runs)
     assert law.word == "not supported"
-    wanted = f"one run stands apart: at N = {N[7]:.3g}, D = {D[7]:.3g}"
+    wanted = f"one run is an outlier: at N = {N[7]:.3g}, D = {D[7]:.3g}"
     assert any(reason.startswith(wanted) for reason in law.reasons)
     assert law.influence is not None
     assert law.influence.apart == (law.influence.n == N[7] and law.influence.d == D[7])
@@ -155,7 +155,7 @@ def test_compute_that_is_not_6_n_d_scales_the_optimum_and_is_said() -> None:
 def test_compute_that_is_unknown_is_6_n_d() -> None:
     law = law_of(table(N, D).assign(flops=np.nan))
     assert law.flops == pytest.approx(6 * N * D)
-    assert law.notes == ("Compute is not recorded for every run: C = 6 N D.",)
+    assert law.notes == ("Compute was not recorded for every run; C = 6 N D is used.",)
 
 
 def test_optima_are_told_at_round_computes_within_and_beyond() -> None:
