@@ -6,6 +6,8 @@ The plan and the scheduler use the same rules, so that what `--dry-run` says is 
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -55,37 +57,58 @@ class Pool:
     cpus: dict[str, float] = field(default_factory=dict)
     gpus: list[dict[str, float]] = field(default_factory=list)
     """The shares that are held of each GPU."""
+    _cpus: float = 0.0
+    """The sum of what is held."""
+    _places: dict[str, list[int]] = field(default_factory=dict)
+    """The GPUs of each holder."""
+    _by_load: list[tuple[float, int]] = field(default_factory=list)
+    """Of each GPU what is held, negative, and its number, sorted: the fullest first, then the
+    lower number. Those that nobody holds are the last."""
 
     def take(self, demand: Demand) -> bool:
-        """Book it if there is room."""
-        if sum(self.cpus.values()) + demand.cpus > self.capacity.cpus + ROUNDING:
+        """Book it if there is room. What did not fit fits no better after another has taken."""
+        if self._cpus + demand.cpus > self.capacity.cpus + ROUNDING:
             return False
-        self.gpus += [{} for _ in range(self.capacity.gpus - len(self.gpus))]
-        # GPUs that went away: what was held there is trained again, in the place it has booked.
-        beyond = sum(bool(held) for held in self.gpus) - self.capacity.gpus
-        chosen = [] if beyond > 0 else self._choose(demand.gpus, beyond == 0)
+        for gpu in range(len(self.gpus), self.capacity.gpus):
+            self.gpus.append({})
+            self._by_load.append((0.0, gpu))
+        chosen = self._choose(demand.gpus)
         if demand.gpus and not chosen:
             return False
-        for held in chosen:
-            held[demand.key] = min(1.0, demand.gpus)
+        for gpu in chosen:
+            self._change(gpu, demand.key, min(1.0, demand.gpus))
+        self._places[demand.key] = chosen
         self.cpus[demand.key] = demand.cpus
+        self._cpus += demand.cpus
         return True
 
-    def _choose(self, gpus: float, full: bool) -> list[dict[str, float]]:
+    def _choose(self, gpus: float) -> list[int]:
+        used = bisect_left(self._by_load, (0.0, -1))
+        unused = self.capacity.gpus - used
+        if unused < 0:
+            # GPUs went away. What was held there is trained again, in the place it has booked, and
+            # nothing new begins before it.
+            return []
         if 0 < gpus < 1:
-            room = [held for held in self.gpus if sum(held.values()) + gpus <= 1 + ROUNDING]
-            if full:
-                room = [held for held in room if held]
-            return sorted(room, key=lambda held: -sum(held.values()))[:1]
-        used = sum(bool(held) for held in self.gpus)
-        whole = [held for held in self.gpus if not held][: round(gpus)]
-        fits = len(whole) == round(gpus) and used + len(whole) <= self.capacity.gpus
-        return whole if fits else []
+            first = bisect_left(self._by_load, (gpus - 1 - ROUNDING, -1))
+            return [gpu for _, gpu in self._by_load[first : used + min(1, unused)][:1]]
+        whole = round(gpus)
+        return [gpu for _, gpu in self._by_load[used:][:whole]] if whole <= unused else []
 
     def give_back(self, key: str) -> None:
-        self.cpus.pop(key, None)
-        for held in self.gpus:
-            held.pop(key, None)
+        self._cpus -= self.cpus.pop(key, 0.0)
+        for gpu in self._places.pop(key, []):
+            self._change(gpu, key, 0.0)
+
+    def _change(self, gpu: int, key: str, share: float) -> None:
+        """Let `key` hold so much of it."""
+        held = self.gpus[gpu]
+        del self._by_load[bisect_left(self._by_load, (-sum(held.values()), gpu))]
+        if share:
+            held[key] = share
+        else:
+            del held[key]
+        insort(self._by_load, (-sum(held.values()), gpu))
 
 
 def makespan(demands: list[Demand], capacity: Capacity) -> float:
@@ -93,17 +116,30 @@ def makespan(demands: list[Demand], capacity: Capacity) -> float:
 
     Raises ValueError if one does not fit at all.
     """
-    pool, waiting = Pool(capacity), list(demands)
+    # Of demands that take equally much only the first can be the next to start, so that an end
+    # costs a look at each kind and not at each demand.
+    kinds: dict[tuple[float, float], deque[tuple[int, Demand]]] = {}
+    for place, demand in enumerate(demands):
+        kinds.setdefault((demand.cpus, demand.gpus), deque()).append((place, demand))
+    pool, now = Pool(capacity), 0.0
     running: list[tuple[float, str]] = []
-    now = 0.0
-    while waiting or running:
-        started = [demand for demand in waiting if pool.take(demand)]
-        for demand in started:
+    while kinds or running:
+        heads = [(line[0][0], kind) for kind, line in kinds.items()]
+        heapq.heapify(heads)
+        while heads:
+            _, kind = heapq.heappop(heads)
+            line = kinds[kind]
+            if not pool.take(line[0][1]):
+                continue
+            _, demand = line.popleft()
             heapq.heappush(running, (now + demand.seconds, demand.key))
-        begun = {demand.key for demand in started}
-        waiting = [demand for demand in waiting if demand.key not in begun]
+            if line:
+                heapq.heappush(heads, (line[0][0], kind))
+            else:
+                del kinds[kind]
         if not running:
-            raise ValueError(f"{waiting[0].key} does not fit")
+            _, unfit = min(line[0] for line in kinds.values())
+            raise ValueError(f"{unfit.key} does not fit")
         now, key = heapq.heappop(running)
         pool.give_back(key)
     return now
