@@ -1,4 +1,5 @@
-"""Cells on shared GPUs, as arithmetic: what fits now, in which order to start, how long it takes.
+"""Cells on shared GPUs, as arithmetic: what fits now, which cells share a job, in which order jobs
+start, how long all takes.
 
 The plan and the scheduler use the same rules, so that what `--dry-run` says is what happens.
 """
@@ -6,6 +7,7 @@ The plan and the scheduler use the same rules, so that what `--dry-run` says is 
 from __future__ import annotations
 
 import heapq
+import math
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
@@ -170,3 +172,108 @@ def in_order(demands: list[Demand], capacity: Capacity) -> list[Demand]:
     orders = [sorted(fitting, key=key) for key in ORDERS.values()]
     best = min(orders, key=lambda order: makespan(order, capacity), default=[])
     return best + sorted(waiting, key=ORDERS["longest"])
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is never torn apart: a cell, or a family of cells that share a trunk."""
+
+    key: str
+    group: str
+    """What may share a job: cells of one architecture, size, data set and placement."""
+    cpus: float
+    gpus: float
+    seconds: float
+    """Expected, without the start of a job."""
+
+
+def demand_of(job: list[Unit], start: float) -> Demand:
+    """What a job takes that trains its units one after another. Its key is that of the first.
+
+    start: seconds that a job costs before it trains.
+    """
+    first = job[0]
+    return Demand(first.key, first.cpus, first.gpus, start + sum(unit.seconds for unit in job))
+
+
+def least_seconds(units: list[Unit], capacity: Capacity, start: float) -> float:
+    """Seconds that no jobs in any order can beat: `lower_bound`, with one start a group."""
+    demands = []
+    for group in _groups(units):
+        demands += [demand_of([group[0]], start), *(demand_of([unit], 0) for unit in group[1:])]
+    return lower_bound(demands, capacity)
+
+
+def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[Unit]]:
+    """Jobs of units of one group each, in the order in which to begin them; the longest unit first.
+
+    A job pays `start` seconds once, and occupies what it takes until its last unit ends. So a group
+    is spread over several jobs where they can run at once, and is one job where they would only
+    follow each other. The jobs end no later than with one job a group or one job a unit, each in
+    the order of `in_order`.
+
+    A unit that does not fit is a job of its own: how many will run at once is not known yet.
+    """
+    fitting = [unit for unit in units if capacity.holds(demand_of([unit], start))]
+    alone = [[unit] for unit in units if not capacity.holds(demand_of([unit], start))]
+
+    def ordered(jobs: list[list[Unit]]) -> list[list[Unit]]:
+        by_key = {job[0].key: job for job in jobs}
+        demands = [demand_of(job, start) for job in jobs]
+        return [by_key[demand.key] for demand in in_order(demands, capacity)]
+
+    def cost(jobs: list[list[Unit]]) -> tuple[float, int]:
+        seconds = makespan([demand_of(job, start) for job in jobs], capacity)
+        # The same seconds, added up in another order, differ in the last bit.
+        return round(seconds, 6), len(jobs)
+
+    groups = _groups(fitting)
+    cuts = [ordered(_cut(groups, counts)) for counts in _counts(groups, capacity)]
+    return min(cuts, key=cost) + ordered(alone)
+
+
+def _groups(units: list[Unit]) -> list[list[Unit]]:
+    """Those that may share a job, the longest first."""
+    groups: dict[tuple[str, float, float], list[Unit]] = {}
+    for unit in sorted(units, key=lambda unit: -unit.seconds):
+        groups.setdefault((unit.group, unit.cpus, unit.gpus), []).append(unit)
+    return list(groups.values())
+
+
+def _counts(groups: list[list[Unit]], capacity: Capacity) -> list[tuple[int, ...]]:
+    """Into how many jobs to cut each group: all that is worth trying.
+
+    What a job may train is tried from eight times what would fill the cluster evenly down to a
+    sixteenth: where jobs are as long as the whole, they leave gaps beside each other; where they
+    are short, there are many starts.
+    """
+    one, each = tuple(1 for _ in groups), tuple(len(group) for group in groups)
+    if one == each:
+        return [one]
+    work = [sum(unit.seconds for unit in group) for group in groups]
+    units = [unit for group in groups for unit in group]
+    even = max(least_seconds(units, capacity, start=0), ROUNDING)
+    tried = [one]
+    for step in range(6, -9, -1):
+        longest = even * 2 ** (step / 2)
+        jobs = [max(1, math.ceil(seconds / longest - ROUNDING)) for seconds in work]
+        tried.append(tuple(map(min, jobs, each)))
+    return list(dict.fromkeys([*tried, each]))
+
+
+def _cut(groups: list[list[Unit]], counts: tuple[int, ...]) -> list[list[Unit]]:
+    """Each group as so many jobs: the longest unit first, to the job that has least to do.
+
+    "Longest processing time first": Graham, Bounds on multiprocessing timing anomalies, 1969.
+    """
+    found = []
+    for group, count in zip(groups, counts):
+        jobs = [[unit] for unit in group[:count]]
+        loads = [(unit.seconds, number) for number, unit in enumerate(group[:count])]
+        heapq.heapify(loads)
+        for unit in group[count:]:
+            load, number = loads[0]
+            jobs[number].append(unit)
+            heapq.heapreplace(loads, (load + unit.seconds, number))
+        found += jobs
+    return found

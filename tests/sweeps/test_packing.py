@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.ladders import ladder
 from harness.slow_packing import SlowPool, slow_in_order, slow_makespan
-from sweeps.packing import Capacity, Demand, Pool, in_order, lower_bound, makespan
+from sweeps.packing import (
+    Capacity,
+    Demand,
+    Pool,
+    Unit,
+    demand_of,
+    in_order,
+    into_jobs,
+    least_seconds,
+    lower_bound,
+    makespan,
+)
 
 EIGHT = Capacity(cpus=64, gpus=8)
 SHARES = [0.125, 0.25, 0.5, 1, 2, 4]
@@ -121,3 +134,100 @@ def test_two_thousand_cells_are_ordered_on_256_gpus_within_a_second_of_the_proce
     started = time.process_time()
     in_order(cells, Capacity(cpus=3072, gpus=256))
     assert time.process_time() - started < 1
+
+
+START = 15.0
+
+
+def ends(jobs: list[list[Unit]], capacity: Capacity, start: float = START) -> float:
+    return makespan(in_order([demand_of(job, start) for job in jobs], capacity), capacity)
+
+
+def alike(count: int, seconds: float, group: str = "group", gpus: float = 1) -> list[Unit]:
+    return [Unit(f"{group}-{index}", group, 1, gpus, seconds) for index in range(count)]
+
+
+units = st.lists(
+    st.tuples(
+        st.sampled_from("abcde"),
+        st.sampled_from([0, 0.25, 0.5, 1, 2, 4]),
+        st.sampled_from([0.0, 5.0, 20.0]) | st.floats(1, 500),
+    ),
+    max_size=40,
+).map(lambda found: [Unit(str(i), group, 1, gpus, s) for i, (group, gpus, s) in enumerate(found)])
+clusters = st.builds(Capacity, st.sampled_from([4, 64, math.inf]), st.sampled_from([4, 5, 8, 64]))
+
+
+@given(units, clusters, st.sampled_from([0.0, 15.0, 300.0]))
+def test_jobs_hold_each_unit_once_and_never_two_groups_or_shares(
+    found: list[Unit], capacity: Capacity, start: float
+) -> None:
+    jobs = into_jobs(found, capacity, start)
+    assert sorted(unit.key for job in jobs for unit in job) == sorted(unit.key for unit in found)
+    for job in jobs:
+        assert len({(unit.group, unit.gpus) for unit in job}) == 1
+        assert job == sorted(job, key=lambda unit: -unit.seconds)
+
+
+@given(units, clusters, st.sampled_from([0.0, 15.0, 300.0]))
+def test_jobs_end_no_later_than_one_a_group_or_one_a_unit_and_not_before_the_least(
+    found: list[Unit], capacity: Capacity, start: float
+) -> None:
+    seconds = ends(into_jobs(found, capacity, start), capacity, start)
+    whole: dict[tuple[str, float], list[Unit]] = {}
+    for unit in found:
+        whole.setdefault((unit.group, unit.gpus), []).append(unit)
+    assert seconds <= ends(list(whole.values()), capacity, start) + 1e-5
+    assert seconds <= ends([[unit] for unit in found], capacity, start) + 1e-5
+    assert not found or seconds >= least_seconds(found, capacity, start) - 1e-5
+
+
+def test_a_group_is_spread_over_the_gpus_that_there_are() -> None:
+    jobs = into_jobs(alike(16, 100), Capacity(64, 8), START)
+    assert [len(job) for job in jobs] == [2] * 8
+
+
+def test_where_jobs_would_only_follow_each_other_each_group_is_one() -> None:
+    found = [unit for group in "abc" for unit in alike(5, 20, group)]
+    jobs = into_jobs(found, Capacity(64, 1), START)
+    assert sorted(job[0].group for job in jobs) == ["a", "b", "c"]
+
+
+def test_jobs_are_few_where_more_of_them_would_end_no_sooner() -> None:
+    found = alike(1, 1000, "long") + alike(8, 50, "short")
+    jobs = into_jobs(found, Capacity(64, 8), START)
+    assert [len(job) for job in jobs] == [1, 8]
+
+
+def test_jobs_come_in_the_order_in_which_they_begin() -> None:
+    found = alike(8, 10, "small", 0.25) + alike(4, 400, "wide", 4) + alike(6, 90)
+    demands = [demand_of(job, START) for job in into_jobs(found, EIGHT, START)]
+    assert demands == in_order(demands, EIGHT)
+
+
+def test_a_unit_that_fits_nowhere_yet_is_a_job_of_its_own_behind_the_others() -> None:
+    found = alike(3, 100, "wide", 4) + alike(2, 10)
+    jobs = into_jobs(found, Capacity(8, 1), START)
+    assert [job[0].group for job in jobs] == ["group", "wide", "wide", "wide"]
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(3, 5),
+    st.floats(10, 300),
+    st.floats(0.3, 1),
+    st.sampled_from([(0.25, 0.5, 1, 2, 4), (0.25,) * 5, (1,) * 5]),
+)
+def test_ladders_of_sizes_on_eight_gpus_end_within_a_tenth_of_the_least(
+    seeds: int, seconds: float, slower: float, gpus: tuple[float, ...]
+) -> None:
+    found = ladder(seeds, seconds, slower, gpus)
+    assert ends(into_jobs(found, EIGHT, START), EIGHT) <= 1.1 * least_seconds(found, EIGHT, START)
+
+
+def test_two_thousand_units_become_jobs_on_256_gpus_within_two_seconds_of_the_processor() -> None:
+    found = ladder(200, 100, 0.7, (0.25, 0.5, 1, 2, 4))
+    started = time.process_time()
+    jobs = into_jobs(found, Capacity(cpus=3072, gpus=256), START)
+    assert time.process_time() - started < 2
+    assert sum(map(len, jobs)) == 2000
