@@ -116,10 +116,10 @@ class Pool:
 def makespan(demands: list[Demand], capacity: Capacity) -> float:
     """Seconds until all have run, each started as soon as it fits, earlier ones in the list first.
 
+    Takes time that grows with the demands times the kinds of them: those of equal CPUs and GPUs.
     Raises ValueError if one does not fit at all.
     """
-    # Of demands that take equally much only the first can be the next to start, so that an end
-    # costs a look at each kind and not at each demand.
+    # Of a kind only the first can be the next to start, so an end costs a look at each kind.
     kinds: dict[tuple[float, float], deque[tuple[int, Demand]]] = {}
     for place, demand in enumerate(demands):
         kinds.setdefault((demand.cpus, demand.gpus), deque()).append((place, demand))
@@ -216,10 +216,13 @@ def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[
     """
     fitting = [unit for unit in units if capacity.holds(demand_of([unit], start))]
     alone = [[unit] for unit in units if not capacity.holds(demand_of([unit], start))]
+    place = {unit.key: number for number, unit in enumerate(units)}
 
     def ordered(jobs: list[list[Unit]]) -> list[list[Unit]]:
-        by_key = {job[0].key: job for job in jobs}
-        demands = [demand_of(job, start) for job in jobs]
+        # Where nothing else decides, what was listed first is first, however groups are cut.
+        listed = sorted(jobs, key=lambda job: min(place[unit.key] for unit in job))
+        by_key = {job[0].key: job for job in listed}
+        demands = [demand_of(job, start) for job in listed]
         return [by_key[demand.key] for demand in in_order(demands, capacity)]
 
     def cost(jobs: list[list[Unit]]) -> tuple[float, int]:
@@ -243,9 +246,9 @@ def _groups(units: list[Unit]) -> list[list[Unit]]:
 def _counts(groups: list[list[Unit]], capacity: Capacity) -> list[tuple[int, ...]]:
     """Into how many jobs to cut each group: all that is worth trying.
 
-    What a job may train is tried from eight times what would fill the cluster evenly down to a
-    sixteenth: where jobs are as long as the whole, they leave gaps beside each other; where they
-    are short, there are many starts.
+    What a job may train is tried from twice what would fill the cluster evenly down to a sixteenth:
+    where jobs are as long as the whole, they leave gaps beside each other; where they are short,
+    there are many starts.
     """
     one, each = tuple(1 for _ in groups), tuple(len(group) for group in groups)
     if one == each:
@@ -254,8 +257,8 @@ def _counts(groups: list[list[Unit]], capacity: Capacity) -> list[tuple[int, ...
     units = [unit for group in groups for unit in group]
     even = max(least_seconds(units, capacity, start=0), ROUNDING)
     tried = [one]
-    for step in range(6, -9, -1):
-        longest = even * 2 ** (step / 2)
+    for step in range(4, -17, -1):
+        longest = even * 2 ** (step / 4)
         jobs = [max(1, math.ceil(seconds / longest - ROUNDING)) for seconds in work]
         tried.append(tuple(map(min, jobs, each)))
     return list(dict.fromkeys([*tried, each]))

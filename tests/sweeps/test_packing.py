@@ -177,7 +177,8 @@ def test_jobs_end_no_later_than_one_a_group_or_one_a_unit_and_not_before_the_lea
     whole: dict[tuple[str, float], list[Unit]] = {}
     for unit in found:
         whole.setdefault((unit.group, unit.gpus), []).append(unit)
-    assert seconds <= ends(list(whole.values()), capacity, start) + 1e-5
+    one_a_group = [sorted(group, key=lambda unit: -unit.seconds) for group in whole.values()]
+    assert seconds <= ends(one_a_group, capacity, start) + 1e-5
     assert seconds <= ends([[unit] for unit in found], capacity, start) + 1e-5
     assert not found or seconds >= least_seconds(found, capacity, start) - 1e-5
 
