@@ -22,7 +22,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Demand:
-    """What one cell takes, and for how long."""
+    """What one cell or job takes, and for how long."""
 
     key: str
     cpus: float
