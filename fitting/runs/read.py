@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fitting.runs import csv_file
 from fitting.contract import (
     CELL_KEY,
     COLUMNS,
@@ -27,6 +26,7 @@ from fitting.contract import (
     TEXTS,
     shape_text,
 )
+from fitting.runs import csv_file
 from fitting.runs.csv_file import CsvFile, RecordError
 from fitting.runs.escape import printable
 

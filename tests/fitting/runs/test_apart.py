@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from fitting.analysis import analyse
-from fitting.runs.apart import kept_apart
 from fitting.contract import SETTINGS
+from fitting.runs.apart import kept_apart
 from fitting.runs.read import complete, read_csv
 from harness.experiments import make_records
 
@@ -27,9 +27,7 @@ def test_a_setting_that_was_varied_makes_laws_of_its_own(name: str) -> None:
     records = complete(pd.concat([lstm().assign(**{name: one}), lstm().assign(**{name: two})]))
     analysis = analyse(records.assign(cell_key=[str(i) for i in range(len(records))]))
     assert list(analysis.laws) == [f"lstm, {name} {one}", f"lstm, {name} {two}"]
-    assert analysis.notes[0] == (
-        f"Found 2 values of {name} ({one}, {two}): each has its own laws."
-    )
+    assert analysis.notes[0] == (f"Found 2 values of {name} ({one}, {two}): each has its own laws.")
     assert f"{name} ({one}; {two}) as well" in analysis.comparisons[0].sentence()
 
 

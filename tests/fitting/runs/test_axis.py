@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from fitting.analysis import analyse
+from fitting.report import main
 from fitting.runs.axis import AXES
 from fitting.runs.read import RecordError, complete
-from fitting.report import main
 
 A, ALPHA, C = 40.0, 0.30, 1.2
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitting import report
+from fitting.analysis import Analysis, analyse
 from fitting.export import figures, tables
 from fitting.page import report_page
 from fitting.runs import escape
-from fitting.analysis import Analysis, analyse
 from fitting.runs.read import complete
 from harness.experiments import log_experiment, make_records
 
