@@ -145,7 +145,7 @@ def read_json(path: str | Path) -> pd.DataFrame:
 
 
 def complete(records: pd.DataFrame) -> pd.DataFrame:
-    """Add the contract's columns, in order; absent values are missing, an absent status finished."""
+    """Add the contract's columns, in order; a value that is absent is missing, a status finished."""
     records = records.reindex(columns=list(COLUMNS))
     for name in NUMBERS:
         records[name] = pd.to_numeric(records[name]).astype(float)

@@ -82,7 +82,8 @@ def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection
     leave(kept[again], "recorded again later")
     if again.any() and (kept["cell_key"] == "").any():
         warnings.append(
-            f"of runs with the same size, seed and budget only the last is used: {again.sum()} left out"
+            "of runs with the same size, seed and budget only the last is used: "
+            f"{again.sum()} left out"
         )
     kept = kept[~again]
 
@@ -158,7 +159,7 @@ def _numbers(runs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def _best_lr(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
-    """Mask of the runs at the best lr of their size and budget, and the sizes where it is at an edge."""
+    """Mask of the runs at the best lr of their size and budget, and the sizes whose best is an edge."""
     best = pd.Series(True, index=runs.index)
     edges: list[str] = []
     if runs["lr"].nunique() < 2:
