@@ -145,7 +145,7 @@ def read_json(path: str | Path) -> pd.DataFrame:
 
 
 def complete(records: pd.DataFrame) -> pd.DataFrame:
-    """Add the contract's columns, in order; a value that is absent is missing, a status finished."""
+    """Add the contract's columns, in order; where there is no status, a run has finished."""
     records = records.reindex(columns=list(COLUMNS))
     for name in NUMBERS:
         records[name] = pd.to_numeric(records[name]).astype(float)

@@ -159,7 +159,7 @@ def _numbers(runs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def _best_lr(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
-    """Mask of the runs at the best lr of their size and budget, and the sizes whose best is an edge."""
+    """Mask of the runs at the best lr of their size and budget; the sizes whose best is an edge."""
     best = pd.Series(True, index=runs.index)
     edges: list[str] = []
     if runs["lr"].nunique() < 2:
