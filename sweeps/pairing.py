@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from data.store.location import Location
-from fitting.groups import SAME_BUDGET
-from fitting.paired import compare_pieces
+from fitting.compare.pieces import compare_pieces
+from fitting.runs.groups import SAME_BUDGET
 from sweeps.records import Record
 from trainers.losses import Losses, read_losses
 

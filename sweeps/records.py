@@ -40,7 +40,7 @@ class Record:
     schema: int = SCHEMA
 
     def row(self) -> dict[str, Any]:
-        """The cell as `fitting.records` reads it."""
+        """The cell as `fitting.runs.read` reads it."""
         # A record of before a setting was there lacks it.
         params = FIRST | self.params
         fields = {name: params[name] for name in PARAMS if name in params}

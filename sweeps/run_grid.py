@@ -243,7 +243,7 @@ def jobs_of(sweep: Sweep, cells: list[Cell]) -> list[Any]:
 def analysis_of(sweep: Sweep) -> Analysis | None:
     """The laws of what has ended; None if nothing has finished. Raises GridError."""
     from fitting.analysis import analyse
-    from fitting.records import RecordError
+    from fitting.runs.read import RecordError
     from sweeps import summary
 
     records = list(sweep.records(cell.key for cell in sweep.listed()).values())

@@ -26,6 +26,8 @@ ALLOWED = {
     "tests": {*PRODUCT, "harness"},
 }
 # Inside a package: each room, or file beside the rooms, and the others that it may import.
+LAWS = {"runs", "law", "surface", "scrutiny"}
+RESULTS = {*LAWS, "arch_law", "compare", "analysis"}
 FOR_PIECES = {"errors", "store", "music", "tokens", "sources"}
 ROOMS: dict[str, dict[str, set[str]]] = {
     "data": {
@@ -46,6 +48,22 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "describe_pictures": {"store", "music", "overview"},
         "describe": {"errors", "store", "tokens", "overview", "describe_pictures"},
         "roundtrip": {"music", "tokens"},
+    },
+    "fitting": {
+        "contract": set(),
+        "runs": {"contract"},
+        "law": {"runs"},
+        "surface": {"runs", "law"},
+        "scrutiny": {"runs", "law"},
+        "arch_law": LAWS,
+        "compare": {"runs", "law", "arch_law"},
+        "analysis": {*LAWS, "arch_law", "compare"},
+        "export": RESULTS,
+        "forecast": {*RESULTS, "contract", "export"},
+        "outcomes": {*RESULTS, "export", "forecast"},
+        "page": {*RESULTS, "export", "forecast", "outcomes"},
+        "report": {*RESULTS, "contract", "export", "outcomes", "page"},
+        "check": RESULTS,
     },
 }
 # What a package must not know at all, its own layers aside.

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fitting import forecast, tables
+from fitting import forecast
+from fitting.export import tables
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("data", "trainers", "fitting", "sweeps", "benchmarks")
