@@ -18,7 +18,7 @@ AGREE = 0.05
 
 @dataclass(frozen=True)
 class Optimum:
-    """At one compute, the size and tokens of least loss. Intervals are 95 %."""
+    """The size and tokens of least loss at one compute. Intervals are 95 %."""
 
     flops: float
     beyond: bool
@@ -29,7 +29,7 @@ class Optimum:
     d_interval: Interval
     parabola_n: float
     parabola_d: float
-    """From the line through the minima of the isoFLOP curves; NaN with fewer than two minima."""
+    """Optimum from the line through the minima of the isoFLOP curves; NaN with fewer than two minima."""
 
 
 def optimum(
