@@ -29,7 +29,7 @@ class Optimum:
     d_interval: Interval
     parabola_n: float
     parabola_d: float
-    """Optimum from the line through the minima of the isoFLOP curves; NaN with fewer than two minima."""
+    """From the line through the minima of the isoFLOP curves; NaN with fewer than two minima."""
 
 
 def optimum(
