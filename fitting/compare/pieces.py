@@ -64,16 +64,16 @@ def compare_pieces(
     Raises ValueError where the shapes differ.
     """
     one, two, n = (np.asarray(values, dtype=float) for values in (first, second, tokens))
-    groups = np.unique(np.asarray(works), return_inverse=True)[1]
-    if not one.shape == two.shape == n.shape == groups.shape == (len(n),):
+    work = np.unique(np.asarray(works), return_inverse=True)[1]
+    if not one.shape == two.shape == n.shape == work.shape == (len(n),):
         raise ValueError(
-            f"found arrays of {one.shape}, {two.shape}, {n.shape} and {groups.shape}; expected a "
+            f"found arrays of {one.shape}, {two.shape}, {n.shape} and {work.shape}; expected a "
             "number for each piece in all of them"
         )
-    count = int(groups.max()) + 1
+    count = int(work.max()) + 1
     difference = float((two - one).sum() / n.sum())
-    error = ratio_error(two - one, n, groups)
-    unpaired = float(np.hypot(ratio_error(one, n, groups), ratio_error(two, n, groups)))
+    error = ratio_error(two - one, n, work)
+    unpaired = float(np.hypot(ratio_error(one, n, work), ratio_error(two, n, work)))
     reach = float(t_distribution.ppf((1 + level) / 2, count - 1)) if count > 1 else np.nan
     return Paired(
         difference,

@@ -39,13 +39,11 @@ print("\\n".join(analysis.lines()))""",
     "## The plot",
     """import matplotlib.pyplot  # tells Jupyter how to show a figure
 
-from fitting.export.figures import loss_figure
+from fitting.export.figures import figure
 
-loss_figure(analysis)""",
+figure(analysis, "law")""",
     "## Residuals",
-    """from fitting.export.figures import residual_figure
-
-residual_figure(analysis)""",
+    'figure(analysis, "residuals")',
     "## Without some run\n\nFilter `records` as you like; here, each law without its largest size.",
     """largest = records.groupby("arch")["{column}"].transform("max")
 print("\\n".join(analyse(records[records["{column}"] < largest], against="{column}").lines()))""",

@@ -1,6 +1,5 @@
 "use strict";
 // Draws `data` (made by report_page.py) as SVG. Every plot is a list of marks on two axes.
-const axis = data.axis;
 const tip = document.getElementById("tip");
 const colour = k => `var(--s${k % 6})`;
 const compact = v => v >= 1e9 ? +(v / 1e9).toPrecision(3) + "B" : v >= 1e6 ? +(v / 1e6).toPrecision(3) + "M"
@@ -35,20 +34,17 @@ function plot(id, marks, options) {
   const box = document.getElementById(id);
   if (!marks.some(m => m.x.length)) { box.closest("section").hidden = true; return; }
   box.replaceChildren();
-  if (options.legend !== false) {
-    const legend = box.appendChild(document.createElement("div"));
-    legend.className = "legend";
-    data.laws.forEach((law, k) => {
-      const item = legend.appendChild(document.createElement("span"));
-      item.appendChild(document.createElement("i")).style.background = colour(k);
-      item.append(law.arch);
-    });
-  }
+  const legend = box.appendChild(document.createElement("div"));
+  legend.className = "legend";
+  data.archs.forEach((arch, k) => {
+    const item = legend.appendChild(document.createElement("span"));
+    item.appendChild(document.createElement("i")).style.background = colour(k);
+    item.append(arch);
+  });
   const width = Math.max(box.clientWidth, 280), height = Math.round(Math.min(440, Math.max(260, width * .6)));
   const left = 58, right = 14, top = 14, bottom = 46;
-  const framed = marks.filter(m => m.frame !== false);
-  const xs = framed.flatMap(m => m.x), ys = framed.flatMap(m => m.y).filter(v => v !== null);
-  const fx = Math.log, fy = options.logY ? Math.log : v => v;
+  const xs = marks.flatMap(m => m.x), ys = marks.flatMap(m => m.y).filter(v => v !== null);
+  const fx = Math.log, fy = options.log_y ? Math.log : v => v;
   const range = (values, f, pad) => {
     // No spread syntax: an engine takes some 100,000 arguments, and a table may have more runs.
     const low = values.reduce((least, v) => Math.min(least, f(v)), Infinity);
@@ -57,7 +53,7 @@ function plot(id, marks, options) {
   };
   const [x0, x1] = range(xs, fx, .04);
   let [y0, y1] = range(ys, fy, .08);
-  if (options.symmetric) { y1 = Math.max(Math.abs(y0), Math.abs(y1)); y0 = -y1; }
+  if (options.percent) { y1 = Math.max(Math.abs(y0), Math.abs(y1)); y0 = -y1; }
   const px = v => left + (fx(v) - x0) / (x1 - x0) * (width - left - right);
   const py = v => height - bottom - (fy(v) - y0) / (y1 - y0) * (height - top - bottom);
   const svg = node(box, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": options.title });
@@ -68,7 +64,7 @@ function plot(id, marks, options) {
     node(svg, "line", { class: "grid", x1: px(v), x2: px(v), y1: top, y2: height - bottom });
     node(svg, "text", { x: px(v), y: height - bottom + 17, "text-anchor": "middle" }, big(v));
   }
-  for (const v of ticks(back(fy)(y0), back(fy)(y1), options.logY, 5)) {
+  for (const v of ticks(back(fy)(y0), back(fy)(y1), options.log_y, 5)) {
     node(svg, "line", { class: "grid", x1: left, x2: width - right, y1: py(v), y2: py(v) });
     node(svg, "text", { x: left - 7, y: py(v) + 4, "text-anchor": "end" }, options.percent ? +(100 * v).toPrecision(3) + " %" : String(+v.toPrecision(4)));
   }
@@ -76,7 +72,7 @@ function plot(id, marks, options) {
   node(svg, "text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(14 ${(top + height - bottom) / 2}) rotate(-90)` }, options.y);
   const inside = node(svg, "g", { "clip-path": `url(#clip-${id})` });
   const far = v => Math.max(-1e4, Math.min(1e4, v));
-  const path = (x, y) => x.map((v, i) => `${i ? "L" : "M"}${px(v).toFixed(1)} ${far(y[i] > 0 || !options.logY ? py(y[i]) : 1e4).toFixed(1)}`).join("");
+  const path = (x, y) => x.map((v, i) => `${i ? "L" : "M"}${px(v).toFixed(1)} ${far(y[i] > 0 || !options.log_y ? py(y[i]) : 1e4).toFixed(1)}`).join("");
   const targets = [];
   for (const m of marks) {
     const paint = colour(m.k);
@@ -96,7 +92,7 @@ function plot(id, marks, options) {
     }
     if (m.tips) m.x.forEach((v, i) => targets.push([px(v), py(m.y[i]), m.tips[i]]));
   }
-  if (options.symmetric) node(inside, "line", { x1: left, x2: width - right, y1: py(0), y2: py(0), stroke: "var(--soft)" });
+  if (options.percent) node(inside, "line", { x1: left, x2: width - right, y1: py(0), y2: py(0), stroke: "var(--soft)" });
   svg.addEventListener("pointermove", event => {
     const at = svg.getBoundingClientRect(), scale = width / at.width;
     const x = (event.clientX - at.left) * scale, y = (event.clientY - at.top) * scale;
@@ -111,42 +107,8 @@ function plot(id, marks, options) {
   svg.addEventListener("pointerleave", () => { tip.style.display = "none"; });
 }
 
-function describe(arch, run) {
-  const more = [["seed", run.seed], ["lr", run.lr], ["tokens", run.tokens && big(run.tokens)]].filter(p => p[1] !== null);
-  return `${arch} ${run.size || ""}, N = ${compact(run.n_params)}\nloss ${run.val_loss.toFixed(4)}\n` + more.map(p => p.join(" ")).join(", ");
-}
-
 function draw() {
-  const fits = [], left = [], curves = [], tokens = [], iso = [];
-  data.laws.forEach((law, k) => {
-    const tips = law.runs.map(r => describe(law.arch, r)), n = law.runs.map(r => r[axis.column]), band = law.band;
-    if (band) {
-      fits.push({ kind: "band", k, x: band.n, y: band.law, low: band.low, high: band.high });
-      fits.push({ kind: "line", k, x: band.n, y: band.law });
-      left.push({ kind: "points", k, x: n, y: law.residuals, tips });
-    }
-    if (band && law.held_out) fits.push({ kind: "bar", k, x: [law.held_out.at], y: [law.held_out.predicted], low: law.held_out.interval[0], high: law.held_out.interval[1],
-      tips: [`${law.arch}: predicted ${law.held_out.predicted.toFixed(4)}\nobserved ${law.held_out.observed.toFixed(4)}`] });
-    fits.push({ kind: "points", k, x: n, y: law.runs.map(r => r.val_loss), tips });
-    law.curves.forEach(c => curves.push({ kind: "line", thin: true, k, x: c.tokens, y: c.loss, tips: c.tokens.map(() => c.label) }));
-    law.by_tokens.forEach(c => {
-      tokens.push({ kind: "line", thin: true, k, x: c.tokens, y: c.loss });
-      tokens.push({ kind: "points", k, x: c.tokens, y: c.loss, tips: c.tokens.map(() => c.label) });
-    });
-    law.isoflop.forEach(c => {
-      iso.push({ kind: "line", k, x: c.line_n, y: c.line_loss });
-      iso.push({ kind: "best", k, x: [c.best[0]], y: [c.best[1]], tips: [c.label] });
-      iso.push({ kind: "points", k, x: c.n, y: c.loss, tips: c.n.map(() => c.label) });
-    });
-  });
-  const loss = "validation loss, nats per token", size = `${axis.label}, log scale`;
-  plot("law", fits, { x: size, y: loss, logY: true, title: "Validation loss by " + axis.label });
-  plot("residuals", left, { x: size, y: "run over law, minus one", symmetric: true, percent: true, title: "Residuals by " + axis.label });
-  plot("curves", curves, { x: "tokens seen (log scale)", y: "training loss", logY: true, title: "Training curves" });
-  plot("tokens", tokens, { x: "training tokens (log scale)", y: loss, logY: true, title: "Loss by training tokens" });
-  plot("isoflop", iso, { x: "parameters (log scale)", y: loss, title: "IsoFLOP curves" });
-  // Plots whose marks are complete in `data`.
-  for (const [id, each] of Object.entries(data.plots)) plot(id, each.marks, each.options);
+  for (const [id, each] of Object.entries(data.plots)) plot(id, each.marks, each);
 }
 draw();
 let pending = 0;

@@ -16,9 +16,7 @@ import pandas as pd
 
 from fitting.analysis import Analysis
 from fitting.arch_law import ArchLaw
-from fitting.export import figures, tables
-from fitting.export.json_values import plain
-from fitting.law.intervals import law_band
+from fitting.export.all_plots import all_plots
 from fitting.outcomes import Review
 from fitting.page import answer, forecast, scrutiny, surface
 from fitting.page.markup import bracketed, said, table
@@ -26,7 +24,6 @@ from fitting.runs.axis import Axis
 from fitting.surface.law import SurfaceLaw
 
 HERE = Path(__file__).parent
-LINE_POINTS = 80
 MAX_LEFT_OUT = 200
 
 
@@ -162,82 +159,14 @@ def _number(value: float) -> str:
 
 
 def _data(analysis: Analysis) -> dict[str, Any]:
-    axis = analysis.axis
-    colours = {arch: k for k, arch in enumerate(analysis.laws)}
     return {
-        "axis": {"column": axis.column, "symbol": axis.symbol, "label": axis.label},
-        "laws": [_law(law) for law in analysis.laws.values()],
-        "plots": surface.plots(_surfaces(analysis), colours) | scrutiny.plots(analysis.laws, axis),
+        "archs": list(analysis.laws),
+        "plots": {
+            name: vars(plot) | {"x": f"{plot.x}, log scale"}
+            for name, plot in all_plots(analysis).items()
+        },
     }
 
 
 def _surfaces(analysis: Analysis) -> dict[str, SurfaceLaw]:
     return {arch: law.surface for arch, law in analysis.laws.items() if law.surface}
-
-
-def _law(law: ArchLaw) -> dict[str, Any]:
-    runs, held = law.selection.runs, law.held_out
-    return {
-        "arch": law.arch,
-        "runs": tables.rows(runs, []),
-        "band": _band(law),
-        "residuals": np.expm1(law.fit.residuals()).tolist() if law.fit else [],
-        "held_out": held
-        and {
-            "at": held.n,
-            "observed": held.observed,
-            "predicted": held.predicted,
-            "interval": plain(held.interval),
-        },
-        "curves": _curves(runs),
-        "by_tokens": _by_tokens(law.selection.all_budgets),
-        "isoflop": _isoflop(law),
-    }
-
-
-def _band(law: ArchLaw) -> dict[str, Any] | None:
-    if law.fit is None or law.verdict.word == "not supported":
-        return None
-    n = np.geomspace(law.fit.n.min() / 1.3, law.fit.n.max() * 4, LINE_POINTS)
-    low, high = law_band(law.fit, n)
-    return {
-        "n": n.tolist(),
-        "law": law.fit.predict(n).tolist(),
-        "low": plain(low),
-        "high": plain(high),
-    }
-
-
-def _curves(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    curves: list[dict[str, Any]] = []
-    for row in runs.to_dict("records"):
-        label = f"{row['arch']} {row['size']}, seed {_number(row['seed'])}"
-        for points in figures.training_curves([row["train_curve"]]):
-            tokens, loss = zip(*points)
-            curves.append({"label": label, "tokens": tokens, "loss": loss})
-    return curves
-
-
-def _by_tokens(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    lines = []
-    for n, mean in figures.budgets(runs):
-        label = f"{runs['arch'].iloc[0]}, N = {n:,.0f}"
-        lines.append({"label": label, "tokens": list(mean.index), "loss": mean.tolist()})
-    return lines
-
-
-def _isoflop(law: ArchLaw) -> list[dict[str, Any]]:
-    parabolas = []
-    for curve in law.frontier.curves if law.frontier else ():
-        n = np.geomspace(curve.n.min(), curve.n.max(), LINE_POINTS)
-        parabolas.append(
-            {
-                "label": f"{law.arch}, {curve.flops:.2g} FLOPs\nbest N {curve.n_opt:,.0f}",
-                "n": curve.n.tolist(),
-                "loss": curve.loss.tolist(),
-                "line_n": n.tolist(),
-                "line_loss": curve.predict(n).tolist(),
-                "best": [curve.n_opt, float(curve.predict(curve.n_opt))],
-            }
-        )
-    return parabolas

@@ -1,74 +1,28 @@
 """The sections of report.html on each law under other choices."""
 
-from typing import Any
-
-import numpy as np
-
 from fitting.arch_law import ArchLaw
-from fitting.export.json_values import plain
 from fitting.page.markup import bracketed, said, table
-from fitting.runs.axis import Axis
-from fitting.scrutiny.collapse import SHOWN
 from fitting.scrutiny.findings import Scrutiny
 from fitting.scrutiny.rivals import PHRASES, Judged
 
-MIDDLES = np.sqrt(SHOWN[1:] * SHOWN[:-1])
-"""Middles of the spans of t / T over which a curve is drawn."""
-ASIDE = 1.02
-"""Factor in N by which the bars of architectures are kept apart."""
-MOST_SHOWN = 3
-"""Multiple of alpha up to which an interval is drawn."""
-Found = list[tuple[int, str, ArchLaw, Scrutiny]]
+Found = list[tuple[str, Scrutiny]]
 
 
 def sections(laws: dict[str, ArchLaw]) -> str:
     """Sensitivity, other forms and collapse, as HTML; "" where no law was scrutinised."""
-    found = _found(laws)
+    found = [(arch, law.scrutiny) for arch, law in laws.items() if law.scrutiny]
     return (_sensitivity(found) + _forms(found) + _collapse(found)) if found else ""
 
 
-def plots(laws: dict[str, ArchLaw], axis: Axis) -> dict[str, dict[str, Any]]:
-    """The plots that report_page.js draws: `marks` and `options` by the id of their box."""
-    found = _found(laws)
-    if not found:
-        return {}
-    drawn = {
-        "sensitivity": {
-            "marks": [mark for one in found for mark in _drift_marks(*one)],
-            "options": {
-                "x": f"smallest or largest {axis.symbol} kept (log scale)",
-                "y": "α",
-                "title": "Exponent by the sizes kept",
-            },
-        },
-        "collapse": {
-            "marks": [mark for one in found for mark in _curve_marks(*one)],
-            "options": {
-                "x": "fraction of training, t / T (log scale)",
-                "y": "(L(t) − c) / (L(T) − c)",
-                "logY": True,
-                "title": "Training curves, normalised",
-            },
-        },
-    }
-    return {name: plot for name, plot in drawn.items() if plot["marks"]}
-
-
-def _found(laws: dict[str, ArchLaw]) -> Found:
-    return [
-        (k, arch, law, law.scrutiny) for k, (arch, law) in enumerate(laws.items()) if law.scrutiny
-    ]
-
-
 def _sensitivity(found: Found) -> str:
-    sentences = said((arch, scrutiny.drift) for _, arch, _, scrutiny in found)
+    sentences = said((arch, scrutiny.drift) for arch, scrutiny in found)
     sizes = [
         [
             arch,
             f"{one.left_out} {one.end}",
             f"{one.alpha:.3g} {bracketed(one.interval)}",
         ]
-        for _, arch, _, scrutiny in found
+        for arch, scrutiny in found
         for one in scrutiny.ends
     ]
     counts = [
@@ -79,7 +33,7 @@ def _sensitivity(found: Found) -> str:
             f"{one.c:.3g}",
             f"{100 * one.noise:.2g} %",
         ]
-        for _, arch, _, scrutiny in found
+        for arch, scrutiny in found
         for one in scrutiny.counted
     ]
     plot = '<div id="sensitivity" class="plot"></div>' if sizes else ""
@@ -97,7 +51,7 @@ def _sensitivity(found: Found) -> str:
 
 
 def _forms(found: Found) -> str:
-    rows = [_form_row(arch, one) for _, arch, _, scrutiny in found for one in scrutiny.forms.judged]
+    rows = [_form_row(arch, one) for arch, scrutiny in found for one in scrutiny.forms.judged]
     head = ["", "form", "parameters", "largest", "two largest", "ten times", ""]
     return (
         "<section><h2>Would another curve fit better?</h2>"
@@ -105,7 +59,7 @@ def _forms(found: Found) -> str:
         "predicts them. Brackets show the error that noise explains.</p>"
         + said(
             (arch, f"{scrutiny.forms.sentence()} {scrutiny.forms.tenfold_sentence()}")
-            for _, arch, _, scrutiny in found
+            for arch, scrutiny in found
         )
         + table(head, rows)
         + "</section>"
@@ -124,7 +78,7 @@ def _form_row(arch: str, form: Judged) -> list[str]:
 
 
 def _collapse(found: Found) -> str:
-    curves = [(arch, s.collapse) for _, arch, _, s in found if s.collapse and s.collapse.curves]
+    curves = [(arch, s.collapse) for arch, s in found if s.collapse and s.collapse.curves]
     if not curves:
         return ""
     return (
@@ -135,51 +89,3 @@ def _collapse(found: Found) -> str:
         + said((arch, one.sentence()) for arch, one in curves)
         + '<div id="collapse" class="plot"></div></section>'
     )
-
-
-def _drift_marks(k: int, arch: str, law: ArchLaw, scrutiny: Scrutiny) -> list[dict[str, Any]]:
-    assert law.fit is not None
-    if not scrutiny.ends:
-        return []
-    ends = [float(law.fit.n.min()), float(law.fit.n.max())]
-    low, high = plain(law.alpha_interval)
-    marks: list[dict[str, Any]] = [
-        {"kind": "line", "k": k, "x": ends, "y": [law.alpha] * 2},
-        {
-            "kind": "band",
-            "k": k,
-            "x": ends,
-            "y": [law.alpha] * 2,
-            "low": [low] * 2,
-            "high": [high] * 2,
-        },
-    ]
-    for one in scrutiny.ends:
-        tip = f"{arch} without the {one.left_out} {one.end}\nα {one.alpha:.3g} {one.interval}"
-        # An open interval would squeeze the others.
-        bar = [one.interval.low, min(one.interval.high, MOST_SHOWN * law.alpha)]
-        n = one.n_end * ASIDE**k
-        marks.append({"kind": "line", "k": k, "x": [n, n], "y": bar})
-        marks.append({"kind": "points", "k": k, "x": [n], "y": [one.alpha], "tips": [tip]})
-    return marks
-
-
-def _curve_marks(k: int, arch: str, law: ArchLaw, scrutiny: Scrutiny) -> list[dict[str, Any]]:
-    if scrutiny.collapse is None:
-        return []
-    named = {one.n for one in scrutiny.collapse.leaving}
-    marks = []
-    for curve in scrutiny.collapse.curves:
-        seen = np.isfinite(curve.r)
-        tip = f"{arch}, N = {curve.n:,.0f}" + (": leaves the bundle" if curve.n in named else "")
-        marks.append(
-            {
-                "kind": "line",
-                "thin": curve.n not in named,
-                "k": k,
-                "x": MIDDLES[seen].tolist(),
-                "y": curve.r[seen].tolist(),
-                "tips": [tip] * int(seen.sum()),
-            }
-        )
-    return marks

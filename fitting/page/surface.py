@@ -5,16 +5,13 @@ All names and texts that come from a table of runs are escaped.
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import numpy as np
 
-from fitting.law.intervals import Interval
-from fitting.runs.groups import SAME_SIZE, groups
+from fitting.page.markup import bracketed, table
 from fitting.surface.law import SurfaceLaw
 from fitting.surface.optimum import Optimum
 
-LINE_POINTS = 40
 BOXES = {
     "surface": (
         "Loss by tokens, one line per size",
@@ -30,8 +27,6 @@ BOXES = {
     ),
 }
 """Ids of the plots, their titles, and a sentence on each."""
-MAX_LINES = 12
-"""Largest number of sizes with a line; of more sizes, this many are chosen evenly."""
 
 
 def section(laws: Mapping[str, SurfaceLaw]) -> str:
@@ -49,36 +44,6 @@ def section(laws: Mapping[str, SurfaceLaw]) -> str:
             for box, (title, said) in BOXES.items()
         )
     return f"<section><h2>Size and tokens together</h2>{told}{boxes}</section>"
-
-
-def plots(laws: Mapping[str, SurfaceLaw], colours: Mapping[str, int]) -> dict[str, Any]:
-    """The plots that report_page.js draws, by the id of their box; none without exponents.
-
-    `colours`: the index of each architecture's colour.
-    """
-    known = [(colours[arch], arch, law) for arch, law in laws.items() if law.identified]
-    if not known:
-        return {}
-    loss = "validation loss, nats per token"
-    residuals = {"y": "run over surface, minus one", "symmetric": True, "percent": True}
-    found = {
-        "surface": (
-            [mark for each in known for mark in _lines(*each)],
-            {"x": "training tokens (log scale)", "y": loss, "logY": True},
-        ),
-        "surface-residuals-n": (
-            [_residuals(*each, "n") for each in known],
-            {"x": "parameters (log scale)"} | residuals,
-        ),
-        "surface-residuals-d": (
-            [_residuals(*each, "d") for each in known],
-            {"x": "training tokens (log scale)"} | residuals,
-        ),
-    }
-    return {
-        box: {"marks": marks, "options": options | {"title": BOXES[box][0]}}
-        for box, (marks, options) in found.items()
-    }
 
 
 def _law(arch: str, law: SurfaceLaw) -> str:
@@ -137,21 +102,21 @@ def _shares(law: SurfaceLaw) -> str:
 def _numbers(law: SurfaceLaw) -> str:
     s, h = law.surface, law.huber
     rows = [
-        ["E, nats per token", f"{s.E:.4g}", _text(law.E), f"{h.E:.4g}"],
-        ["A", f"{s.A:.4g}", _text(law.A), f"{h.A:.4g}"],
-        ["B", f"{s.B:.4g}", _text(law.B), f"{h.B:.4g}"],
-        ["α, exponent of N", f"{s.alpha:.4g}", _text(law.alpha), f"{h.alpha:.4g}"],
-        ["β, exponent of D", f"{s.beta:.4g}", _text(law.beta), f"{h.beta:.4g}"],
+        ["E, nats per token", f"{s.E:.4g}", bracketed(law.E), f"{h.E:.4g}"],
+        ["A", f"{s.A:.4g}", bracketed(law.A), f"{h.A:.4g}"],
+        ["B", f"{s.B:.4g}", bracketed(law.B), f"{h.B:.4g}"],
+        ["α, exponent of N", f"{s.alpha:.4g}", bracketed(law.alpha), f"{h.alpha:.4g}"],
+        ["β, exponent of D", f"{s.beta:.4g}", bracketed(law.beta), f"{h.beta:.4g}"],
         [
             "β / (α + β)",
             f"{s.optimal_exponent:.4g}",
-            _text(law.optimal_exponent),
+            bracketed(law.optimal_exponent),
             f"{h.optimal_exponent:.4g}",
         ],
         ["noise of a run", f"{100 * law.noise.of_a_run:.2g} %", _noise(law), ""],
         ["condition number", f"{law.condition:.3g}", "", ""],
     ]
-    return _table(["", "least squares", "95 %", "Huber"], rows)
+    return table(["", "least squares", "95 %", "Huber"], rows)
 
 
 def _noise(law: SurfaceLaw) -> str:
@@ -167,61 +132,16 @@ def _optima(law: SurfaceLaw) -> str:
     parabolas = any(np.isfinite(best.parabola_n) for best in law.optima)
     if parabolas:
         head += ["N by parabolas", "D by parabolas"]
-    return _table(head, [_optimum(best, parabolas) for best in law.optima])
+    return table(head, [_optimum(best, parabolas) for best in law.optima])
 
 
 def _optimum(best: Optimum, parabolas: bool) -> list[str]:
     row = [
         f"{best.flops:.0e}".replace("+", "") + (" (beyond the runs)" if best.beyond else ""),
         f"{best.n:.3g}",
-        _text(best.n_interval),
+        bracketed(best.n_interval),
         f"{best.d:.3g}",
-        _text(best.d_interval),
+        bracketed(best.d_interval),
         f"{best.d / best.n:.3g}",
     ]
     return [*row, f"{best.parabola_n:.3g}", f"{best.parabola_d:.3g}"] if parabolas else row
-
-
-def _lines(k: int, arch: str, law: SurfaceLaw) -> list[dict[str, Any]]:
-    """The runs, and the surface at each size over all budgets."""
-    s = law.surface
-    size = groups(s.n, SAME_SIZE)
-    chosen = np.unique(np.linspace(0, size.max(), min(MAX_LINES, size.max() + 1)).round())
-    d = np.geomspace(s.d.min(), s.d.max(), LINE_POINTS)
-    marks: list[dict[str, Any]] = []
-    for each in chosen:
-        n = float(np.exp(np.log(s.n[size == each]).mean()))
-        loss = s.predict(n, d).tolist()
-        marks.append({"kind": "line", "thin": True, "k": k, "x": d.tolist(), "y": loss})
-    tips = _tips(arch, law)
-    points = {"kind": "points", "k": k, "x": s.d.tolist(), "y": s.loss.tolist(), "tips": tips}
-    return [*marks, points]
-
-
-def _residuals(k: int, arch: str, law: SurfaceLaw, axis: str) -> dict[str, Any]:
-    return {
-        "kind": "points",
-        "k": k,
-        "x": getattr(law.surface, axis).tolist(),
-        "y": np.expm1(law.residuals()).tolist(),
-        "tips": _tips(arch, law),
-    }
-
-
-def _tips(arch: str, law: SurfaceLaw) -> list[str]:
-    s = law.surface
-    return [
-        f"{arch}\nN = {n:.3g}, D = {d:.3g}\nloss {loss:.4f}, the surface says {fitted:.4f}"
-        for n, d, loss, fitted in zip(s.n, s.d, s.loss, s.predict(s.n, s.d))
-    ]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    lines = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
-    return f"<div class=scroll><table><tr>{top}</tr>{''.join(lines)}</table></div>"
-
-
-def _text(interval: Interval) -> str:
-    high = "∞" if np.isinf(interval.high) else f"{interval.high:.3g}"
-    return f"[{interval.low:.3g},\N{NO-BREAK SPACE}{high}]"

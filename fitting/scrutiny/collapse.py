@@ -74,7 +74,7 @@ class Collapse:
 
     design: Design
     curves: tuple[Bundle, ...]
-    """From the smallest size up."""
+    """The curves, from the smallest size up."""
     spread: float
     """Relative spread between sizes: standard deviation of r, root mean square over the spans."""
     beyond_c: float
@@ -87,7 +87,7 @@ class Collapse:
     def sentence(self) -> str:
         """What is expected for these runs, and what was found."""
         if len(self.curves) < 2:
-            return "Too few training curves are complete and above c to be compared."
+            return "Too few training curves are complete and stay above c: there is nothing to compare."
         about = f"The sizes differ by {100 * self.spread:.2g} % in normalised loss"
         if np.isfinite(self.beyond_c):
             about += f", {100 * self.beyond_c:.2g} % with the c that suits them best"
@@ -122,12 +122,12 @@ def collapse(runs: pd.DataFrame, law: PowerLaw) -> Collapse:
     design = designed(runs["n_params"].to_numpy(), runs["tokens"].to_numpy())
     n, coarse, fine = [], [], []
     for row in runs.to_dict("records"):
-        part, loss = _points(row["train_curve"], row["tokens"])
-        tested = normalised(part, loss, law.c, SPANS)
+        fraction, loss = _points(row["train_curve"], row["tokens"])
+        tested = normalised(fraction, loss, law.c, SPANS)
         if np.isfinite(tested).all():
             n.append(row["n_params"])
             coarse.append(np.log(tested[:-1]))
-            fine.append(normalised(part, loss, law.c, SHOWN))
+            fine.append(normalised(fraction, loss, law.c, SHOWN))
     if not n:
         return Collapse(design, (), np.nan, np.nan, np.nan, ())
     group = groups(n, SAME_SIZE)
@@ -160,13 +160,13 @@ def designed(n: ArrayLike, tokens: ArrayLike) -> Design:
     return "one ratio" if ratio.max() <= ratio.min() * (1 + PROPORTIONAL) else "other"
 
 
-def normalised(part: Array, loss: Array, c: float, spans: Array) -> Array:
+def normalised(fraction: Array, loss: Array, c: float, spans: Array) -> Array:
     """(spans - 1,) mean reducible loss of each span over that of the last span.
 
-    `part` and `loss`: (points,), with t / T at the end of each point's steps. NaN where a span
+    `fraction` and `loss`: (points,), with t / T at the end of each point's steps. NaN where a span
     has no point or does not lie above c.
     """
-    span = np.searchsorted(spans, part - 1e-9) - 1
+    span = np.searchsorted(spans, fraction - 1e-9) - 1
     inside = (span >= 0) & (span < len(spans) - 1)
     count = np.bincount(span[inside], minlength=len(spans) - 1)
     total = np.bincount(span[inside], loss[inside], minlength=len(spans) - 1)

@@ -49,7 +49,7 @@ class Judged:
     name: str
     n_parameters: int
     trials: tuple[Trial, ...]
-    """Without the largest size, without the two largest; empty where too few sizes are left."""
+    """Trials without the largest size and without the two largest; empty with too few sizes."""
     tenfold: float
     """Loss at ten times the largest size, fitted to all sizes, nats per token; NaN if not tried."""
     tenfold_reach: float

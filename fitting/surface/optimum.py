@@ -18,7 +18,7 @@ AGREE = 0.05
 
 @dataclass(frozen=True)
 class Optimum:
-    """At one compute, the size and tokens of least loss. Intervals are 95 %."""
+    """The size and tokens of least loss at one compute. Intervals are 95 %."""
 
     flops: float
     beyond: bool

@@ -48,7 +48,7 @@ class Problem:
     """The means."""
 
     def solve(self, exponents: Array) -> tuple[Slices, Slices]:
-        """At each of `exponents` (k, 2): with E free, and with E = 0."""
+        """Solve at each of `exponents` (k, 2), with E free, and with E = 0."""
         columns = np.stack(
             [
                 np.exp(-exponents[:, :1] * self.x) * self.root,

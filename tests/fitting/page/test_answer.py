@@ -62,7 +62,7 @@ def test_beyond_the_range_both_intervals_are_told_with_what_they_are_worth() -> 
     shown = first_screen(analyse(complete(make_records())))
     assert "if the same law continues" in shown
     assert "if the fall slows down in any way" in shown
-    assert "published runs 5 to 20 times beyond" in shown
+    assert "published runs 5 to 20 times larger" in shown
 
 
 def test_a_crowd_is_a_table_and_its_pairs_are_folded() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from fitting.analysis import analyse
 from fitting.export.surface_json import surface_json
+from fitting.export.surface_plots import surface_plots
 from fitting.page import report_page, surface
 from fitting.runs.read import complete
 from fitting.surface.law import SurfaceLaw
@@ -46,7 +47,7 @@ def test_a_refused_law_shows_its_reason_and_no_number(refused: SurfaceLaw) -> No
     assert "not supported" in text
     assert "tokens follow the size" in text
     assert "<table>" not in text
-    assert surface.plots({"transformer": refused}, {"transformer": 0}) == {}
+    assert surface_plots({"transformer": refused}, {"transformer": 0}) == {}
 
 
 def test_a_hostile_name_stays_text(law: SurfaceLaw) -> None:
@@ -61,18 +62,18 @@ def test_without_laws_there_is_no_section() -> None:
 
 def test_each_plot_has_a_box_and_each_box_a_plot(law: SurfaceLaw) -> None:
     laws = {"transformer": law, "lstm": law_of(table(N, D))}
-    drawn = surface.plots(laws, {"transformer": 1, "lstm": 0})
+    drawn = surface_plots(laws, {"transformer": 1, "lstm": 0})
     boxes = re.findall(r"<div id=([a-z-]+) class=plot>", surface.section(laws))
     assert sorted(drawn) == sorted(boxes)
     for plot in drawn.values():
-        assert {mark["k"] for mark in plot["marks"]} == {0, 1}
-        for mark in plot["marks"]:
+        assert {mark["k"] for mark in plot.marks} == {0, 1}
+        for mark in plot.marks:
             assert len(mark["x"]) == len(mark["y"]) > 0
             assert np.all(np.isfinite(mark["x"] + mark["y"]))
 
 
 def test_the_lines_of_the_plot_are_the_surface(law: SurfaceLaw) -> None:
-    marks = surface.plots({"x": law}, {"x": 0})["surface"]["marks"]
+    marks = surface_plots({"x": law}, {"x": 0})["surface"].marks
     line = marks[0]
     n = law.surface.n.min()
     assert line["y"] == pytest.approx(law.surface.predict(n, np.array(line["x"])), rel=1e-3)

@@ -28,7 +28,7 @@ def test_a_setting_that_was_varied_makes_laws_of_its_own(name: str) -> None:
     analysis = analyse(records.assign(cell_key=[str(i) for i in range(len(records))]))
     assert list(analysis.laws) == [f"lstm, {name} {one}", f"lstm, {name} {two}"]
     assert analysis.notes[0] == (f"Found 2 values of {name} ({one}, {two}): each has its own laws.")
-    assert f"{name} ({one}; {two}) as well" in analysis.comparisons[0].sentence()
+    assert f"{name} ({one}; {two})" in analysis.comparisons[0].sentence()
 
 
 def test_settings_that_vary_together_are_named_once() -> None:

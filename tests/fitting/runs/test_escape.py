@@ -61,7 +61,7 @@ def test_control_characters_are_shown_and_not_obeyed(hostile: Analysis) -> None:
 
 
 def test_figures_name_every_architecture_in_their_legend(hostile: Analysis) -> None:
-    figure = figures.loss_figure(hostile)
+    figure = figures.figure(hostile, "law")
     legend = figure.axes[0].get_legend()
     assert legend
     shown = [text.get_text() for text in legend.get_texts()]
@@ -117,7 +117,7 @@ def test_a_printable_name_stays_as_it_is(text: str) -> None:
 def test_of_a_crowd_a_figure_names_the_ten_of_the_lowest_loss() -> None:
     crowd = records(*(f"arch{k:02}" for k in range(13)))
     crowd["val_loss"] *= 1 + crowd["arch"].str[-2:].astype(int) / 100
-    legend = figures.loss_figure(analyse(crowd)).axes[0].get_legend()
+    legend = figures.figure(analyse(crowd), "law").axes[0].get_legend()
     assert legend
     assert [text.get_text() for text in legend.get_texts()] == [f"arch{k:02}" for k in range(10)]
     assert legend.get_title().get_text() == "the 10 lowest of 13"

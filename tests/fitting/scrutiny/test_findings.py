@@ -9,6 +9,7 @@ import pytest
 
 from fitting.analysis import Analysis, analyse
 from fitting.export.scrutiny_json import scrutiny_json
+from fitting.export.scrutiny_plots import scrutiny_plots
 from fitting.page import report_page, scrutiny
 from fitting.runs.read import complete
 from harness.experiments import make_records
@@ -28,12 +29,13 @@ def analysis() -> Analysis:
 
 def test_each_plot_has_a_place_and_each_place_a_plot(analysis: Analysis) -> None:
     places = set(re.findall(r'id="(\w+)" class="plot"', scrutiny.sections(analysis.laws)))
-    assert places == set(scrutiny.plots(analysis.laws, analysis.axis))
+    assert places == set(scrutiny_plots(analysis.laws, analysis.axis))
     assert places == {"sensitivity", "collapse"}
 
 
 def test_marks_are_numbers_that_json_knows(analysis: Analysis) -> None:
-    json.dumps(scrutiny.plots(analysis.laws, analysis.axis), allow_nan=False)
+    for plot in scrutiny_plots(analysis.laws, analysis.axis).values():
+        json.dumps(plot.marks, allow_nan=False)
 
 
 def test_the_page_says_what_fit_json_says(analysis: Analysis) -> None:
@@ -54,13 +56,13 @@ def test_a_hostile_name_stays_text() -> None:
 def test_without_curves_the_section_on_them_is_left_out() -> None:
     found = analyse(complete(make_records(sizes=6)))
     assert "collapse?" not in scrutiny.sections(found.laws)
-    assert "collapse" not in scrutiny.plots(found.laws, found.axis)
+    assert "collapse" not in scrutiny_plots(found.laws, found.axis)
 
 
 def test_where_no_law_can_be_tested_nothing_is_shown() -> None:
     found = analyse(complete(make_records(sizes=3, seeds=1)))
     assert scrutiny.sections(found.laws) == ""
-    assert scrutiny.plots(found.laws, found.axis) == {}
+    assert scrutiny_plots(found.laws, found.axis) == {}
 
 
 def test_losses_that_rise_have_no_exponent_to_ask_about() -> None:
