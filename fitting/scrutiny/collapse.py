@@ -87,7 +87,7 @@ class Collapse:
     def sentence(self) -> str:
         """What is expected for these runs, and what was found."""
         if len(self.curves) < 2:
-            return "Too few training curves are complete and stay above c: there is nothing to compare."
+            return "Too few training curves are complete and stay above c: nothing to compare."
         about = f"The sizes differ by {100 * self.spread:.2g} % in normalised loss"
         if np.isfinite(self.beyond_c):
             about += f", {100 * self.beyond_c:.2g} % with the c that suits them best"
