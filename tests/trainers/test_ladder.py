@@ -40,6 +40,20 @@ def test_larger_models_are_never_narrower(arch: str) -> None:
     assert widths == sorted(widths)
 
 
+@pytest.mark.parametrize("arch", ["gpt", "transformer"])
+def test_heads_share_every_width_and_rotate_in_pairs(arch: str) -> None:
+    shapes = load_arch(arch).candidates(10**9, 139, 1024)
+    heads = {shape.d_model: shape.d_model / shape.n_heads for shape in shapes}
+    assert len(heads) > 50
+    assert all(head % 2 == 0 for head in heads.values())
+    assert {head for width, head in heads.items() if width >= 1024} == {64}
+
+
+@pytest.mark.parametrize(("size", "heads"), [("300k", 6), ("1M", 6), ("5M", 8), ("20M", 7)])
+def test_heads_are_as_wide_as_six_of_them_may_be(size: str, heads: int) -> None:
+    assert rung("transformer", size, 139).shape.n_heads == heads
+
+
 def test_sizes_are_read_as_people_write_them() -> None:
     assert [parse_size(size) for size in ("4k", "1.5M", "2b", "300")] == [
         4000,
