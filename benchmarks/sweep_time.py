@@ -12,7 +12,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from sweeps.records import Record
+from trainers.records import Record
 
 
 def parts(record: Record) -> tuple[float, float, float, float]:

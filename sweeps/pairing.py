@@ -13,8 +13,8 @@ import numpy as np
 from data.storage import Location
 from fitting.groups import SAME_BUDGET
 from fitting.paired import compare_pieces
-from sweeps.records import Record
 from trainers.losses import Losses, read_losses
+from trainers.records import Record
 
 APART = ("arch", "size", "seed", "lr", "tokens")
 """What runs that are compared may differ in, beside their shapes; in tokens by `SAME_BUDGET`."""

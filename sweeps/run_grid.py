@@ -27,6 +27,7 @@ from trainers.names import names
 
 if TYPE_CHECKING:
     from fitting.analysis import Analysis
+    from sweeps.jobs import Job
     from trainers.cell import Cell
 
 
@@ -118,9 +119,10 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     import ray
 
     from sweeps import forecasts
+    from sweeps.jobs import refuse_what_never_fits
     from sweeps.leaving import Leaving
     from sweeps.live import LiveView
-    from sweeps.schedule import DRIVER, refuse_what_never_fits, run_cells
+    from sweeps.schedule import DRIVER, present, run_jobs
     from sweeps.tracking import Server, Tracker, tags
 
     server = None if own_tracker() else Server.start(mlflow_folder(sweep))
@@ -139,9 +141,12 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         wanted = {cell.key for cell in chosen} - set(records)
         forecasts.refuse_targets_alone(sweep, listed, wanted)
         pending = [cell for cell in every if cell.key in wanted]
-        jobs = jobs_of(sweep, pending)
+        targets = {cell.key for cell in listed if cell.target}
+        last = [cell for cell in pending if cell.key in targets]
+        first = [cell for cell in pending if cell.key not in targets]
+        phases = [jobs_of(sweep, cells) for cells in (first, last)]
         if own_cluster:
-            refuse_what_never_fits(jobs)
+            refuse_what_never_fits([job for jobs in phases for job in jobs], present())
         if server:
             server.wait()
         say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
@@ -153,16 +158,15 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
-            say(f"Cells    {len(records)} have ended, {len(pending)} to train")
+            count = sum(map(len, phases))
+            say(f"Cells    {len(records)} have ended, {len(pending)} to train, in {count} jobs")
             ended = [record.status for record in records.values()]
             with LiveView(pending, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
-                targets = {cell.key for cell in listed if cell.target}
-                last = [job for job in jobs if job.cell.key in targets]
-                first = [job for job in jobs if job.cell.key not in targets]
-                run_cells(first, sweep.cells, tracker, args.verbose)
+                run_jobs(phases[0], sweep.cells, tracker, {}, args.verbose)
                 if last:
-                    last = forecasts.registered(sweep, every, last, tracker, uri)
-                    run_cells(last, sweep.cells, tracker, args.verbose)
+                    told = forecasts.registered(sweep, every, last, tracker, uri)
+                    if told is not None:
+                        run_jobs(phases[1], sweep.cells, tracker, told, args.verbose)
         report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
@@ -227,15 +231,13 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     return manifest
 
 
-def jobs_of(sweep: Sweep, cells: list[Cell]) -> list[Any]:
-    from sweeps.schedule import Job
-    from sweeps.throughput import work
+def jobs_of(sweep: Sweep, cells: list[Cell]) -> list[Job]:
+    """For the cluster as it is now."""
+    from sweeps import jobs
+    from sweeps.schedule import present
+    from sweeps.throughput import guessed_seconds
 
-    placements = [sweep.grid.placement.placement(cell) for cell in cells]
-    return [
-        Job(cell, sweep.data(cell.tokenizer), placed, work(cell, cell.tokens) / placed.workers)
-        for cell, placed in zip(cells, placements)
-    ]
+    return jobs.jobs_of(cells, sweep.grid.placement, sweep.data, guessed_seconds, present())
 
 
 def analysis_of(sweep: Sweep) -> Analysis | None:

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data.packed import MANIFEST, DataError
-from data.storage import Location
 from sweeps import forecasts
 from sweeps.console import console, table
-from sweeps.records import Record
 from sweeps.sweep import READERS, Listed, Sweep, only
 from trainers.names import varying
+from trainers.records import Record
+from trainers.saved import newest_step
 
 STALE_SECONDS = 90
 """A sweep that has said nothing for so long is not running."""
@@ -35,38 +35,28 @@ def states(sweep: Sweep, cells: list[Listed]) -> list[State]:
     running = _running(sweep)
     open_cells = [cell for cell in cells if cell.key not in records]
     with ThreadPoolExecutor(READERS) as pool:
-        steps = pool.map(lambda cell: saved_tokens(sweep.cells / cell.key), open_cells)
-    saved = {cell.key: tokens for cell, tokens in zip(open_cells, steps)}
+        steps = pool.map(lambda cell: newest_step(sweep.cells / cell.key), open_cells)
+    saved = {cell.key: step for cell, step in zip(open_cells, steps)}
     return [state_of(cell, records.get(cell.key), running, saved.get(cell.key)) for cell in cells]
 
 
 def state_of(
     cell: Listed, record: Record | None, running: dict[str, float], saved: int | None
 ) -> State:
-    """running: tokens seen by running cells; saved: tokens seen at the newest checkpoint."""
+    """running: tokens seen by running cells; saved: the step of the newest checkpoint."""
     if record:
         loss = record.measured.get("val_loss")
         return State(cell, record.status, record.reason or (f"val_loss {loss:.4f}" if loss else ""))
     if cell.key in running:
-        return State(cell, "running", _at(cell, running[cell.key]))
+        step = round(running[cell.key] / cell.fields["batch_tokens"])
+        return State(cell, "running", _at(cell, step))
     if saved:
         return State(cell, "resumable", _at(cell, saved))
     return State(cell, "to start")
 
 
-def _at(cell: Listed, tokens: float) -> str:
-    step = round(tokens / cell.fields["batch_tokens"])
+def _at(cell: Listed, step: int) -> str:
     return f"at step {step:,} of {cell.steps:,}"
-
-
-def saved_tokens(cell: Location) -> int | None:
-    """What the newest checkpoint has seen, as Ray Train lists it; None if there is none, or if the
-    list is damaged (the cell finds its checkpoints all the same)."""
-    try:
-        snapshot = json.loads((cell / "checkpoint_manager_snapshot.json").read_text())
-        return int(snapshot["latest_checkpoint_result"]["metrics"]["tokens"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
 
 
 def without_data(sweep: Sweep) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.packed import MANIFEST, Manifest, read_manifest
 from data.storage import Location
-from sweeps.records import Record, read_record, record_path
+from trainers.records import Record, read_record, record_path
 
 if TYPE_CHECKING:
     from sweeps.grid import Grid

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
-from sweeps.records import Record
+from trainers.records import Record
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

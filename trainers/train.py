@@ -84,7 +84,7 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
             World(0, 1, device),
             prepare=lambda model: prepare(model, device),
             restore=lambda: checkpoint.restore(place, cell.key),
-            save=lambda state: save(place, state),
+            save=lambda state: checkpoint.save_next(place, state),
             keep=lambda losses: write_losses(place, losses),
             report=show,
             stop=lambda: bool(asked),
@@ -93,14 +93,6 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
         )
     (folder / "measured.json").write_text(json.dumps(measured, indent=1))
     return measured
-
-
-def save(folder: Location, state: dict[str, Any]) -> None:
-    """Beside the one before, which is removed after that: there are always one or two."""
-    before = checkpoint.newest_first(folder)
-    checkpoint.save(folder, state)
-    for older in before[1:]:
-        older.delete()
 
 
 @contextlib.contextmanager

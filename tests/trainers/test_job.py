@@ -1,4 +1,4 @@
-"""A cell as a Ray Train job: any number of workers, and no damage that stops it for ever."""
+"""Cells as a Ray Train job: any number of workers, and no damage that stops one for ever."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ import torch
 from data.storage import Location
 from tests.conftest import CELL
 from tests.processes import descendants
+from tests.trainers.listening import listener, record_of
 from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
-from trainers.job import QUIET_AND_QUICK, Outcome, fit
+from trainers.job import QUIET_AND_QUICK, fit, reason
+from trainers.loop import Point
 from trainers.losses import read_losses
+from trainers.records import Record, record_path
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,10 +38,12 @@ def cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Outcome:
+def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Record:
+    """The record of a cell that is a job of its own; what it had before is removed."""
     placement = Placement(workers=workers, checkpoint_seconds=1)
-    data, cells = Location.of(packed), Location.of(storage)
-    return fit(cell, data, cells, placement, report=lambda points: None)
+    record_path(Location.of(storage), cell.key).delete()
+    fit([cell], Location.of(packed), Location.of(storage), placement, listener(storage))
+    return record_of(storage, cell)
 
 
 def test_two_workers_train_the_model_that_one_does(
@@ -79,7 +84,7 @@ def kill_one_worker(folder: Path) -> None:
     os.kill(random.choice(workers), signal.SIGKILL)
 
 
-def losses(outcome: Outcome) -> list[float]:
+def losses(outcome: Record) -> list[float]:
     return [point["train_loss"] for point in outcome.curve]
 
 
@@ -98,26 +103,15 @@ def lstm() -> Cell:
 @pytest.fixture(scope="module")
 def ended(
     lstm: Cell, packed: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Outcome]:
+) -> tuple[Path, Record]:
     """Where the LSTM was trained to its end, and what came of it; a test that damages what lies
     there has it trained to its end again."""
     storage = tmp_path_factory.mktemp("ended")
     return storage, train(lstm, packed, storage)
 
 
-def test_a_truncated_list_of_checkpoints_does_not_stop_the_cell(
-    lstm: Cell, packed: Path, ended: tuple[Path, Outcome]
-) -> None:
-    storage, first = ended
-    snapshot = storage / lstm.key / "checkpoint_manager_snapshot.json"
-    snapshot.write_text(snapshot.read_text()[:20])
-    again = train(lstm, packed, storage)
-    assert again.measured["val_loss"] == first.measured["val_loss"]
-    assert snapshot.with_suffix(".damaged").exists()
-
-
 def test_a_damaged_checkpoint_costs_one_interval_and_not_the_cell(
-    lstm: Cell, packed: Path, ended: tuple[Path, Outcome]
+    lstm: Cell, packed: Path, ended: tuple[Path, Record]
 ) -> None:
     storage, first = ended
     newest = max((storage / lstm.key).glob("checkpoint_0*"))
@@ -126,3 +120,38 @@ def test_a_damaged_checkpoint_costs_one_interval_and_not_the_cell(
     assert again.status == "finished"
     assert again.measured["val_loss"] == first.measured["val_loss"]
     assert losses(again) == losses(first)
+
+
+def test_a_killed_worker_costs_the_running_cell_alone(
+    lstm: Cell, packed: Path, tmp_path: Path, ended: tuple[Path, Record]
+) -> None:
+    """The second of three cells of a job; what the first measured stays, and the third begins."""
+    cells = [replace(lstm, seed=1), lstm, replace(lstm, seed=2)]
+
+    def points(cell: Cell, new: list[Point]) -> None:
+        once = tmp_path / "killed"
+        if cell == lstm and new[-1]["tokens"] > lstm.tokens / 2 and not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def note(cell: Cell) -> None:
+        with (tmp_path / "ended").open("a") as file:
+            file.write(f"{cell.key} {os.getpid()}\n")
+
+    told = listener(tmp_path, points, note)
+    placement = Placement(checkpoint_seconds=0, retries=1)
+    fit(cells, Location.of(packed), Location.of(tmp_path), placement, told)
+    order, pids = zip(*(line.split() for line in (tmp_path / "ended").read_text().splitlines()))
+    assert list(order) == [cell.key for cell in cells]
+    assert pids[0] != pids[1] == pids[2]
+    assert record_of(tmp_path, lstm).measured["val_loss"] == ended[1].measured["val_loss"]
+    assert losses(record_of(tmp_path, lstm)) == losses(ended[1])
+    # It went on from its own checkpoint.
+    assert record_of(tmp_path, lstm).curve[0]["time"] < record_of(tmp_path, lstm).started
+
+
+def test_a_reason_is_the_line_that_names_the_exception() -> None:
+    trace = "Training failed:\nTraceback:\n  File x, line 1\nValueError: not here:\n - path: a/b\n"
+    assert reason(RuntimeError(trace)) == "ValueError: not here:"
+    assert reason(RuntimeError("several\nlines")) == "lines"
+    assert reason(RuntimeError()) == "RuntimeError"

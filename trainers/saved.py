@@ -1,0 +1,41 @@
+"""The checkpoints that lie in a folder, by their names alone: no PyTorch, and no file is read."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from data.storage import Location
+
+STATE = "state.pt"
+CHECKSUM = "state.sha256"
+
+_NAME = re.compile(r"checkpoint_(\d{9})_[0-9a-f]+")
+
+
+def next_name(step: int) -> str:
+    """Of a checkpoint after `step` steps; another one at each call."""
+    return f"checkpoint_{step:09d}_{time.time_ns():x}"
+
+
+def step_of(checkpoint: Location) -> int:
+    """After how many steps a checkpoint was saved."""
+    match = _NAME.fullmatch(checkpoint.name)
+    assert match is not None
+    return int(match[1])
+
+
+def newest_first(folder: Location) -> list[Location]:
+    """The checkpoints in a folder, whole or not, those of most steps first."""
+    found = [child for child in folder.children() if _NAME.fullmatch(child.name)]
+    return sorted(found, reverse=True)
+
+
+def is_whole(checkpoint: Location) -> bool:
+    """Whether it was written to its end; its checksum may still say that it is damaged."""
+    return (checkpoint / STATE).exists() and (checkpoint / CHECKSUM).exists()
+
+
+def newest_step(folder: Location) -> int | None:
+    """The step of the newest whole checkpoint, or None if there is none."""
+    return next((step_of(each) for each in newest_first(folder) if is_whole(each)), None)
