@@ -16,8 +16,8 @@ from data.storage import Location
 from sweeps.jobs import Job
 from sweeps.packing import Capacity, Demand, Pool, in_order
 from trainers.cell import Cell
+from trainers.curve import Point
 from trainers.job import QUIET_AND_QUICK, SCRATCH, Listener, Outcome, fit
-from trainers.loop import Point
 from trainers.records import Record, write_record
 
 DRIVER = {"node:__internal_head__": 0.001}

@@ -30,7 +30,7 @@ from trainers.records import Record
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from trainers.loop import Point
+    from trainers.curve import Point
 
 CODE = "crescendo.code"
 """A tag of every run."""

@@ -33,12 +33,13 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from data.packed import local_copy
 from data.storage import Location, patiently
-from trainers import checkpoint
 from trainers.cell import Cell, Placement
+from trainers.curve import DivergedError, Point
 from trainers.gradients import World
-from trainers.loop import DivergedError, Point, StoppedError, prepare, ran_on, train
+from trainers.loop import StoppedError, prepare, ran_on, train
 from trainers.losses import write_losses
 from trainers.records import record_path
+from trainers.trunks import Checkpoints
 
 NOTICE_SECONDS = 2
 """How often a worker asks whether its machine is about to be taken away."""
@@ -74,7 +75,8 @@ class Outcome:
     started: float
     """When its last try began, seconds since the epoch."""
     ran_on: dict[str, Any] = field(default_factory=dict)
-    """As `trainers.loop.ran_on` has it, of the last try; empty if every one failed."""
+    """As `trainers.loop.ran_on` has it, of the last try, and `tokens_from_trunk` where the cell
+    branched off; empty if every try failed."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _work(config: dict[str, Any]) -> None:
             return
         if world.rank == 0:
             listener.ended(cell, outcome)
-        # Models and compiled code hold each other in circles.
+        # A model and its compiled code hold each other, and the memory of the next one.
         gc.collect()
 
 
@@ -220,6 +222,7 @@ def _train(
 ) -> Outcome | None:
     """How `cell` ended; None if it was asked to leave and has saved."""
     started, folder = time.time(), storage / cell.key
+    checkpoints = Checkpoints(storage, cell)
     curve: list[Point] = []
 
     def report(points: list[Point]) -> None:
@@ -227,9 +230,13 @@ def _train(
         if world.rank == 0:
             listener.points(cell, points)
 
-    def save(state: dict[str, Any]) -> None:
-        if world.rank == 0:
-            patiently(lambda: checkpoint.save_next(folder, state))
+    def first_alone(save: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+        """All workers have the same state."""
+        return lambda state: patiently(lambda: save(state)) if world.rank == 0 else None
+
+    def where() -> dict[str, Any]:
+        taken = checkpoints.tokens_from_trunk
+        return ran_on(world) | ({"tokens_from_trunk": taken} if taken else {})
 
     asked = time.monotonic()
 
@@ -248,8 +255,9 @@ def _train(
             data,
             world,
             prepare=lambda model: prepare(model, world.device),
-            restore=lambda: checkpoint.restore(folder, cell.key),
-            save=save,
+            restore=lambda: checkpoints.restore(world),
+            save=first_alone(checkpoints.save),
+            save_trunk=first_alone(checkpoints.save_trunk),
             keep=lambda losses: write_losses(folder, losses) if world.rank == 0 else None,
             report=report,
             stop=stop,
@@ -261,5 +269,5 @@ def _train(
         return None
     except DivergedError as error:
         # Not raised: trying again would diverge again.
-        return Outcome("diverged", str(error), {}, curve, started, ran_on(world))
-    return Outcome("finished", "", measured, curve, started, ran_on(world))
+        return Outcome("diverged", str(error), {}, curve, started, where())
+    return Outcome("finished", "", measured, curve, started, where())

@@ -23,9 +23,10 @@ from data.storage import Location
 from trainers import checkpoint
 from trainers.cell import CHOICES, Cell, Placement
 from trainers.checkpoint import CheckpointError
+from trainers.curve import DivergedError, Point
 from trainers.gradients import World
 from trainers.ladder import LadderError, archs, load_arch, parse_size
-from trainers.loop import DivergedError, Point, StoppedError, prepare, train
+from trainers.loop import StoppedError, prepare, train
 from trainers.losses import write_losses
 
 INTERRUPTED = 130

@@ -21,8 +21,8 @@ from tests.sweeps.test_spot import Metadata, metadata
 from tests.trainers.listening import listener, record_of
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from trainers.cell import Cell, Placement
+from trainers.curve import Point
 from trainers.job import QUIET_AND_QUICK, fit
-from trainers.loop import Point
 
 __all__ = ["metadata"]
 NOTICE_SECONDS = 120

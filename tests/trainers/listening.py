@@ -8,8 +8,8 @@ from pathlib import Path
 
 from data.storage import Location
 from trainers.cell import Cell
+from trainers.curve import Point
 from trainers.job import Listener, Outcome
-from trainers.loop import Point
 from trainers.records import Record, read_record, write_record
 
 

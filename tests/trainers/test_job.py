@@ -22,8 +22,8 @@ from tests.trainers.listening import listener, record_of
 from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
+from trainers.curve import Point
 from trainers.job import QUIET_AND_QUICK, fit, reason
-from trainers.loop import Point
 from trainers.losses import read_losses
 from trainers.records import Record, record_path
 
