@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data.storage import Location
 from sweeps.needs import Needs
 from sweeps.packing import Capacity, Demand
-from sweeps.sweep import GridError
+from sweeps.sweep import READERS, GridError, Sweep
 from trainers.cell import Cell, Placement
 from trainers.names import names
+from trainers.trunks import families, kept_steps, tokens_to_train, with_trunks
 
 START_SECONDS = 15
 """Of a job, until its workers train; `benchmarks/sweep_time.py` measures it."""
@@ -25,6 +27,9 @@ class Job:
     """In the order in which they are trained."""
     data: Location
     placement: Placement
+    to_train: tuple[int, ...] = ()
+    """Tokens that each cell is expected to train itself: not what it takes over from its trunk or
+    from a checkpoint of its own."""
     seconds: float = 0.0
     """Expected, its start included."""
 
@@ -39,7 +44,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Unit:
-    """What one job has to train: a cell."""
+    """What must be trained by one job: a family of cells that share a trunk, or one cell."""
 
     key: str
     group: Hashable
@@ -57,31 +62,64 @@ def into_jobs(units: list[Unit], capacity: Capacity, start_seconds: float) -> li
     return list(groups.values())
 
 
+def kept_of(storage: Location, cells: list[Cell]) -> dict[str, list[int]]:
+    """The steps of the checkpoints below `storage` that `cells` could go on from, by key of a cell
+    or of a trunk."""
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(lambda family: kept_steps(storage, family), families(cells))
+    return {key: steps for each in found for key, steps in each.items()}
+
+
+def in_phases(
+    cells: list[Cell],
+    targets: set[str],
+    sweep: Sweep,
+    seconds: Callable[[Cell, Placement], float],
+    capacity: Capacity,
+    kept: Mapping[str, list[int]],
+) -> tuple[list[Job], list[Job]]:
+    """The jobs of the cells that are no targets; and those of the targets, which wait for them.
+
+    targets: keys of cells. The rest: as `jobs_of` takes it.
+    """
+    first = [cell for cell in cells if cell.key not in targets]
+    last = [cell for cell in cells if cell.key in targets]
+    placed = (sweep.grid.placement, sweep.data, seconds, capacity)
+    return jobs_of(first, *placed, kept), jobs_of(last, *placed, with_trunks(kept, first))
+
+
 def jobs_of(
     cells: list[Cell],
     needs: Needs,
     data: Callable[[str], Location],
     seconds: Callable[[Cell, Placement], float],
     capacity: Capacity,
+    kept: Mapping[str, list[int]],
 ) -> list[Job]:
     """`cells` as jobs, for a cluster of `capacity`.
 
-    Cells share workers if they are of one architecture, size and data set, and placed alike.
-    data: the folder of a tokenizer's data set. seconds: of training a cell so placed.
+    Cells share workers if they are of one architecture, size and data set, and placed alike; those
+    of one trunk do in any case, by rising budget.
+    data: the folder of a tokenizer's data set. seconds: of training the whole of a cell so placed.
+    kept: as `kept_of` returns it.
     """
-    by_key = {cell.key: cell for cell in cells}
-    placements = {cell.key: needs.placement(cell) for cell in cells}
+    by_key = {family[0].key: family for family in families(cells)}
+    to_train = {key: tokens_to_train(family, kept) for key, family in by_key.items()}
+    placements = {key: needs.placement(family[0]) for key, family in by_key.items()}
     units = []
-    for cell in cells:
-        placed = placements[cell.key]
-        demand = Demand.of(cell.key, placed, seconds(cell, placed))
-        group = (cell.arch, cell.size, cell.data, placed)
-        units.append(Unit(cell.key, group, demand.cpus, demand.gpus, demand.seconds))
+    for key, family in by_key.items():
+        placed, first = placements[key], family[0]
+        # Of all its cells a token costs the same.
+        took = seconds(first, placed) * sum(to_train[key]) / first.tokens
+        demand = Demand.of(key, placed, took)
+        group = (first.arch, first.size, first.data, placed)
+        units.append(Unit(key, group, demand.cpus, demand.gpus, demand.seconds))
     return [
         Job(
-            tuple(by_key[unit.key] for unit in job),
-            data(by_key[job[0].key].tokenizer),
+            tuple(cell for unit in job for cell in by_key[unit.key]),
+            data(by_key[job[0].key][0].tokenizer),
             placements[job[0].key],
+            tuple(tokens for unit in job for tokens in to_train[unit.key]),
             START_SECONDS + sum(unit.seconds for unit in job),
         )
         for job in into_jobs(units, capacity, START_SECONDS)
@@ -94,7 +132,7 @@ def refuse_what_never_fits(jobs: list[Job], capacity: Capacity) -> None:
     for job in jobs:
         demand, others = job.demand, len(job.cells) - 1
         if not capacity.holds(demand):
-            beside = f" (as {others} more of its size)" if others else ""
+            beside = f", with {others} more of its job," if others else ""
             raise GridError(
                 f"{called[job.key]}{beside} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
                 f"this machine has {capacity.gpus} and {capacity.cpus:g}"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from data.packed import DataError, Manifest
 from data.storage import Location
 from data.versioned import VersionError
+from sweeps import removal
 from sweeps.console import quiet, say
 from sweeps.sweep import GridError, Listed, Sweep, only
 from trainers.ladder import LadderError
@@ -44,10 +45,12 @@ def main() -> int:
 
             status.show(sweep, args.only)
             return 0
+        if args.prune:
+            return 0 if removal.prune(sweep, args.only) else 1
         signal.signal(signal.SIGTERM, interrupt)
         if args.check:
             return check_nodes(sweep, args.verbose)
-        if args.fresh and not erase(sweep, args.only):
+        if args.fresh and not removal.erase(sweep, args.only):
             return 1
         cells = nothing_to_do(sweep, args)
         if cells is None:
@@ -73,25 +76,6 @@ def check_nodes(sweep: Sweep, verbose: bool) -> int:
 
 def interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def erase(sweep: Sweep, selection: str) -> bool:
-    """Remove checkpoints and records, if the user says so."""
-    there = {folder.name for folder in sweep.cells.children()}
-    if not there:
-        return True
-    keys = [cell.key for cell in only(sweep.listed(), selection) if cell.key in there]
-    if not keys:
-        return True
-    try:
-        answer = input(f"Remove {len(keys)} cells of {sweep.name}, with their checkpoints? [y/N] ")
-    except EOFError:  # Nobody is there to ask.
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        print("Nothing was removed.", file=sys.stderr)
-        return False
-    sweep.erase(keys)
-    return True
 
 
 def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
@@ -142,11 +126,10 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         forecasts.refuse_targets_alone(sweep, listed, wanted)
         pending = [cell for cell in every if cell.key in wanted]
         targets = {cell.key for cell in listed if cell.target}
-        last = [cell for cell in pending if cell.key in targets]
-        first = [cell for cell in pending if cell.key not in targets]
-        phases = [jobs_of(sweep, cells) for cells in (first, last)]
+        phases = phases_of(sweep, pending, targets)
+        jobs = [job for phase in phases for job in phase]
         if own_cluster:
-            refuse_what_never_fits([job for jobs in phases for job in jobs], present())
+            refuse_what_never_fits(jobs, present())
         if server:
             server.wait()
         say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
@@ -158,15 +141,18 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
-            count = sum(map(len, phases))
-            say(f"Cells    {len(records)} have ended, {len(pending)} to train, in {count} jobs")
+            say(
+                f"Cells    {len(records)} have ended, {len(pending)} to train; "
+                f"jobs, each with its own workers: {len(jobs)}"
+            )
             ended = [record.status for record in records.values()]
-            with LiveView(pending, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
-                run_jobs(phases[0], sweep.cells, tracker, {}, args.verbose)
-                if last:
-                    told = forecasts.registered(sweep, every, last, tracker, uri)
-                    if told is not None:
-                        run_jobs(phases[1], sweep.cells, tracker, told, args.verbose)
+            with LiveView(jobs, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
+                first, last = phases
+                run_jobs(first, sweep.cells, tracker, {}, args.verbose)
+                waiting = [cell for job in last for cell in job.cells]
+                told = forecasts.registered(sweep, every, waiting, tracker, uri) if last else None
+                if told is not None:
+                    run_jobs(last, sweep.cells, tracker, told, args.verbose)
         report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
@@ -231,13 +217,14 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     return manifest
 
 
-def jobs_of(sweep: Sweep, cells: list[Cell]) -> list[Job]:
-    """For the cluster as it is now."""
+def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> tuple[list[Job], list[Job]]:
+    """Jobs for the cluster as it is now: of the cells that are no targets, and of the targets."""
     from sweeps import jobs
     from sweeps.schedule import present
     from sweeps.throughput import guessed_seconds
 
-    return jobs.jobs_of(cells, sweep.grid.placement, sweep.data, guessed_seconds, present())
+    kept = jobs.kept_of(sweep.cells, cells)
+    return jobs.in_phases(cells, targets, sweep, guessed_seconds, present(), kept)
 
 
 def analysis_of(sweep: Sweep) -> Analysis | None:
@@ -349,6 +336,7 @@ def parse_args() -> argparse.Namespace:
     add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="of the cells, only these")
     add("--retry-failed", action="store_true", help="train cells again that ended as failed")
     add("--fresh", action="store_true", help="forget what was trained, after asking")
+    add("--prune", action="store_true", help="remove trunks' checkpoints, after asking")
     add("--status", action="store_true", help="print where each cell stands; starts nothing")
     add("--check", action="store_true", help="print whether every node can do it; trains nothing")
     add("--dry-run", action="store_true", help="print what it would take; starts nothing")

@@ -10,6 +10,7 @@ from typing import Any
 
 from trainers import optim
 from trainers.ladder import Rung, rung
+from trainers.saved import TRUNK
 
 CHOICES = {
     "schedule": tuple(optim.SCHEDULES),
@@ -107,7 +108,7 @@ class Cell:
         if self.schedule != "wsd":
             return None
         shared = {name: value for name, value in self._identity().items() if name != "tokens"}
-        return f"{self.name}-trunk-{_hash(shared)}"
+        return f"{self.name}{TRUNK}{_hash(shared)}"
 
     @property
     def trunk_steps(self) -> int:

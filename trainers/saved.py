@@ -10,12 +10,19 @@ from data.storage import Location
 STATE = "state.pt"
 CHECKSUM = "state.sha256"
 
+TRUNK = "-trunk-"
+"""In the name of a folder that is no cell's but a trunk's."""
+
 _NAME = re.compile(r"checkpoint_(\d{9})_[0-9a-f]+")
 
 
 def next_name(step: int) -> str:
     """Of a checkpoint after `step` steps; another one at each call."""
     return f"checkpoint_{step:09d}_{time.time_ns():x}"
+
+
+def is_trunk(folder: Location) -> bool:
+    return TRUNK in folder.name
 
 
 def step_of(checkpoint: Location) -> int:
@@ -36,6 +43,12 @@ def is_whole(checkpoint: Location) -> bool:
     return (checkpoint / STATE).exists() and (checkpoint / CHECKSUM).exists()
 
 
-def newest_step(folder: Location) -> int | None:
-    """The step of the newest whole checkpoint, or None if there is none."""
-    return next((step_of(each) for each in newest_first(folder) if is_whole(each)), None)
+def newest_step(folder: Location, up_to: float = float("inf")) -> int | None:
+    """The step of the newest whole checkpoint, or None if there is none.
+
+    up_to: those of more steps are passed over.
+    """
+    for place in newest_first(folder):
+        if step_of(place) <= up_to and is_whole(place):
+            return step_of(place)
+    return None

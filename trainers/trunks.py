@@ -32,7 +32,7 @@ class Checkpoints:
         """What the cell has not trained itself; known once it is restored."""
 
     def restore(self, world: World) -> dict[str, Any] | None:
-        """The state of most steps, of the cell's own and of those that its trunk has before the cell
+        """The state of most steps, of the cell's own and of those of its trunk before the cell
         decays; None if there is none.
 
         What is damaged, or lies in the trunk's folder and is not the trunk's, costs a line, and the
@@ -111,4 +111,14 @@ def tokens_to_train(family: list[Cell], kept: Mapping[str, list[int]]) -> list[i
         found.append((cell.steps - begins) * cell.batch_tokens)
         if begins < cell.trunk_steps < cell.steps:
             trunk.append(cell.trunk_steps)
+    return found
+
+
+def with_trunks(kept: Mapping[str, list[int]], cells: Iterable[Cell]) -> dict[str, list[int]]:
+    """`kept`, and what the trunks of `cells` will hold when these have ended."""
+    found = {key: list(steps) for key, steps in kept.items()}
+    for cell in cells:
+        if cell.trunk_key and cell.trunk_steps < cell.steps:
+            steps = found.setdefault(cell.trunk_key, [])
+            steps += [cell.trunk_steps] * (cell.trunk_steps not in steps)
     return found

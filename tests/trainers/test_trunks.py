@@ -1,4 +1,4 @@
-"""Cells that differ in their budget alone share a trunk, and nobody can tell from what they measure."""
+"""Cells that differ in their budget alone share a trunk, and what they measure does not show it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Trained:
 
 
 def run(cell: Cell, data: Path, storage: Path, stop_after: int = 0) -> Trained:
-    """Train `cell`, or go on with it, as a job does; stop_after: steps, and then it saves and stops."""
+    """Train `cell`, or go on with it, as a job does. stop_after: steps, and then it stops."""
     checkpoints = Checkpoints(Location.of(storage), cell)
     curve: list[Point] = []
     asked = itertools.count(1)
