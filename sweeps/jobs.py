@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -47,16 +47,16 @@ class Unit:
     """What must be trained by one job: a family of cells that share a trunk, or one cell."""
 
     key: str
-    group: Hashable
-    """What may share a job with it has the same."""
+    group: str
+    """What may share a job: cells of one architecture, size, data set and placement."""
     cpus: float
     gpus: float
     seconds: float
 
 
-def into_jobs(units: list[Unit], capacity: Capacity, start_seconds: float) -> list[list[Unit]]:
+def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[Unit]]:
     """The units of each job."""
-    groups: dict[Hashable, list[Unit]] = defaultdict(list)
+    groups: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
         groups[unit.group].append(unit)
     return list(groups.values())
@@ -112,7 +112,7 @@ def jobs_of(
         # Of all its cells a token costs the same.
         took = seconds(first, placed) * sum(to_train[key]) / first.tokens
         demand = Demand.of(key, placed, took)
-        group = (first.arch, first.size, first.data, placed)
+        group = f"{first.arch} {first.size} {first.data} {placed}"
         units.append(Unit(key, group, demand.cpus, demand.gpus, demand.seconds))
     return [
         Job(
