@@ -127,6 +127,7 @@ def run_jobs(
         retries=max(job.placement.retries for job in jobs),
         verbose=verbose,
     )
+    # What a driver that was killed has left.
     (cells / SCRATCH).delete()
 
 

@@ -164,7 +164,12 @@ def train(
 
 def prepare(model: nn.Module, device: torch.device) -> nn.Module:
     """On a GPU compiled. The parameters stay those of `model`."""
-    return torch.compile(model) if device.type == "cuda" else model  # type: ignore[return-value]
+    if device.type != "cuda":
+        return model
+    # Whatever was compiled for earlier cells of the process counts towards a limit, beyond which
+    # PyTorch compiles no more (`torch._dynamo.config.recompile_limit`).
+    torch.compiler.reset()
+    return torch.compile(model)  # type: ignore[return-value]
 
 
 def ran_on(world: World) -> dict[str, Any]:

@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+from ray.exceptions import RayActorError
+from ray.train import PreemptionError, PreemptionInfo
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2.api.exceptions import WorkerGroupError
 
 from data.storage import Location
 from tests.conftest import CELL
@@ -23,7 +27,7 @@ from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.curve import Point
-from trainers.job import QUIET_AND_QUICK, fit, reason
+from trainers.job import QUIET_AND_QUICK, Listener, Outcome, fit, reason
 from trainers.losses import read_losses
 from trainers.records import Record, record_path
 
@@ -148,6 +152,62 @@ def test_a_killed_worker_costs_the_running_cell_alone(
     assert losses(record_of(tmp_path, lstm)) == losses(ended[1])
     # It went on from its own checkpoint.
     assert record_of(tmp_path, lstm).curve[0]["time"] < record_of(tmp_path, lstm).started
+
+
+NODE_DIED = RayActorError(error_msg="The actor died because its node has died. Node Id: 1")
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, faults: dict[str, list[Exception]]) -> list[str]:
+    """From now on training a cell raises these, one after another, and then it ends; returns the
+    keys of the cells that will have been begun, at each start of workers."""
+    begun: list[str] = []
+
+    def run(
+        cells: list[Cell], data: object, storage: object, placed: object, told: Listener
+    ) -> None:
+        for cell in cells:
+            begun.append(cell.key)
+            if faults.get(cell.key):
+                raise faults[cell.key].pop(0)
+            told.ended(cell, Outcome("finished", "", {}, [], 0.0))
+
+    monkeypatch.setattr("trainers.job._run", run)
+    return begun
+
+
+def test_tries_are_counted_for_each_cell(
+    lstm: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [replace(lstm, seed=seed) for seed in range(4)]
+    raised = WorkerGroupError("ValueError: it broke", {0: ValueError("it broke")})
+    faults: dict[str, list[Exception]] = {
+        cells[0].key: [raised],
+        cells[1].key: [raised],
+        cells[2].key: [raised, raised],
+    }
+    begun = scripted(monkeypatch, faults)
+    nowhere, storage = Location("/nowhere"), Location.of(tmp_path)
+    fit(cells, nowhere, storage, Placement(retries=1), listener(tmp_path))
+    found = [record_of(tmp_path, cell) for cell in cells]
+    assert [record.status for record in found] == ["finished", "finished", "failed", "finished"]
+    assert found[2].reason == "ValueError: it broke"
+    assert begun == [cells[seed].key for seed in (0, 0, 1, 1, 2, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        PreemptionError(PreemptionInfo(None, {"node": [0]})),
+        WorkerGroupError("dead", {0: WorkerHealthCheckFailedError("dead", NODE_DIED)}),
+    ],
+)
+def test_machines_that_are_lost_do_not_count(
+    lstm: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: Exception
+) -> None:
+    scripted(monkeypatch, {lstm.key: [lost] * 5})
+    nowhere, storage = Location("/nowhere"), Location.of(tmp_path)
+    fit([lstm], nowhere, storage, Placement(retries=0), listener(tmp_path))
+    assert record_of(tmp_path, lstm).status == "finished"
 
 
 def test_a_reason_is_the_line_that_names_the_exception() -> None:
