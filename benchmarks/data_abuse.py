@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from data.parts import read_table
 from data.prepare import prepare
-from data.sources import shards
-from data.storage import Location
+from data.sources.containers import shards
+from data.store.location import Location
+from data.store.tables import read_table
 from harness.damage import mutate
 
 FILES_PER_TAR = 500

@@ -24,10 +24,11 @@ import numpy as np
 import ray
 
 from data import prepare as preparing
-from data.score import Score, from_midi, to_midi
-from data.sources import shards
-from data.storage import Location
-from data.transpose import transpose
+from data.music.files import from_midi, to_midi
+from data.music.score import Score
+from data.music.transpose import transpose
+from data.sources.containers import shards
+from data.store.location import Location
 
 FILES_PER_TAR = 500
 COLUMNS = ("track", "program", "is_drum", "onset", "duration", "pitch", "velocity")

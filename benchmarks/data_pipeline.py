@@ -16,13 +16,13 @@ from pathlib import Path
 
 import ray
 
-from data.abc_tokenizer import AbcTokenizer
-from data.filters import Filters
-from data.parts import Wish, batches, parsed, stage
+from data.abc.tokenizer import AbcTokenizer
+from data.music.filters import Filters
+from data.music.quantise import quantise_all
+from data.parts import PieceSpec, batches, parsed, stage
 from data.prepare import each
-from data.score import quantise_all
-from data.sources import Shard, shards
-from data.storage import Location
+from data.sources.containers import Shard, shards
+from data.store.location import Location
 
 
 def text(found: list[Shard], tokenizer: AbcTokenizer) -> int:
@@ -56,12 +56,12 @@ def main() -> int:
     parser.add_argument("--passes", type=int, default=3, help="how often [3]")
     args = parser.parse_args()
     found, tokenizer = shards(Location.of(args.archive)), AbcTokenizer()
-    wish = Wish(args.archive.name, tokenizer, Filters(), None)
+    spec = PieceSpec(args.archive.name, tokenizer, Filters(), None)
     files = text(found, tokenizer)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 
     def work(shard: Shard, part: Location) -> None:
-        stage(shard, part, wish, "benchmark")
+        stage(shard, part, spec, "benchmark")
 
     print("| files a second | text | all | pipeline | of twice text | of twice all |")
     print("| --- | --- | --- | --- | --- | --- |")

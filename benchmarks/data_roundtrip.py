@@ -11,11 +11,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from data.music.files import from_midi
+from data.music.score import Score, ScoreError
 from data.roundtrip import round_trip
-from data.score import Score, ScoreError, from_midi
-from data.sources import shards
-from data.storage import Location
-from data.tokenizers import make_tokenizer
+from data.sources.containers import shards
+from data.store.location import Location
+from data.tokens.make import make_tokenizer
 from harness.abc2midi import differences, within_its_limits
 
 BATCH = 100

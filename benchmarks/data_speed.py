@@ -17,10 +17,12 @@ from typing import Any
 
 import symusic
 
-from data.abc_tokenizer import AbcTokenizer
-from data.midi_tokenizers import MidiTokTokenizer
+from data.abc.tokenizer import AbcTokenizer
+from data.music.files import from_midi, parse
+from data.music.quantise import Midi, quantise_all
+from data.music.score import ScoreError
 from data.parts import BATCH_NOTES
-from data.score import Midi, ScoreError, from_midi, parse, quantise_all
+from data.tokens.remi_tsd import MidiTokTokenizer
 
 
 def read_files(archive: Path, limit: int) -> list[bytes]:

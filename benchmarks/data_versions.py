@@ -20,12 +20,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data import folk, versions
-from data.score import Score, ScoreError, from_midi
-from data.signatures import signature
-from data.sources import shards
-from data.splits import split_groups
-from data.storage import Location
+from data.music.files import from_midi
+from data.music.score import Score, ScoreError
+from data.sources import folk
+from data.sources.containers import shards
+from data.store.location import Location
+from data.works import versions
+from data.works.signatures import signature
+from data.works.splits import split_groups
 from harness.performances import DISTURBANCES, perform
 
 

@@ -17,7 +17,7 @@ from multiprocessing import Pool
 
 import numpy as np
 
-from fitting.simulation import (
+from fitting.law.simulation import (
     KINDS,
     NOT_LAWS,
     RANGE,

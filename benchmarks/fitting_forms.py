@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fitting.collapse import collapse
-from fitting.extrapolation import TENFOLD
-from fitting.forms import judge_forms
-from fitting.intervals import Interval, alpha_interval, law_band
-from fitting.power_law import Array, fit
-from fitting.sensitivity import drift_sentence, without_ends
+from fitting.law.extrapolation import TENFOLD
+from fitting.law.intervals import Interval, alpha_interval, law_band
+from fitting.law.power_law import Array, fit
+from fitting.scrutiny.collapse import collapse
+from fitting.scrutiny.rivals import judge_forms
+from fitting.scrutiny.sensitivity import drift_sentence, without_ends
 from harness.training_curves import SMALLEST, SPAN, training_curves
 
 Curve = Callable[[Array], Array]

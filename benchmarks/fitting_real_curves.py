@@ -18,24 +18,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fitting.axis import AXES
-from fitting.extrapolation import extrapolate
-from fitting.groups import SAME_SIZE, groups
-from fitting.intervals import (
+from fitting.law.extrapolation import extrapolate
+from fitting.law.held_out import hold_out_largest, leave_one_out
+from fitting.law.intervals import (
     Interval,
     alpha_interval,
     c_interval,
     prediction_interval,
     with_sampling_error,
 )
-from fitting.isoflop import fit_frontier
-from fitting.power_law import fit
-from fitting.self_test import hold_out_largest, leave_one_out
-from fitting.surface import fit_surface
-from fitting.surface_held_out import hold_out_these, surface_noise
-from fitting.surface_law import surface_law
-from fitting.surface_region import region
-from fitting.verdict import judge
+from fitting.law.power_law import fit
+from fitting.law.verdict import judge
+from fitting.runs.axis import AXES
+from fitting.runs.groups import SAME_SIZE, groups
+from fitting.surface.fit import fit_surface
+from fitting.surface.held_out import hold_out_these, surface_noise
+from fitting.surface.isoflop import fit_frontier
+from fitting.surface.law import surface_law
+from fitting.surface.region import region
 from harness.published import read_isoflops
 
 Array = NDArray[np.float64]

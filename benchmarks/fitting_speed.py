@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from fitting import report
-from fitting.surface import bootstrap, fit_surface
+from fitting.surface.fit import bootstrap, fit_surface
 from harness.experiments import log_experiment, make_records
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fitting.surface_law import SurfaceLaw, surface_law
+from fitting.surface.law import SurfaceLaw, surface_law
 
 Array = NDArray[np.float64]
 

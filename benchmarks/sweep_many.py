@@ -23,8 +23,8 @@ from pathlib import Path
 
 import ray
 
-from data.packed import Manifest
-from data.storage import Location
+from data.store.location import Location
+from data.store.manifest import Manifest
 from sweeps.packing import Demand
 from sweeps.schedule import DRIVER, run_trials
 from sweeps.sweep import Sweep

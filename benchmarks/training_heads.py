@@ -22,7 +22,7 @@ from unittest import mock
 
 import torch
 
-from data.packed import read_manifest
+from data.store.manifest import read_manifest
 from trainers.cell import Cell
 from trainers.gradients import World
 from trainers.ladder import LadderError
@@ -80,7 +80,7 @@ def run(trial: Trial, data: Path, out: Path) -> None:
     widths = [width for width in transformer._widths() if width % trial.head == 0]
     with (
         mock.patch.object(transformer, "_n_heads", lambda d_model: d_model // trial.head),
-        mock.patch.object(transformer, "_widths", lambda: iter(widths)),
+        mock.patch.object(transformer, "_widths", side_effect=lambda: iter(widths)),
     ):
         try:
             shape = cell.rung.shape

@@ -1,8 +1,9 @@
-"""Which files of a shard kill the process that reads them.
+"""Find the files of a shard that kill the process which reads them.
 
-A segfault in a parser is not an exception: the task dies, and Ray starts it again. So a task leaves
-a mark when it begins. One that finds the mark of another has a process of its own go through the
-shard first, once for each file that kills it; a task that died for another reason loses no file.
+A segmentation fault in a parser is not an exception: the task dies, and Ray starts it again. So a
+task leaves a mark when it begins. A task that finds the mark of an earlier one first has a separate
+process go through the shard, once more for each file that kills it. If the earlier task died for
+another reason, no file is lost.
 """
 
 from __future__ import annotations
@@ -12,20 +13,21 @@ import pickle
 import subprocess
 import sys
 
-from data.packed import DataError
-from data.score import ScoreError, from_midi
-from data.sources import Refused, Shard
-from data.storage import Location
-from data.tokenizers import Tokenizer
+from data.errors import DataError
+from data.music.files import from_midi
+from data.music.score import ScoreError
+from data.sources.containers import Refused, Shard
+from data.store.location import Location
+from data.tokens.protocol import Tokenizer
 
 MAX_ATTEMPTS = 5
-"""How often a shard may be begun in one run: what kills it then is not one of its files."""
+"""How often a shard may be begun in one run. What kills it after that is not one of its files."""
 
 
 def begin(mark: Location, run: str) -> int:
-    """Note that a shard is begun; how often that happened before, in any run.
+    """Note that a shard is begun, and return how often it was begun before, in any run.
 
-    run: names the present run. Raises DataError at the sixth attempt of one run.
+    run: the name of this run. Raises DataError after `MAX_ATTEMPTS` attempts in one run.
     """
     before = mark.read_text().splitlines() if mark.exists() else []
     if before.count(run) >= MAX_ATTEMPTS:
@@ -38,7 +40,7 @@ def begin(mark: Location, run: str) -> int:
 
 
 def fatal_files(shard: Shard, tokenizer: Tokenizer) -> dict[str, str]:
-    """The paths of the shard's files that end a process by a signal, each with which signal."""
+    """The files of a shard that kill the process which reads them: the reason by path."""
     found: dict[str, str] = {}
     command = [sys.executable, "-m", "data.crashes"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -60,7 +62,7 @@ def fatal_files(shard: Shard, tokenizer: Tokenizer) -> dict[str, str]:
 
 
 def _go_through() -> None:
-    """Read the shard on stdin, naming each file before it is touched."""
+    """Read the shard that comes on stdin, and name each file before it is touched."""
     shard, tokenizer, known = pickle.load(sys.stdin.buffer)
     for path, content in shard.read():
         if path not in known and not isinstance(content, Refused):

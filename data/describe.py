@@ -1,4 +1,4 @@
-"""What a data set holds: counts, lengths, pitches, instruments, versions; as a table and a picture.
+"""Describe a data set in a table and a picture: counts, lengths, pitches, instruments, versions.
 
 python -m data.describe runs/data/folk-abc                 # the table, and describe.png in it
 python -m data.describe my_data --piece 3f2a --out p.png   # one piece: its ABC, a piano roll
@@ -10,69 +10,21 @@ import argparse
 import json
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.describe_pictures import draw_overview, draw_piece
-from data.packed import DataError, read_manifest
-from data.parts import read_table
-from data.storage import Location
-from data.tokenizers import Tokenizer, load_tokenizer
-
-SAMPLE = 2_000
-"""Pieces that are decoded for the histograms of pitches and programs."""
-
-
-@dataclass(frozen=True)
-class Overview:
-    lengths: np.ndarray
-    """(pieces,) in tokens."""
-    seconds: np.ndarray
-    """(pieces,)"""
-    tracks: np.ndarray
-    """(pieces,)"""
-    group_sizes: np.ndarray
-    """(groups,) how many pieces are versions of one work."""
-    pitches: np.ndarray
-    """(128,) how many notes of the sample have each pitch, drums aside."""
-    programs: Counter[str]
-    """Notes of the sample by General MIDI program, or drums."""
-    sampled: int
-    """Pieces in the sample."""
-
-
-def overview(folder: Location, tokenizer: Tokenizer) -> Overview:
-    columns = ["piece_id", "group_id", "num_tokens", "seconds", "num_tracks"]
-    rows = [read_table(part, columns) for part in (folder / "parts").children()]
-    merged = {name: np.concatenate([part[name].to_numpy() for part in rows]) for name in columns}
-    # By piece_id, which is a hash: the same sample however the data were made, and no bias.
-    chosen = set(np.sort(merged["piece_id"])[:SAMPLE].tolist())
-    pitches, programs = np.zeros(128, np.int64), Counter[str]()
-    for part in (folder / "parts").children():
-        table = read_table(part, ["piece_id", "tokens"])
-        for piece_id, tokens in zip(table["piece_id"].to_pylist(), table["tokens"]):
-            if piece_id not in chosen:
-                continue
-            score = tokenizer.decode(tokens.values.to_numpy())
-            pitches += np.bincount(score.pitch[~score.is_drum], minlength=128)
-            found, counts = np.unique(score.program[~score.is_drum], return_counts=True)
-            programs.update(dict(zip(map(str, found.tolist()), counts.tolist())))
-            programs["drums"] += int(score.is_drum.sum())
-    return Overview(
-        merged["num_tokens"],
-        merged["seconds"],
-        merged["num_tracks"],
-        np.unique(merged["group_id"].astype(str), return_counts=True)[1],
-        pitches,
-        +programs,
-        len(chosen),
-    )
+from data.errors import DataError
+from data.overview import Overview, overview
+from data.store.location import Location
+from data.store.manifest import read_manifest
+from data.store.tables import read_table
+from data.tokens.make import load_tokenizer
 
 
 def table(folder: Location, found: Overview) -> str:
-    """All of it in words."""
+    """The manifest and the overview in words."""
     manifest = read_manifest(folder)
     lines = [
         f"{manifest.source}: {manifest.tokenizer}, {manifest.ticks_per_quarter} ticks a quarter, "
@@ -111,7 +63,10 @@ def table(folder: Location, found: Overview) -> str:
 
 
 def find_piece(folder: Location, prefix: str) -> dict:
-    """The row whose piece_id or path begins so. Raises DataError unless there is exactly one."""
+    """The row whose piece_id begins with `prefix`, or whose path it is.
+
+    Raises DataError unless there is exactly one.
+    """
     found = []
     for part in (folder / "parts").children():
         rows = read_table(part, ["piece_id", "path"])
@@ -132,9 +87,13 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Location.of, help="what data.prepare made")
-    parser.add_argument("--piece", metavar="ID", help="the beginning of a piece_id, or a path")
-    parser.add_argument("--out", type=Path, help="the picture [describe.png, or piece.png, there]")
+    parser.add_argument("folder", type=Location.of, help="a folder made by data.prepare")
+    parser.add_argument(
+        "--piece", metavar="ID", help="show one piece: the beginning of its piece_id, or its path"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the picture [describe.png, or piece.png, in that folder]"
+    )
     args = parser.parse_args()
     name = "piece.png" if args.piece else "describe.png"
     picture = args.out or Path(args.folder.local or ".") / name

@@ -1,9 +1,8 @@
-"""The pictures of `data.describe`: an overview of a data set, and a piano roll."""
+"""The pictures that `data.describe` draws: an overview of a data set, and a piano roll."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -11,16 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from data.packed import Manifest
-from data.score import Score
-
-if TYPE_CHECKING:
-    from data.describe import Overview
+from data.music.score import Score
+from data.overview import Overview
+from data.store.manifest import Manifest
 
 INK, SHADE = "#24476b", "#b5543c"
 OCTAVES = range(0, 128, 12)
 ROLL_BARS = 32
-"""The first bars of a piece, which is what fits."""
+"""How many bars of a piece fit into the picture."""
 
 
 def draw_overview(found: Overview, manifest: Manifest, path: Path) -> None:
@@ -63,7 +60,7 @@ def _named(axis: Axes, counts: dict[str, int], label: str, color: str) -> None:
     names = list(counts)[::-1]
     axis.barh(names, [counts[name] for name in names], color=color)
     axis.set_xlabel(label)
-    # A single bar need not fill the picture.
+    # Leave space, so that a single bar does not fill the picture.
     axis.set_ylim(-0.6, max(len(names), 5) - 0.4)
     axis.ticklabel_format(axis="x", style="plain")
     axis.locator_params(axis="x", nbins=4)
@@ -74,7 +71,7 @@ def _named(axis: Axes, counts: dict[str, int], label: str, color: str) -> None:
 
 
 def draw_piece(score: Score, title: str, path: Path) -> None:
-    """A piano roll of the first bars, one colour a track; bar lines behind it."""
+    """A piano roll of the first bars, with bar lines behind it and a colour for each track."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     axis = figure.subplots()
     lines = score.bars[: ROLL_BARS + 1]

@@ -3,7 +3,7 @@
     python -m data.prepare --source folk --tokenizer abc --out runs/data/folk-abc
     python -m data.prepare --source my_midi_folder --out my_data
 
-Interrupted, the same command goes on: a part that stands is not made again.
+If it is interrupted, the same command continues: a finished part is not made again.
 """
 
 from __future__ import annotations
@@ -16,41 +16,31 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
-from difflib import get_close_matches
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import ray
 import ray.data
 
-from data import folk
-from data.bpe import BpeTokenizer
 from data.crashes import MAX_ATTEMPTS
-from data.cuts import MIN_CUT
-from data.download import CORPORA, fetch
-from data.filters import FILTER_WORDS, Filters
-from data.packed import MANIFEST, DataError, Manifest, read_manifest, write_manifest
-from data.packing import pack, with_groups
-from data.parts import (
-    REJECTED,
-    Placed,
-    Wish,
-    finish,
-    place,
-    read_table,
-    rejected_path,
-    row_groups,
-    stage,
-    write_rows,
-)
-from data.sources import Shard, shards
-from data.storage import Location, is_bucket
-from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
+from data.errors import DataError
+from data.flatten import flatten, with_groups
+from data.music.filters import RULES, Filters
+from data.music.score import DEFAULT_TICKS_PER_QUARTER
+from data.parts import REJECTED, PieceSpec, Placed, finish, rejected_path, stage
+from data.placing import place
+from data.sources.download import CORPORA
+from data.sources.named import check_source, known_works, open_source
+from data.store.location import Location
+from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from data.store.tables import read_table, row_groups, write_rows
+from data.tokens.bpe import BpeTokenizer
+from data.tokens.make import TOKENIZERS, make_tokenizer
+from data.tokens.pieces import MIN_CUT
+from data.tokens.protocol import Tokenizer
 
 BPE_TOKENS = 20_000_000
-"""Of the training split, in order of piece_id: what merges are learnt from at most."""
+"""Merges are learnt from at most so many tokens of the training split, in order of piece_id."""
 
 
 def prepare(
@@ -58,20 +48,21 @@ def prepare(
     tokenizer: str,
     out: Location,
     *,
-    ticks_per_quarter: int = 24,
+    ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER,
     filters: Filters | None = None,
     max_tokens: int | None = None,
     works: str = "",
     mirror: str | None = None,
 ) -> Manifest:
-    """Make the data set of `source` in `out`, or go on with it, or find it made. Needs Ray running.
+    """Make the data set of `source` in `out`, continue making it, or find it made. Ray must run.
 
     source: `folk`, one of `CORPORA`, an archive, or a folder or prefix of MIDI files and archives.
-    filters: which pieces to leave out; none unless said. max_tokens: longer pieces are cut at bar
-    lines. works: a regular expression for what is known of versions: files whose paths hold the
-    same match are of one work, whatever the notes say; `CORPORA` may bring their own.
-    mirror: where to fetch one of `CORPORA` from instead of its own address.
-    Raises DataError: unknown or empty source, unknown tokenizer, `out` made from something else.
+    filters: which pieces to leave out; by default none. max_tokens: longer pieces are cut at bar
+    lines. works: a regular expression; files whose paths contain the same match are versions of one
+    work, whatever their notes are. Some of `CORPORA` have one of their own. mirror: a folder or
+    address from which to take one of `CORPORA` instead of its own address.
+    Raises DataError for an unknown or empty source, and if `out` was made from something else, and
+    ValueError for an unknown tokenizer.
     """
     chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works)
     filters = filters or Filters()
@@ -81,15 +72,14 @@ def prepare(
     if (out / MANIFEST).exists():
         return with_groups(out, read_manifest(out))
     base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
-    found, downloads = _open(source, out, mirror)
-    if source in CORPORA:
-        works = works or CORPORA[source].works
-    wish, run = Wish(source, base, filters, max_tokens), uuid.uuid4().hex
+    found, downloads = open_source(source, out.parent / "downloads", mirror)
+    works = works or known_works(source)
+    spec, run = PieceSpec(source, base, filters, max_tokens), uuid.uuid4().hex
 
     staging = out / "staging"
     staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
     each(
-        lambda shard, part: stage(shard, part, wish, run),
+        lambda shard, part: stage(shard, part, spec, run),
         [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
     )
     placed, thresholds, duplicates = place(staged, works)
@@ -105,7 +95,7 @@ def prepare(
     rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
     rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
     write_rows(out / "rejected.parquet", rejected, REJECTED)
-    splits, fingerprint = pack(out, parts, chosen)
+    splits, fingerprint = flatten(out, parts, chosen)
     manifest = Manifest(
         fingerprint=fingerprint,
         source=source,
@@ -129,22 +119,21 @@ def prepare(
 def check(
     source: str, tokenizer: str, ticks_per_quarter: int, max_tokens: int | None, works: str
 ) -> Tokenizer:
-    """The tokenizer, if there is such a one and something to read. Raises ValueError."""
+    """The tokenizer, once all arguments are found to be right. Raises ValueError."""
     try:
         re.compile(works)
     except re.error as error:
         raise DataError(f"works {works!r} is no regular expression: {error}") from None
     if max_tokens is not None and max_tokens < MIN_CUT:
         raise DataError(f"max_tokens is {max_tokens}, expected at least {MIN_CUT}")
-    if source not in ("folk", *CORPORA):
-        shards(_existing(source))
+    check_source(source)
     return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
 def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[np.ndarray]:
-    """Pieces of the training split, each as it is staged, up to `BPE_TOKENS`; the same each time.
+    """Staged pieces of the training split, up to `BPE_TOKENS`, and the same ones each time.
 
-    Not in order of arrival: the number of shards must not matter.
+    They are chosen by piece_id, so that the number of shards does not matter.
     """
     left = BPE_TOKENS
     chosen = set()
@@ -166,7 +155,7 @@ def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[n
 
 
 def mended(staged: list[Location]) -> dict[str, int]:
-    """How often each rule of `data.score` was applied, and long pieces cut."""
+    """How often each rule for reading and quantising was applied, and long pieces were cut."""
     total: Counter[str] = Counter()
     for part in staged:
         for counts in read_table(part, ["mended"])["mended"].to_pylist():
@@ -178,7 +167,7 @@ def mended(staged: list[Location]) -> dict[str, int]:
 
 
 def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
-    """Call `work` with each tuple of arguments, one Ray Data task each."""
+    """Call `work` with each tuple of arguments, each in a Ray Data task of its own."""
     if not tasks:
         return
 
@@ -191,33 +180,13 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{"arguments": ray.cloudpickle.dumps(arguments)} for arguments in tasks]
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    # A file that kills its process takes the task along: it is started again, to find the file. The
-    # last start is for the task to say itself that it gives up.
+    # A file that kills its process kills the task, which is then started again to find the file.
+    # The last start is for the task itself to say that it gives up.
     blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
 
 
-def _open(source: str, out: Location, mirror: str | None) -> tuple[Sequence[Shard], dict[str, str]]:
-    """The shards of a source, and the SHA-256 of what was downloaded for it."""
-    if source == "folk":
-        return folk.shards(), {}
-    if source not in CORPORA:
-        return shards(_existing(source)), {}
-    archive, digest = fetch(CORPORA[source], out.parent / "downloads", mirror)
-    return shards(archive), {archive.name: digest}
-
-
-def _existing(source: str) -> Location:
-    """What a user names as a source that is not known by name."""
-    if not is_bucket(source) and "/" not in source and not Path(source).exists():
-        known = ["folk", *CORPORA]
-        near = get_close_matches(source, known, n=1, cutoff=0.4)
-        guess = f"did you mean {near[0]!r}" if near else f"expected one of {', '.join(known)}"
-        raise DataError(f"unknown source {source!r}; {guess}, or the path of a folder or archive?")
-    return Location.of(source)
-
-
 def _claim(out: Location, wanted: dict) -> None:
-    """Note what `out` is made from, before it is. Raises DataError if it was begun from another."""
+    """Record what `out` will be made from. Raises DataError if it was begun from something else."""
     path = out / "request.json"
     if path.exists():
         found = json.loads(path.read_text())
@@ -250,26 +219,28 @@ def main() -> int:
         "--out", type=Location.of, required=True, help="the folder to make, or s3://bucket/prefix"
     )
     parser.add_argument(
-        "--ticks-per-quarter", type=int, default=24, help="the grid: 8, 12 or 24 [24]"
+        "--ticks-per-quarter",
+        type=int,
+        default=DEFAULT_TICKS_PER_QUARTER,
+        help="how finely time is divided: 8, 12 or 24 [24]",
     )
     parser.add_argument(
         "--works",
         default="",
         metavar="REGEX",
-        help="files whose paths hold the same match are versions of one work, beside those that "
-        "are found by their notes; '/[0-9]{3}/' for POP909",
+        help="files whose paths contain the same match are versions of one work, in addition to "
+        "those that are found by their notes; '/[0-9]{3}/' for POP909",
     )
     parser.add_argument("--max-tokens", type=int, help="cut longer pieces at bar lines")
-    parser.add_argument("--mirror", help="folder or address that has the file to download")
-    rules = parser.add_argument_group("filters", "leave pieces out; all are off unless given")
-    for field in fields(Filters):
-        words = FILTER_WORDS[field.name]
-        rules.add_argument(f"--{field.name.replace('_', '-')}", type=float, help=words)
+    parser.add_argument("--mirror", help="a folder or address from which to take a download")
+    rules = parser.add_argument_group("filters", "leave pieces out; each is off unless it is given")
+    for name, rule in RULES.items():
+        rules.add_argument(f"--{name.replace('_', '-')}", type=float, help=rule.help)
     args = parser.parse_args()
     try:
-        # Before Ray, which takes seconds to start.
+        # Check before Ray starts, which takes seconds.
         check(args.source, args.tokenizer, args.ticks_per_quarter, args.max_tokens, args.works)
-        filters = Filters(**{field.name: getattr(args, field.name) for field in fields(Filters)})
+        filters = Filters(**{name: getattr(args, name) for name in RULES})
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         made = prepare(
             args.source,

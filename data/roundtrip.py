@@ -1,11 +1,11 @@
-"""What each tokenizer keeps of MIDI files: notes in, notes out, and whether they are equal.
+"""Show what each tokenizer keeps of MIDI files: notes in, notes out, and whether they are equal.
 
     python -m data.roundtrip song.mid other.mid
     python -m data.roundtrip --tokenizers abc remi -- corpus/*.mid
 
-Equal are notes of the same track, program, drums, onset, duration and pitch, each as often. `maps`
-says whether tempo and meter changes come back, too. All this is after quantising: what that changed
-is in a line of its own, by the rules of `data.score` and `data.midi_reader`.
+Notes are equal if they agree in track, program, drums, onset, duration and pitch. `maps` says
+whether changes of tempo and meter come back as well. All this is after quantising. What quantising
+changed has a line of its own, with the rules of `data.music.quantise` and `data.midi.reader`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.score import Score, ScoreError, from_midi
-from data.tokenizers import TOKENIZERS, Tokenizer, make_tokenizer
+from data.music.files import from_midi
+from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score, ScoreError
+from data.tokens.make import TOKENIZERS, make_tokenizer
+from data.tokens.protocol import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,11 @@ class RoundTrip:
     notes_in: int
     notes_out: int
     kept: int
-    """Notes that come back exactly."""
+    """How many notes come back exactly."""
     pitches_kept: int
-    """Notes whose onset, pitch, program and drums come back, be track and duration others."""
+    """How many come back with onset, pitch, program and drums, whatever track and duration."""
     maps: bool
-    """Whether tempo and meter changes come back."""
+    """Whether changes of tempo and meter come back."""
     tokens: int
 
     @property
@@ -66,9 +68,17 @@ def main() -> int:
     )
     parser.add_argument("files", nargs="+", type=Path, help="MIDI files")
     parser.add_argument(
-        "--tokenizers", nargs="+", default=list(TOKENIZERS), help="which [abc remi tsd]"
+        "--tokenizers",
+        nargs="+",
+        default=list(TOKENIZERS),
+        help="the tokenizers to try [abc remi tsd]",
     )
-    parser.add_argument("--ticks-per-quarter", type=int, default=24, help="the grid [24]")
+    parser.add_argument(
+        "--ticks-per-quarter",
+        type=int,
+        default=DEFAULT_TICKS_PER_QUARTER,
+        help="how finely time is divided: 8, 12 or 24 [24]",
+    )
     args = parser.parse_args()
     try:
         tokenizers = [make_tokenizer(name, args.ticks_per_quarter) for name in args.tokenizers]

@@ -1,122 +1,19 @@
-"""From records to laws: one law an architecture, with intervals, self-test and verdict."""
+"""From records to laws: one per architecture, with intervals, held-out test and verdict."""
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from fitting.alternatives import Alternatives, alternatives
-from fitting.apart import kept_apart
-from fitting.axis import AXES, N_PARAMS, Axis
-from fitting.comparison import Comparison, NotCompared
-from fitting.extrapolation import TENFOLD, Extrapolation, extrapolate
-from fitting.groups import SAME_SIZE, groups
-from fitting.intervals import (
-    Interval,
-    alpha_interval,
-    c_interval,
-    student_t,
-    with_sampling_error,
-)
-from fitting.isoflop import Frontier, fit_frontier
-from fitting.pairs import compare_all
-from fitting.power_law import PowerLaw, fit
-from fitting.records import RecordError
-from fitting.scrutiny import Scrutiny, scrutinise
-from fitting.selection import Selection, of_many_budgets, select
-from fitting.self_test import HeldOut, Influence, hold_out_largest, leave_one_out
-from fitting.surface import RepeatedData, fit_repeated
-from fitting.surface_law import SurfaceLaw, surface_law
-from fitting.units import UnitLaw, laws_by_unit
-from fitting.verdict import Verdict, judge
+from fitting.arch_law import ArchLaw, law_of
+from fitting.compare.comparison import Comparison, NotCompared
+from fitting.compare.pairs import compare_all
+from fitting.runs.apart import kept_apart
+from fitting.runs.axis import AXES, N_PARAMS, Axis
+from fitting.runs.read import RecordError
+from fitting.runs.selection import of_many_budgets
 
-MIN_REPEATED = 12
-"""Runs from which R* is sought: it is the sixth number of L(N, D')."""
 PRINTED = 10
-"""Pairs of which a line is printed."""
-UNKNOWN = Interval(0.0, float("inf"))
-
-
-@dataclass(frozen=True)
-class ArchLaw:
-    """The law of one architecture, and all that is known of its worth. Intervals are 95 %."""
-
-    arch: str
-    selection: Selection
-    fit: PowerLaw | None
-    """None where there are too few sizes to draw any curve."""
-    alpha_interval: Interval
-    c_interval: Interval
-    alpha_student: Interval
-    c_student: Interval
-    alternatives: Alternatives | None
-    """Without the floor c, and by Huber's loss."""
-    held_out: HeldOut | None
-    influence: tuple[Influence, ...]
-    surface: SurfaceLaw | None
-    """L(N, D), where sizes were trained at several token budgets."""
-    repeated: RepeatedData | None
-    """L(N, D'), where data were seen more than once and R* could be told."""
-    repeated_note: str
-    """What is known of repeated data, or why nothing is; "" where none were repeated."""
-    frontier: Frontier | None
-    """IsoFLOP minima, where several sizes share a compute."""
-    beyond: Extrapolation | None
-    """At ten times the largest; None for a law that is not supported."""
-    by_unit: tuple[UnitLaw, ...]
-    """In nats per note and per second, where all runs were measured in them."""
-    scrutiny: Scrutiny | None
-    """What other choices would have made of the law; None where it cannot be tested, or the
-    losses do not fall."""
-    verdict: Verdict
-
-    @property
-    def leading_surface(self) -> SurfaceLaw | None:
-        """L(N, D) where tokens were varied and the runs tell it: then it is the answer."""
-        known = self.surface is not None and self.surface.identified
-        return self.surface if known and self.selection.many_budgets else None
-
-    @property
-    def lead_verdict(self) -> Verdict:
-        """On what answers first: L(N, D) where it leads, else the law."""
-        return self.leading_surface.verdict if self.leading_surface else self.verdict
-
-    @property
-    def falls(self) -> bool:
-        """Whether there is a law to print at all: a fit through losses that fall."""
-        return self.fit is not None and self.fit.a > 0
-
-    @property
-    def a(self) -> float:
-        """Scale of the law, in nats per token at N = 1."""
-        return self.fit.a if self.fit else float("nan")
-
-    @property
-    def alpha(self) -> float:
-        """Exponent of the law."""
-        return self.fit.alpha if self.fit else float("nan")
-
-    @property
-    def c(self) -> float:
-        """Loss that no size removes, nats per token."""
-        return self.fit.c if self.fit else float("nan")
-
-    def lines(self, symbol: str) -> list[str]:
-        """What is known in a line or two, the answer first; `symbol` of what was fitted against."""
-        said = []
-        if surface := self.leading_surface:
-            said.append(
-                f"{self.arch}  {surface.headline()}   alpha {surface.alpha}   "
-                f"beta {surface.beta}   {_judged(surface.verdict)}"
-            )
-        if not self.falls:
-            return [*said, f"{self.arch}  no law   {_judged(self.verdict)}"]
-        return [
-            *said,
-            f"{self.arch}  L({symbol}) = {self.a:.3g} {symbol}^-{self.alpha:.3g} + {self.c:.3g}   "
-            f"alpha {self.alpha:.3g} {self.alpha_interval}   c {self.c:.3g} {self.c_interval}   "
-            f"{_judged(self.verdict)}",
-        ]
+"""Number of pairs that are printed, a line each."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +23,16 @@ class Analysis:
     records: pd.DataFrame
     laws: dict[str, ArchLaw]
     comparisons: tuple[Comparison, ...]
-    """Pairs of architectures with a law that is not rejected, by parameters and by FLOPs."""
+    """Pairs of architectures whose laws are not rejected, by parameters and by FLOPs."""
     not_compared: tuple[NotCompared, ...]
     """The other pairs."""
     axis: Axis
     """What the laws are fitted against."""
     notes: tuple[str, ...]
-    """What was kept apart, and why."""
+    """Remarks on the runs as a whole, such as which were separated and why."""
 
     def lines(self) -> list[str]:
-        """A printable line or two an architecture, then one a pair, of the first few pairs."""
+        """Notes, a line or two per architecture, and a line for each of the first few pairs."""
         laws = [line for law in self.laws.values() for line in law.lines(self.axis.symbol)]
         pairs = [pair.sentence() for pair in self.comparisons]
         pairs += [pair.sentence() for pair in self.not_compared]
@@ -144,17 +41,12 @@ class Analysis:
         return [*self.notes, *laws, *pairs]
 
 
-def _judged(verdict: Verdict) -> str:
-    """The word, and the first reason behind it."""
-    return verdict.word + (f": {verdict.reasons[0]}" if verdict.reasons else "")
-
-
 def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
-    """Fit every architecture of the records (see `fitting.records`), in the order they appear.
+    """Fit every architecture of the records (see `fitting.runs.read`), in the order they appear.
 
-    `against` is a column of `fitting.axis.AXES`. Left out, it is what the runs were made for:
+    `against` is a column of `fitting.runs.axis.AXES`. The default follows the design of the runs:
     compute where some size was trained at several token budgets, else parameters. RecordError where
-    no cell finished at all, or none has a value in that column.
+    no cell finished, or none has a value in that column.
     """
     if not (records["status"] == "finished").any():
         found = records["status"].value_counts()
@@ -166,12 +58,13 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
     axis = AXES[against] if against else _called_for(records[finished])
     if not finished[records[axis.column] > 0].any():
         raise RecordError(f"no finished cell has a value in the column {axis.column}")
-    laws = {arch: _law(records, arch, axis) for arch in sorted(set(records["arch"]))}
+    laws = {arch: law_of(records, arch, axis) for arch in sorted(set(records["arch"]))}
     comparisons, not_compared = compare_all(laws, axis)
     if estimated and "flops" in (axis.column, *(pair.axis for pair in comparisons)):
-        notes += ("Compute is not recorded for every run: taken as C = 6 N D.",)
+        notes += ("Compute was not recorded for every run; C = 6 N D is used.",)
     notes += tuple(
-        f"{arch}: tokens grow with the size ({law.selection.along}), so alpha is of both together."
+        f"{arch}: tokens grow with the size ({law.selection.along}), so alpha describes "
+        "both together."
         for arch, law in laws.items()
         if law.fit and axis is N_PARAMS and law.selection.tokens_vary
     )
@@ -180,14 +73,14 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
 
 
 def _called_for(finished: pd.DataFrame) -> Axis:
-    """What the runs were made to be fitted against: compute, if most are not of one budget."""
+    """The axis that the design calls for: compute, if most runs do not share one budget."""
     usable = finished[finished["n_params"] > 0]
     apart = [of_many_budgets(runs) for _, runs in usable.groupby("arch")]
     return AXES["flops"] if any(apart) and (usable["flops"] > 0).any() else N_PARAMS
 
 
 def _with_compute(records: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-    """Records with C = 6 N D where only N and D are known, and whether there were such."""
+    """Fill in C = 6 N D where only N and D are known, and say whether that happened."""
     bare = ~(records["flops"] > 0) & (records["tokens"] > 0) & (records["n_params"] > 0)
     estimate = 6 * records["n_params"] * records["tokens"]
     return records.assign(flops=records["flops"].where(~bare, estimate)), bool(bare.any())
@@ -197,86 +90,6 @@ def _on_pairs(count: int) -> tuple[str, ...]:
     if count < 2:
         return ()
     return (
-        f"{count} pairs are compared. Of so many, some would differ by chance at 95 % each: their "
-        "intervals are as wide as makes all of them hold together 95 times in 100.",
-    )
-
-
-def _frontier(runs: pd.DataFrame, surface: SurfaceLaw | None) -> Frontier | None:
-    if surface:
-        frontier = surface.frontier
-    elif runs.empty or not np.all(runs["flops"] > 0):
-        return None
-    else:
-        frontier = fit_frontier(runs["n_params"], runs["flops"], runs["val_loss"])
-    return frontier if frontier.curves else None
-
-
-def _repeated(runs: pd.DataFrame, surface: SurfaceLaw | None) -> tuple[RepeatedData | None, str]:
-    """R* where the runs can carry it, and a sentence on repeated data in any case."""
-    known = runs[(runs["tokens"] > 0) & (runs["unique_tokens"] > 0)]
-    epochs = known["tokens"] / known["unique_tokens"]
-    if not (epochs > 1).any():
-        return None, ""
-    low, high = epochs.min(), epochs.max()
-    seen = f"{low:.1f} times" if high - low < 0.05 else f"{low:.1f} to {high:.1f} times"
-    said = f"Runs saw their data {seen}"
-    if surface is None:
-        return None, (
-            f"{said}, at too few token budgets to tell what a repeated token is worth: L(N, D) "
-            "needs at least 8 runs, 3 sizes and 3 budgets."
-        )
-    if not (epochs <= 1).any() or len(known) < len(runs) or len(runs) < MIN_REPEATED:
-        return None, (
-            f"{said}. What a repeated token is worth needs runs with and without repeats, at least "
-            f"{MIN_REPEATED}, each with its unique_tokens."
-        )
-    found = fit_repeated(runs["n_params"], runs["tokens"], runs["unique_tokens"], runs["val_loss"])
-    if found.at_bound:
-        return None, (
-            f"{said}. What a repeated token is worth cannot be told from them: R* came out at the "
-            f"end of its search ({found.r_star:.3g})."
-        )
-    return found, (
-        f"{said}. A repeated token loses its worth with R* = {found.r_star:.3g}: after that many "
-        "repetitions another pass is worth 1/e of fresh data (Muennighoff et al. 2023)."
-    )
-
-
-def _law(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
-    selection = select(records, arch, axis)
-    runs = selection.runs
-    known = runs[axis.column] > 0
-    sizes = int(groups(runs[axis.column][known], SAME_SIZE).max(initial=-1)) + 1
-    law = fit(runs[axis.column], runs["val_loss"]) if sizes >= 3 else None
-    testable = law is not None and law.dof >= 1
-    alpha = alpha_interval(law) if law and testable else UNKNOWN
-    c = c_interval(law) if law and testable else UNKNOWN
-    t_alpha, t_c = student_t(law) if law and testable else (UNKNOWN, UNKNOWN)
-    held_out = hold_out_largest(law) if law else None
-    influence = leave_one_out(law) if law else ()
-    verdict = judge(law, alpha, c, held_out, influence, sizes, selection.warnings, axis)
-    surface = surface_law(selection.all_budgets)
-    repeated, repeated_note = _repeated(selection.all_budgets, surface)
-    stands = law is not None and verdict.word != "not supported"
-    error = float(runs["val_loss_se"].median())
-    return ArchLaw(
-        arch,
-        selection,
-        law,
-        alpha,
-        with_sampling_error(c, law.c, error) if law and testable else c,
-        t_alpha,
-        t_c,
-        alternatives(law) if law and testable else None,
-        held_out,
-        influence,
-        surface,
-        repeated,
-        repeated_note,
-        _frontier(selection.all_budgets, surface),
-        extrapolate(law, TENFOLD * law.n.max(), error) if law and stands else None,
-        laws_by_unit(runs, axis) if law and testable else (),
-        scrutinise(law, alpha, runs, axis) if law and testable else None,
-        verdict,
+        f"{count} pairs are compared. With so many, some would differ by chance at 95 % each, so "
+        "the intervals are widened until all of them hold together 95 times in 100.",
     )

@@ -1,10 +1,10 @@
-"""Does a stated law meet the losses that it is stated of?
+"""Does a stated law fit the losses that it claims to describe?
 
     python -m fitting.check --csv runs.csv --law "8.42 N^-.152 + 1.45"
     python -m fitting.check --csv runs.csv --law transformer="8.42 N^-.152 + 1.45" --law lstm="..."
 
-Exit code 0: every law meets its losses to the tolerance, or lies within the noise of their own fit;
-1: one does not; 2: there was nothing to check.
+Exit code 0: every law fits its losses within the tolerance, or lies within the noise of their own
+fit; 1: one does not; 2: there was nothing to check.
 """
 
 import argparse
@@ -18,13 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fitting.analysis import ArchLaw, analyse
-from fitting.axis import N_PARAMS
-from fitting.csv_file import listed
-from fitting.escape import printable
-from fitting.groups import SAME_BUDGET, groups
-from fitting.records import RecordError, read_csv
-from fitting.stated import EXAMPLE, StatedError, StatedLaw, parse
+from fitting.analysis import analyse
+from fitting.arch_law import ArchLaw
+from fitting.law.stated import EXAMPLE, StatedError, StatedLaw, parse
+from fitting.runs.axis import N_PARAMS
+from fitting.runs.csv_file import listed
+from fitting.runs.escape import printable
+from fitting.runs.groups import SAME_BUDGET, groups
+from fitting.runs.read import RecordError, read_csv
 
 LEVEL = 0.95
 NAMED = re.compile(r"(?P<name>.+?)=(?P<law>(?:\s*L\s*(?:\([NDC]\))?\s*=)?[^=]*)", re.DOTALL)
@@ -33,16 +34,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Check:
-    """A stated law beside the runs of one architecture, and beside the law that these ask for."""
+    """A stated law compared with the runs of one architecture and with the law fitted to them."""
 
     stated: StatedLaw
     found: ArchLaw
     tolerance: float
-    """As a fraction of the loss."""
+    """Largest acceptable miss, as a fraction of the loss."""
 
     @cached_property
     def n(self) -> Array:
-        """(runs,) sizes, tokens or FLOPs: what the law is of."""
+        """(runs,) sizes, tokens or FLOPs: the variable of the law."""
         return self.found.selection.runs[self.stated.axis.column].to_numpy(dtype=float)
 
     @cached_property
@@ -62,26 +63,26 @@ class Check:
 
     @property
     def r2(self) -> float:
-        """1 - SS_res / SS_tot of the losses about the law: below 0 where their mean does better."""
+        """1 - SS_res / SS_tot of the losses about the law; below 0 where their mean fits better."""
         total = ((self.loss - self.loss.mean()) ** 2).sum()
         return float(1 - ((self.loss - self.says) ** 2).sum() / total) if total else float("nan")
 
     @property
     def correlation2(self) -> float:
-        """Squared correlation of losses and law, which no wrong scale and no wrong floor lowers."""
+        """Squared correlation of losses and law, which a wrong scale or floor does not lower."""
         if len(self.n) < 2 or not (np.ptp(self.loss) and np.ptp(self.says)):
             return float("nan")
         return float(np.corrcoef(self.loss, self.says)[0, 1] ** 2)
 
     @property
     def rounding(self) -> float:
-        """How far the digits that were rounded away may move the law, as a fraction of it."""
+        """How far rounding of the printed numbers may move the law, as a fraction of it."""
         low, high = self.stated.rounded(self.n)
         return float(np.max(np.maximum(high - self.says, self.says - low) / np.abs(self.says)))
 
     @property
     def explained_by_rounding(self) -> bool:
-        """Whether a law that rounds to the stated one may meet all losses within the tolerance."""
+        """Whether a law that rounds to the stated one fits all losses within the tolerance."""
         return any(
             bool(np.all(np.abs(says / self.loss - 1) <= self.tolerance))
             for says in self.stated.meant(self.n, 5)
@@ -89,10 +90,10 @@ class Check:
 
     @property
     def p(self) -> float:
-        """Of the test of the stated law against the fit, three parameters; NaN without a fit.
+        """The p-value of the stated law against the fit, three parameters; NaN without a fit.
 
-        Bates and Watts (1988), section 2.2: above 5 % inside the 95 % region of (a, alpha, c), with
-        runs weighted, and their noise judged, as the fit does.
+        Bates and Watts (1988), section 2.2: above 5 % it lies in the 95 % region of (a, alpha, c).
+        Runs are weighted, and their noise estimated, as in the fit.
         """
         fit = self.found.fit
         if fit is None or fit.dof < 1 or np.any(self.says <= 0) or not fit.rss:
@@ -102,12 +103,12 @@ class Check:
 
     @property
     def within_noise(self) -> bool:
-        """Whether the losses show a law at all, and the stated one is within its 95 % region."""
+        """Whether the losses show a law, and the stated one lies within its 95 % region."""
         return self.found.verdict.word != "not supported" and self.p > 1 - LEVEL
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether no loss is missed by more than the tolerance."""
+        """Whether every loss is met within the tolerance."""
         return bool(np.all(np.abs(self.misses) <= self.tolerance))
 
     @property
@@ -171,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     if not args.tolerance >= 0:
         parser.error(f"--tolerance {args.tolerance}: expected a percentage, 0 or more")
     try:
-        # A law may overflow where it was not meant to be used: it is as far off as that.
+        # A law may overflow far outside the range it was meant for; the miss is then infinite.
         with np.errstate(all="ignore"):
             records = read_csv(args.csv)
             checks = _checks(records, args.law, args.tolerance / 100)
@@ -184,13 +185,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _checks(records: pd.DataFrame, texts: list[str], tolerance: float) -> list[Check]:
-    """One check an architecture that a law is stated for."""
+    """One check for each architecture for which a law is stated."""
     named = [_named(text) for text in texts]
     twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
     if twice:
         raise StatedError(f"--law: found several laws for {printable(twice[0]) or 'all'}; give one")
     checks: dict[str, Check] = {}
-    # The law for all first: the others take its place where they are stated.
+    # The law for all comes first, and is replaced where a specific one is stated.
     for name, law in sorted(named, key=lambda pair: pair[0] != ""):
         laws = analyse(records, law.axis.column).laws
         known = {arch: found for arch, found in laws.items() if len(found.selection.runs)}
@@ -203,7 +204,7 @@ def _checks(records: pd.DataFrame, texts: list[str], tolerance: float) -> list[C
 
 
 def _named(text: str) -> tuple[str, StatedLaw]:
-    """Architecture, "" for all, and law."""
+    """Architecture ("" for all) and law."""
     try:
         return "", parse(text)
     except StatedError:
@@ -218,7 +219,7 @@ def _amount(n: float) -> str:
 
 
 def _budget(runs: pd.DataFrame, column: str) -> list[str]:
-    """What c means where only the size differs."""
+    """What c contains where only the size differs."""
     tokens = runs["tokens"].dropna().to_numpy()
     if column != N_PARAMS.column or len(set(groups(tokens, SAME_BUDGET))) > 1:
         return []
@@ -231,31 +232,32 @@ def _budget(runs: pd.DataFrame, column: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fitting.check",
-        description="Check a stated law against the losses that it is stated of: misses point by "
-        "point, R2, rounding, and the law that the losses ask for.",
-        epilog="Exit code 0: every law meets its losses, to the tolerance or within the noise of "
-        "their own fit; 1: one does not; 2: there was nothing to check.",
+        description="Check a stated law against the losses that it claims to describe: the miss at "
+        "each point, R2, rounding, and the law that fits the losses best.",
+        epilog="Exit code 0: every law fits its losses, within the tolerance or within the noise "
+        "of their own fit; 1: one does not; 2: there was nothing to check.",
     )
     parser.add_argument(
         "--csv",
         metavar="FILE",
         required=True,
-        help="a table of runs: arch, val_loss and n_params, for laws of D tokens, of C flops",
+        help="a table of runs with columns arch, val_loss and n_params (tokens for laws in D, "
+        "flops for laws in C)",
     )
     parser.add_argument(
         "--law",
         metavar="[ARCH=]LAW",
         action="append",
         required=True,
-        help=f'such as "{EXAMPLE}" or "(N/8.8e13)^-0.076"; of N, D or C; for all architectures, or '
-        "for the one before the =; may be given several times",
+        help=f'such as "{EXAMPLE}" or "(N/8.8e13)^-0.076", in N, D or C; for all architectures, or '
+        "for the one named before the =; may be repeated",
     )
     parser.add_argument(
         "--tolerance",
         metavar="PERCENT",
         type=float,
         default=1.0,
-        help="largest miss that meets, in percent of the loss (default: %(default)s)",
+        help="largest acceptable miss, in percent of the loss (default: %(default)s)",
     )
     return parser
 

@@ -1,22 +1,22 @@
-"""What a run tells of itself: names that `sweeps` writes, to files and MLflow, and `fitting` reads.
+"""The record of a run: the names that `sweeps` writes, to files and MLflow, and `fitting` reads.
 
 | column | meaning |
 | --- | --- |
 | cell_key | identity of the cell; two rows with one key are the same run |
 | arch, size | architecture and the nominal name of the size |
-| seed, lr | what was varied besides |
-| tokenizer, data | what the tokens are, and the fingerprint of the data set: laws never mix them |
+| seed, lr | seed and learning rate |
+| tokenizer, data | tokenizer, and fingerprint of the data set: laws never mix them |
 | batch_tokens ... optimizer | the settings of training (`SETTINGS`): laws never mix them |
-| shape | what a size resolved to, "d_hidden=15 n_layers=1": laws never mix two of one size |
-| n_params | non-embedding + head parameters: what is fitted |
+| shape | what a size resolved to, "d_hidden=15 n_layers=1": no law mixes two of one size |
+| n_params | non-embedding + head parameters: the N of L(N) |
 | n_params_embedding, n_params_non_embedding, n_params_head | its components |
 | tokens, unique_tokens, epochs | tokens seen, distinct tokens in the corpus, their ratio |
 | flops | training compute |
 | val_loss, test_loss (and _se) | nats per token over the whole split, standard error over works |
-| val_loss_per_note, val_loss_per_second | the same in units that tokenizers share |
+| val_loss_per_note, val_loss_per_second | the same in units common to all tokenizers |
 | seconds | wall time |
 | status, reason | finished, failed, diverged or running; and why |
-| train_curve | list of (tokens seen, training loss), none from a table, of up to 32 runs an arch |
+| train_curve | list of (tokens seen, training loss) for up to 32 runs per arch; not in tables |
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST = (
     "crescendo.sweep",
     "crescendo.forecast",
 )
-"""Tags of MLflow's runs. `crescendo.kind` is cell, sweep or fit; `crescendo.forecast`, of a sweep
-and of its targets, is the sha256 of what was forecast before they trained."""
+"""Tags of MLflow runs. `crescendo.kind` is cell, sweep or fit; `crescendo.forecast`, on a sweep and
+its targets, is the sha256 of the forecast made before they trained."""
 
 REQUIRED = ("arch", "n_params", "val_loss")
 SETTINGS = (
@@ -46,12 +46,12 @@ SETTINGS = (
     "precision",
     "optimizer",
 )
-"""Every field of a cell besides its axes: a test holds them to `trainers.cell.Cell`."""
+"""Every field of a cell other than its axes; a test keeps them equal to `trainers.cell.Cell`."""
 FIRST = {"precision": "fp32", "optimizer": "adamw"}
-"""Settings that came after the first runs, with what a run has that does not name them; the same
-test."""
+"""Settings added after the first runs, with the value of a run that does not record them; the same
+test keeps them equal."""
 APART = ("tokenizer", "data", *SETTINGS, "shape")
-"""What runs of one law have in common."""
+"""The columns in which all runs of a law agree."""
 TEXTS = ("cell_key", "arch", "size", *APART, "status", "reason")
 PARAMS = ("arch", "size", "seed", "lr", "tokenizer", "data", *SETTINGS)
 METRICS = (
@@ -77,7 +77,7 @@ COLUMNS = (*TEXTS, *NUMBERS, "train_curve")
 
 
 def shape_text(params: Mapping[str, Any]) -> str:
-    """The column `shape` of a cell with these params: its `shape_*`, in one line."""
+    """The column `shape` of a cell with these params: its `shape_*` fields, in one line."""
     prefix = "shape_"
     found = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
     return " ".join(f"{name}={found[name]}" for name in sorted(found))

@@ -1,7 +1,7 @@
-"""What runs that have not trained yet are expected to lose, written down before they do.
+"""Predicted losses of runs that have not trained yet, written down before they do.
 
-A forecast is made once, from the runs that have ended, by the laws and intervals of the report, and
-is known by the sha256 of its text. `fitting.outcomes` sets it beside what came.
+A forecast is made once, from the finished runs, with the laws and intervals of the report, and is
+identified by the sha256 of its text. `fitting.outcomes` compares it with the results.
 """
 
 import contextlib
@@ -16,41 +16,41 @@ import pandas as pd
 
 from fitting.analysis import analyse
 from fitting.contract import APART, FIRST, NUMBERS, TEXTS
-from fitting.groups import SAME_BUDGET
-from fitting.intervals import Interval, prediction_interval
-from fitting.power_law import FitError
-from fitting.records import RecordError
-from fitting.surface_law import surface_law
-from fitting.tables import json_number
-from fitting.verdict import MIN_SIZES
+from fitting.export.json_values import plain
+from fitting.law.intervals import Interval, prediction_interval
+from fitting.law.power_law import FitError
+from fitting.law.verdict import MIN_SIZES
+from fitting.runs.groups import SAME_BUDGET
+from fitting.runs.read import RecordError
+from fitting.surface.law import surface_law
 
 SCHEMA = 1
 """Raised when a name in forecast.json changes."""
 LEVEL = 0.95
 SHARED = ("arch", "lr", *(name for name in APART if name != "shape"))
-"""What the runs that a target is forecast from have in common with it."""
+"""The columns in which a target agrees with the runs that it is forecast from."""
 
 
 class ForecastError(ValueError):
-    """A text that is no forecast of this version; one line says why."""
+    """The text is not a forecast of this version; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of targets that are alike but for their seeds. Losses are in nats per token."""
+    """The forecast for targets that differ only in their seeds. Losses are in nats per token."""
 
     targets: tuple[str, ...]
-    """Their cell keys."""
+    """Cell keys of the targets."""
     names: tuple[str, ...]
-    """What people call them, in the same order."""
+    """Readable names of the targets, in the same order."""
     n_params: float
     tokens: float
     loss: float | None = None
-    """None where no prediction could be made, for the `reason`."""
+    """None where no prediction could be made; `reason` says why."""
     interval: Interval | None = None
-    """Of each target alone."""
+    """Interval of each single target."""
     mean_interval: Interval | None = None
-    """Of the mean of the targets."""
+    """Interval of the mean of the targets."""
     law: str = ""
     verdict: str = ""
     """The word of the law's verdict."""
@@ -59,23 +59,23 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Predictions, and all that says when and from what they were made."""
+    """Predictions, with when and from what they were made."""
 
     predictions: tuple[Prediction, ...]
     records: tuple[str, ...]
-    """Cell keys of the runs that it was made from, in order."""
+    """Cell keys of the runs that it was made from, sorted."""
     records_sha256: str
     time: str
     """UTC, ISO 8601."""
     code: str
     """Version of the code, as git describes it."""
     level: float = LEVEL
-    """Of every interval."""
+    """Level of every interval."""
     schema: int = SCHEMA
 
     @property
     def targets(self) -> dict[str, str]:
-        """The name of each target by its cell key."""
+        """The name of each target, by its cell key."""
         return {key: name for p in self.predictions for key, name in zip(p.targets, p.names)}
 
 
@@ -87,10 +87,10 @@ def forecast(
     time: str,
     code: str,
 ) -> Forecast:
-    """Predict the loss of `targets` from the runs in `records`; see `fitting.records` for both.
+    """Predict the loss of `targets` from the runs in `records`; see `fitting.runs.read` for both.
 
-    names: what each target is called, by cell key. Targets have no losses yet: their n_params,
-    tokens, arch, rate and settings are read.
+    names: the name of each target, by cell key. Targets have no losses yet: only their n_params,
+    tokens, arch, lr and settings are read.
     """
     alike = ["size", "shape", "n_params", "tokens", *SHARED]
     predictions = [
@@ -102,17 +102,17 @@ def forecast(
 
 
 def to_json(forecast: Forecast) -> str:
-    """The text of forecast.json; `read_json` is its inverse."""
+    """The text of forecast.json; `read_json` is the inverse."""
     values = asdict(forecast)
     for prediction in values["predictions"]:
         for name in ("interval", "mean_interval"):
             if ends := prediction[name]:
-                prediction[name] = [json_number(ends["low"]), json_number(ends["high"])]
+                prediction[name] = plain([ends["low"], ends["high"]])
     return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
 
 def read_json(text: str) -> Forecast:
-    """The forecast whose text this is. Raises ForecastError."""
+    """Parse the text of a forecast. Raises ForecastError."""
     try:
         values = json.loads(text)
         schema = values["schema"]
@@ -120,23 +120,23 @@ def read_json(text: str) -> Forecast:
             found = {name: _checked(name, value) for name, value in values.items()}
             return Forecast(**found | {"predictions": tuple(map(_read, values["predictions"]))})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ForecastError(f"forecast.json is no forecast ({error})") from None
+        raise ForecastError(f"forecast.json is not a forecast ({error})") from None
     raise ForecastError(
         f"forecast.json has schema {schema!r}; this version reads {SCHEMA}: update it"
     )
 
 
 def digest(text: str) -> str:
-    """What a forecast is known by: the sha256 of its text, byte for byte."""
+    """The sha256 of a forecast's text, byte for byte, which identifies it."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def records_digest(records: pd.DataFrame) -> str:
     """sha256 of the records as canonical JSON, in order of their keys.
 
-    Columns without a value, and settings at their `FIRST`, are left out, so that a new column
-    changes nothing; so are training curve and seconds, in which a run made again may differ
-    although its losses are the same.
+    Columns without a value and settings at their `FIRST` are left out, so that a new column
+    changes nothing; so are the training curve and seconds, which may differ between repetitions of
+    a run although its losses are the same.
     """
     columns = [name for name in (*TEXTS, *NUMBERS) if name != "seconds"]
     rows = [
@@ -156,7 +156,7 @@ def _read(values: dict[str, Any]) -> Prediction:
 
 
 def _checked(name: str, value: Any) -> Any:
-    """A value of the file, which anyone may have changed, as it stands here. Raises ValueError."""
+    """Check a value of the file, which anyone may have edited. Raises ValueError."""
     match name:
         case "schema" | "predictions":
             return value
@@ -177,18 +177,18 @@ def _checked(name: str, value: Any) -> Any:
 
 def _number(value: Any) -> float:
     if not isinstance(value, int | float) or not np.isfinite(value):
-        raise ValueError(f"found {value!r} where a number belongs")
+        raise ValueError(f"found {value!r}; expected a number")
     return float(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"found {value!r} where a text belongs")
+        raise ValueError(f"found {value!r}; expected a text")
     return value
 
 
 def _predict(records: pd.DataFrame, targets: pd.DataFrame, names: tuple[str, ...]) -> Prediction:
-    """targets: rows that differ in their seeds alone."""
+    """The prediction for `targets`, rows that differ only in their seeds."""
     first = targets.iloc[0]
     base = records[(records[list(SHARED)] == first[list(SHARED)]).all(axis=1)]
     finished = base[base["status"] == "finished"]
@@ -198,7 +198,7 @@ def _predict(records: pd.DataFrame, targets: pd.DataFrame, names: tuple[str, ...
     try:
         runs, told, all_of_them = _along_size(base, said)
         if len(finished) and not all_of_them:
-            # The surface is made of all runs; one curve of a few of them is what else there is.
+            # The surface uses all runs; a curve through some of them is the fallback.
             with contextlib.suppress(FitError):
                 return _by_size_and_tokens(finished, said)
         return _by_size(runs, told, said)
@@ -207,17 +207,17 @@ def _predict(records: pd.DataFrame, targets: pd.DataFrame, names: tuple[str, ...
 
 
 def _along_size(base: pd.DataFrame, said: Prediction) -> tuple[pd.DataFrame, str, bool]:
-    """The runs on whose L(N) a target lies, how they are told, and whether that is all of them.
+    """The runs on whose L(N) a target lies, a phrase for them, and whether these are all runs.
 
-    They are those of its token budget, or of its tokens for each parameter if more sizes have that.
-    What did not finish has no tokens on record; it is kept, for it weakens the verdict.
+    They share its token budget, or its tokens per parameter if more sizes have that. Unfinished
+    runs have no tokens on record; they are kept, because they weaken the verdict.
     """
     ended = base["status"] == "finished"
     ratio = said.tokens / said.n_params
     found = []
     for of_base, of_target, told in (
         (base["tokens"], said.tokens, f"at {said.tokens:,.0f} tokens"),
-        (base["tokens"] / base["n_params"], ratio, f"at {ratio:.3g} tokens a parameter"),
+        (base["tokens"] / base["n_params"], ratio, f"at {ratio:.3g} tokens per parameter"),
     ):
         near = np.abs(np.log(of_base / of_target)) <= SAME_BUDGET
         found.append((base[near | ~ended], told, bool(near[ended].all())))
@@ -252,10 +252,10 @@ def _by_size(runs: pd.DataFrame, told: str, said: Prediction) -> Prediction:
 
 
 def _by_size_and_tokens(runs: pd.DataFrame, said: Prediction) -> Prediction:
-    """Raises FitError where the runs tell no surface."""
+    """The prediction of L(N, D). Raises FitError where the runs do not identify it."""
     law = surface_law(runs)
     if law is None or not law.identified:
-        raise FitError(law.reasons[0] if law else "the runs are too few to tell L(N, D)")
+        raise FitError(law.reasons[0] if law else "there are too few runs for L(N, D)")
     n, tokens = said.n_params, said.tokens
     return replace(
         said,

@@ -1,4 +1,4 @@
-"""A forecast beside what came of it, and whether it is the one that was registered."""
+"""A forecast compared with its results, and whether it is the one that was registered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fitting.export.json_values import plain
 from fitting.forecast import (
     Forecast,
     ForecastError,
@@ -15,15 +16,14 @@ from fitting.forecast import (
     read_json,
     records_digest,
 )
-from fitting.intervals import Interval
-from fitting.tables import json_number
+from fitting.law.intervals import Interval
 
 WAITING = "not ended"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one target, or of the mean of several that differ in their seeds. Nats per token."""
+    """The result for one target, or for the mean of several seeds. Nats per token."""
 
     name: str
     predicted: float | None
@@ -34,11 +34,11 @@ class Outcome:
     reason: str
     """Why nothing was predicted; "" if something was."""
     runs: int = 1
-    """How many targets it is the mean of."""
+    """Number of targets averaged."""
 
     @property
     def expected(self) -> str:
-        """What was forecast, with its interval: four digits, so that "inside" can be checked."""
+        """The forecast and its interval, to four digits so that "inside" can be checked."""
         if self.predicted is None or self.interval is None:
             return "no forecast"
         high = f"{self.interval.high:.4f}" if np.isfinite(self.interval.high) else "∞"
@@ -46,7 +46,7 @@ class Outcome:
 
     @property
     def came(self) -> str:
-        """What was measured, with the relative error of the forecast."""
+        """The measured loss, with the relative error of the forecast."""
         if self.measured is None:
             return self.status
         error = self.relative_error
@@ -54,14 +54,14 @@ class Outcome:
 
     @property
     def inside(self) -> bool | None:
-        """Whether the interval holds what was measured; None where one of them is not there."""
+        """Whether the interval contains the measured loss; None where either is missing."""
         if self.interval is None or self.measured is None:
             return None
         return self.measured in self.interval
 
     @property
     def relative_error(self) -> float | None:
-        """Predicted over measured, less 1, as of `fitting.self_test.HeldOut`."""
+        """Predicted over measured, minus one, as in `fitting.law.held_out.HeldOut`."""
         if self.predicted is None or self.measured is None:
             return None
         return self.predicted / self.measured - 1
@@ -69,17 +69,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Review:
-    """What the report says of a forecast."""
+    """What the report says about a forecast."""
 
     sha256: str
-    """Of the text that was found."""
+    """sha256 of the text that was found."""
     problem: str
     """Why the text does not count as registered, in one line; "" if it does."""
     forecast: Forecast | None
-    """None where there is a problem: what was changed afterwards is no forecast."""
+    """None where there is a problem: a text changed afterwards is not a forecast."""
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
-    """What has changed since among the runs that it was made from."""
+    """What has changed since in the runs that it was made from."""
 
     def sentence(self) -> str:
         """How many of how many targets fell inside their intervals."""
@@ -103,11 +103,11 @@ class Review:
         return "; ".join(parts) + "."
 
     def lines(self) -> list[str]:
-        """For the terminal: one line an outcome, the sentence, the notes."""
+        """Lines for the terminal: one per outcome, then the sentence and the notes."""
         return [*map(_line, self.outcomes), f"Forecast: {self.sentence()}", *self.notes]
 
     def to_json(self) -> dict[str, Any]:
-        """Its part of fit.json."""
+        """The part `forecast` of fit.json."""
         return {
             "sha256": self.sha256,
             "problem": self.problem,
@@ -121,11 +121,11 @@ class Review:
 def review(
     text: str | None, records: pd.DataFrame, carried: Mapping[str, str], in_mlflow: str | None
 ) -> Review:
-    """Set the forecast of this text beside the records of the runs.
+    """Compare the forecast in `text` with the records of the runs.
 
-    text: of forecast.json; None if it is not there. records: see `fitting.records`, targets
-    included. carried: the sha256 that each target which has ended carries, by cell key, "" for
-    none. in_mlflow: the one that MLflow holds; None if it could not be asked or holds none.
+    text: of forecast.json; None if there is no such file. records: see `fitting.runs.read`, targets
+    included. carried: the sha256 in the record of each target that has ended, by cell key, "" for
+    none. in_mlflow: the one that MLflow holds; None if it holds none or cannot be reached.
     """
     if text is None:
         return _spoiled("", "forecast.json is gone; MLflow keeps it with the sweep's run")
@@ -146,7 +146,7 @@ def review(
 
 
 def outcomes(forecast: Forecast, records: pd.DataFrame) -> tuple[Outcome, ...]:
-    """Each target beside what was measured, and then the mean of those that are alike."""
+    """The outcome of each target, followed by the mean of those that differ only in seed."""
     ended = records.set_index("cell_key")[["status", "val_loss"]].to_dict("index")
     found: list[Outcome] = []
     for prediction in forecast.predictions:
@@ -205,12 +205,11 @@ def _line(outcome: Outcome) -> str:
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    ends = outcome.interval
     return {
         "name": outcome.name,
         "runs": outcome.runs,
         "forecast": outcome.predicted,
-        "interval": [json_number(ends.low), json_number(ends.high)] if ends else None,
+        "interval": plain(outcome.interval),
         "status": outcome.status,
         "measured": outcome.measured,
         "inside": outcome.inside,

@@ -2,7 +2,7 @@
 
     python -m fitting.report --experiment NAME [--tracking-uri URI] [--out DIR]
     python -m fitting.report --csv runs.csv --out DIR
-    ... --against tokens | flops         L(D) or L(C), whatever the runs were made for
+    ... --against tokens | flops         L(D) or L(C), whatever the design of the runs
 
 From MLflow the report is also logged, to the run of kind `fit` of the same experiment.
 """
@@ -20,12 +20,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fitting import notebook, page, plots, tables
 from fitting.analysis import Analysis, analyse
-from fitting.axis import AXES
-from fitting.escape import mlflow_name
+from fitting.export import figures, notebook, tables
 from fitting.outcomes import Review
-from fitting.records import RecordError, read_csv, read_mlflow, to_json
+from fitting.page import report_page
+from fitting.runs.axis import AXES
+from fitting.runs.escape import mlflow_name
+from fitting.runs.read import RecordError, read_csv, read_mlflow, to_json
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 
@@ -40,13 +41,13 @@ def write(
 ) -> dict[str, Path]:
     """Write every file of the report into `out_dir`, made if absent: name to path.
 
-    progress: is told what is begun, three times.
+    progress: called with the name of each of three steps as it begins.
     """
-    # Names may be in any script, of which the fonts of figures have a few.
+    # Names may be in any script, and the fonts of figures cover only a few.
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
     progress("figures")
-    paths = plots.draw(analysis, out_dir)
+    paths = figures.draw(analysis, out_dir)
     progress("tables and page")
     data = tables.fit_json(analysis) | {"forecast": forecast and forecast.to_json()}
     texts = {
@@ -54,7 +55,7 @@ def write(
         "laws.csv": tables.laws_csv(analysis),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
-        "report.html": page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
+        "report.html": report_page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
     }
     for name, text in texts.items():
         paths[name] = out_dir / name
@@ -67,11 +68,11 @@ def write(
 def log_to_mlflow(
     analysis: Analysis, paths: dict[str, Path], experiment: str, tracking_uri: str
 ) -> str:
-    """Log the report to the experiment's run of kind `fit`, made once; returns its run id.
+    """Log the report to the experiment's run of kind `fit`, created if absent; returns its run id.
 
-    Laws against tokens and against FLOPs have a run of their own each.
+    Laws against tokens and against FLOPs each have their own run.
     """
-    # Here and not above: importing mlflow takes seconds, and a table does not need it.
+    # Imported here because mlflow takes seconds to load, and a table does not need it.
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri=tracking_uri)
@@ -117,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
                 records = read_mlflow(args.experiment, args.tracking_uri)
             progress(f"laws of {records['arch'].nunique()} architectures")
             analysis = analyse(records, args.against)
-            # What the reader of the table has to say comes first.
+            # Notes on reading the table come first.
             notes = (*records.attrs.get("notes", ()), *analysis.notes)
             analysis = replace(analysis, notes=notes)
             paths = write(analysis, args.out, progress=progress)
@@ -133,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str], None]]:
-    """A bar on a terminal's stderr, of the four steps that it is told of; elsewhere nothing."""
+    """A progress bar on stderr if that is a terminal; the function advances it by a step."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -149,22 +150,22 @@ def _parser() -> argparse.ArgumentParser:
         "with intervals and a verdict, and write report.html, report.ipynb, fit.json, laws.csv, "
         "laws.tex and figures.",
         epilog="A table needs the columns arch, n_params and val_loss; size, seed, lr, tokens, "
-        "flops, status and the others of fitting/contract.py are used where present. In laws.csv a "
-        "text that a spreadsheet would take for a formula (it begins with =, +, - or @) stands "
-        "behind an apostrophe.",
+        "flops, status and the others of fitting/contract.py are used where present. In laws.csv, "
+        "text that a spreadsheet would take for a formula (beginning with =, +, - or @) is "
+        "prefixed with an apostrophe.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--experiment", metavar="NAME", help="read the cells of an MLflow experiment"
     )
-    source.add_argument("--csv", metavar="FILE", help="read a table of runs, one row a run")
+    source.add_argument("--csv", metavar="FILE", help="read a table of runs, one row per run")
     parser.add_argument(
         "--setting",
         metavar="NAME",
         action="append",
         default=[],
-        help="a column of the table that sets runs apart, beside those that always do: each of "
-        "its values has laws of its own; may be given several times",
+        help="a column of the table that separates runs, in addition to the standard settings: "
+        "each of its values gets its own laws; may be repeated",
     )
     parser.add_argument(
         "--tracking-uri",
@@ -176,8 +177,8 @@ def _parser() -> argparse.ArgumentParser:
         "--against",
         choices=list(AXES),
         default="",
-        help="what the loss is fitted against (default: what the runs were made for: flops where "
-        "tokens were varied besides the size, else n_params)",
+        help="what the loss is fitted against (default: by the design of the runs, flops where "
+        "tokens vary as well as size, else n_params)",
     )
     parser.add_argument(
         "--out",

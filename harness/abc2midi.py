@@ -12,9 +12,9 @@ import re
 import numpy as np
 import symusic
 
-from data.abc_tokenizer import AbcTokenizer
-from data.folk import abc2midi
-from data.score import Score
+from data.abc.tokenizer import AbcTokenizer
+from data.music.score import Score
+from data.sources.folk import abc2midi
 
 CHANNELS = 15
 """For voices that are not drums."""

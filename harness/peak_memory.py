@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from data.packed import Manifest, write_split
-from data.storage import Location
+from data.store.flat import write_split
+from data.store.location import Location
+from data.store.manifest import Manifest
 from trainers.cell import Cell
 from trainers.gradients import World
 from trainers.loop import train

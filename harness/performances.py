@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.score import Score, build
+from data.music.score import Score, build
 
 ERRORS = 0.02
 """Of the notes, that are wrong, missing and added, each."""

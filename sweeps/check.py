@@ -24,8 +24,9 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from data import prepare
-from data.packed import MANIFEST, PACKED, SPLITS
-from data.storage import Location
+from data.store.flat import PACKED, SPLITS
+from data.store.location import Location
+from data.store.manifest import MANIFEST
 from sweeps.console import say
 from sweeps.schedule import DRIVER
 from sweeps.sweep import Sweep

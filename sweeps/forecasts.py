@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from fitting.contract import FORECAST, KIND
 from sweeps.console import say
-from sweeps.sweep import GridError, Listed, Sweep
+from sweeps.errors import GridError
+from sweeps.sweep import Listed, Sweep
 from trainers.names import names
 from trainers.records import Record
 

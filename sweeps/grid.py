@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from data.filters import Filters
-from data.packed import Manifest
+from data.music.filters import Filters
+from data.music.score import DEFAULT_TICKS_PER_QUARTER
+from data.store.manifest import Manifest
 from sweeps.needs import Needs
 from trainers.cell import Cell
 from trainers.ladder import LadderError, Rung, load_arch, parse_size
@@ -23,7 +24,7 @@ class DataSpec:
     source: str
     tokenizer: tuple[str, ...] = ("abc",)
     """Each one is a data set of its own, and every cell is trained on every one."""
-    ticks_per_quarter: int = 24
+    ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER
     filters: Filters = field(default_factory=Filters)
     max_tokens: int | None = None
     """Longer pieces are cut at bar lines."""

@@ -11,13 +11,15 @@ from typing import Any, Literal
 
 import yaml
 
-from data.cuts import MIN_CUT
-from data.filters import Filters
-from data.tokenizers import GRIDS, make_tokenizer
+from data.errors import hint
+from data.music.filters import Filters
+from data.music.score import TICKS_PER_QUARTER
+from data.tokens.make import make_tokenizer
+from data.tokens.pieces import MIN_CUT
+from sweeps.errors import GridError
 from sweeps.grid import AXES, SETTINGS, USUAL, Block, Budget, DataSpec, Grid, Rate
 from sweeps.needs import Needs
-from sweeps.sweep import GridError
-from sweeps.yaml_values import Values, hint, items, read_yaml
+from sweeps.yaml_values import Values, items, read_yaml
 from trainers.cell import Cell
 from trainers.ladder import load_arch, parse_size
 
@@ -124,8 +126,8 @@ class _Reader(Values):
 
     def ticks(self, node: yaml.Node, key: str) -> int:
         ticks = self.whole(node, key)
-        if ticks not in GRIDS:
-            raise self.error(node, f"{key!r} takes one of {GRIDS}, found {ticks}")
+        if ticks not in TICKS_PER_QUARTER:
+            raise self.error(node, f"{key!r} takes one of {TICKS_PER_QUARTER}, found {ticks}")
         return ticks
 
     def max_tokens(self, node: yaml.Node, key: str) -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from data.storage import Location
+from data.store.location import Location
+from sweeps.errors import GridError
 from sweeps.needs import Needs
-from sweeps.packing import Capacity, Demand
-from sweeps.sweep import READERS, GridError, Sweep
+from sweeps.packing import Capacity, Demand, Unit, into_jobs
+from sweeps.sweep import READERS, Sweep
 from trainers.cell import Cell, Placement
 from trainers.names import names
 from trainers.trunks import families, kept_steps, tokens_to_train, with_trunks
@@ -40,26 +40,6 @@ class Job:
     @property
     def demand(self) -> Demand:
         return Demand.of(self.key, self.placement, self.seconds)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What must be trained by one job: a family of cells that share a trunk, or one cell."""
-
-    key: str
-    group: str
-    """What may share a job: cells of one architecture, size, data set and placement."""
-    cpus: float
-    gpus: float
-    seconds: float
-
-
-def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[Unit]]:
-    """The units of each job."""
-    groups: dict[str, list[Unit]] = defaultdict(list)
-    for unit in units:
-        groups[unit.group].append(unit)
-    return list(groups.values())
 
 
 def kept_of(storage: Location, cells: list[Cell]) -> dict[str, list[int]]:

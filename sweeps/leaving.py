@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.console import say
 from trainers.saved import newest_step
 

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.console import console
 from sweeps.jobs import Job
 from sweeps.throughput import work

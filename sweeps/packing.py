@@ -1,4 +1,5 @@
-"""Cells on shared GPUs, as arithmetic: what fits now, in which order to start, how long it takes.
+"""Cells on shared GPUs, as arithmetic: what fits now, which cells share a job, in which order jobs
+start, how long all takes.
 
 The plan and the scheduler use the same rules, so that what `--dry-run` says is what happens.
 """
@@ -6,6 +7,9 @@ The plan and the scheduler use the same rules, so that what `--dry-run` says is 
 from __future__ import annotations
 
 import heapq
+import math
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +22,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Demand:
-    """What one cell takes, and for how long."""
+    """What one cell or job takes, and for how long."""
 
     key: str
     cpus: float
@@ -55,55 +59,89 @@ class Pool:
     cpus: dict[str, float] = field(default_factory=dict)
     gpus: list[dict[str, float]] = field(default_factory=list)
     """The shares that are held of each GPU."""
+    _cpus: float = 0.0
+    """The sum of what is held."""
+    _places: dict[str, list[int]] = field(default_factory=dict)
+    """The GPUs of each holder."""
+    _by_load: list[tuple[float, int]] = field(default_factory=list)
+    """Of each GPU what is held, negative, and its number, sorted: the fullest first, then the
+    lower number. Those that nobody holds are the last."""
 
     def take(self, demand: Demand) -> bool:
-        """Book it if there is room."""
-        if sum(self.cpus.values()) + demand.cpus > self.capacity.cpus + ROUNDING:
+        """Book it if there is room. What did not fit fits no better after another has taken."""
+        if self._cpus + demand.cpus > self.capacity.cpus + ROUNDING:
             return False
-        self.gpus += [{} for _ in range(self.capacity.gpus - len(self.gpus))]
-        # GPUs that went away: what was held there is trained again, in the place it has booked.
-        beyond = sum(bool(held) for held in self.gpus) - self.capacity.gpus
-        chosen = [] if beyond > 0 else self._choose(demand.gpus, beyond == 0)
+        for gpu in range(len(self.gpus), self.capacity.gpus):
+            self.gpus.append({})
+            self._by_load.append((0.0, gpu))
+        chosen = self._choose(demand.gpus)
         if demand.gpus and not chosen:
             return False
-        for held in chosen:
-            held[demand.key] = min(1.0, demand.gpus)
+        for gpu in chosen:
+            self._change(gpu, demand.key, min(1.0, demand.gpus))
+        self._places[demand.key] = chosen
         self.cpus[demand.key] = demand.cpus
+        self._cpus += demand.cpus
         return True
 
-    def _choose(self, gpus: float, full: bool) -> list[dict[str, float]]:
+    def _choose(self, gpus: float) -> list[int]:
+        used = bisect_left(self._by_load, (0.0, -1))
+        unused = self.capacity.gpus - used
+        if unused < 0:
+            # GPUs went away. What was held there is trained again, in the place it has booked, and
+            # nothing new begins before it.
+            return []
         if 0 < gpus < 1:
-            room = [held for held in self.gpus if sum(held.values()) + gpus <= 1 + ROUNDING]
-            if full:
-                room = [held for held in room if held]
-            return sorted(room, key=lambda held: -sum(held.values()))[:1]
-        used = sum(bool(held) for held in self.gpus)
-        whole = [held for held in self.gpus if not held][: round(gpus)]
-        fits = len(whole) == round(gpus) and used + len(whole) <= self.capacity.gpus
-        return whole if fits else []
+            first = bisect_left(self._by_load, (gpus - 1 - ROUNDING, -1))
+            return [gpu for _, gpu in self._by_load[first : used + min(1, unused)][:1]]
+        whole = round(gpus)
+        return [gpu for _, gpu in self._by_load[used:][:whole]] if whole <= unused else []
 
     def give_back(self, key: str) -> None:
-        self.cpus.pop(key, None)
-        for held in self.gpus:
-            held.pop(key, None)
+        self._cpus -= self.cpus.pop(key, 0.0)
+        for gpu in self._places.pop(key, []):
+            self._change(gpu, key, 0.0)
+
+    def _change(self, gpu: int, key: str, share: float) -> None:
+        """Let `key` hold so much of it."""
+        held = self.gpus[gpu]
+        del self._by_load[bisect_left(self._by_load, (-sum(held.values()), gpu))]
+        if share:
+            held[key] = share
+        else:
+            del held[key]
+        insort(self._by_load, (-sum(held.values()), gpu))
 
 
 def makespan(demands: list[Demand], capacity: Capacity) -> float:
     """Seconds until all have run, each started as soon as it fits, earlier ones in the list first.
 
+    Takes time that grows with the demands times the kinds of them: those of equal CPUs and GPUs.
     Raises ValueError if one does not fit at all.
     """
-    pool, waiting = Pool(capacity), list(demands)
+    # Of a kind only the first can be the next to start, so an end costs a look at each kind.
+    kinds: dict[tuple[float, float], deque[tuple[int, Demand]]] = {}
+    for place, demand in enumerate(demands):
+        kinds.setdefault((demand.cpus, demand.gpus), deque()).append((place, demand))
+    pool, now = Pool(capacity), 0.0
     running: list[tuple[float, str]] = []
-    now = 0.0
-    while waiting or running:
-        started = [demand for demand in waiting if pool.take(demand)]
-        for demand in started:
+    while kinds or running:
+        heads = [(line[0][0], kind) for kind, line in kinds.items()]
+        heapq.heapify(heads)
+        while heads:
+            _, kind = heapq.heappop(heads)
+            line = kinds[kind]
+            if not pool.take(line[0][1]):
+                continue
+            _, demand = line.popleft()
             heapq.heappush(running, (now + demand.seconds, demand.key))
-        begun = {demand.key for demand in started}
-        waiting = [demand for demand in waiting if demand.key not in begun]
+            if line:
+                heapq.heappush(heads, (line[0][0], kind))
+            else:
+                del kinds[kind]
         if not running:
-            raise ValueError(f"{waiting[0].key} does not fit")
+            _, unfit = min(line[0] for line in kinds.values())
+            raise ValueError(f"{unfit.key} does not fit")
         now, key = heapq.heappop(running)
         pool.give_back(key)
     return now
@@ -134,3 +172,111 @@ def in_order(demands: list[Demand], capacity: Capacity) -> list[Demand]:
     orders = [sorted(fitting, key=key) for key in ORDERS.values()]
     best = min(orders, key=lambda order: makespan(order, capacity), default=[])
     return best + sorted(waiting, key=ORDERS["longest"])
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is never torn apart: a cell, or a family of cells that share a trunk."""
+
+    key: str
+    group: str
+    """What may share a job: cells of one architecture, size, data set and placement."""
+    cpus: float
+    gpus: float
+    seconds: float
+    """Expected, without the start of a job."""
+
+
+def demand_of(job: list[Unit], start: float) -> Demand:
+    """What a job takes that trains its units one after another. Its key is that of the first.
+
+    start: seconds that a job costs before it trains.
+    """
+    first = job[0]
+    return Demand(first.key, first.cpus, first.gpus, start + sum(unit.seconds for unit in job))
+
+
+def least_seconds(units: list[Unit], capacity: Capacity, start: float) -> float:
+    """Seconds that no jobs in any order can beat: `lower_bound`, with one start a group."""
+    demands = []
+    for group in _groups(units):
+        demands += [demand_of([group[0]], start), *(demand_of([unit], 0) for unit in group[1:])]
+    return lower_bound(demands, capacity)
+
+
+def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[Unit]]:
+    """Jobs of units of one group each, in the order in which to begin them; the longest unit first.
+
+    A job pays `start` seconds once, and occupies what it takes until its last unit ends. So a group
+    is spread over several jobs where they can run at once, and is one job where they would only
+    follow each other. The jobs end no later than with one job a group or one job a unit, each in
+    the order of `in_order`.
+
+    A unit that does not fit is a job of its own: how many will run at once is not known yet.
+    """
+    fitting = [unit for unit in units if capacity.holds(demand_of([unit], start))]
+    alone = [[unit] for unit in units if not capacity.holds(demand_of([unit], start))]
+    place = {unit.key: number for number, unit in enumerate(units)}
+
+    def ordered(jobs: list[list[Unit]]) -> list[list[Unit]]:
+        # Where nothing else decides, what was listed first is first, however groups are cut.
+        listed = sorted(jobs, key=lambda job: min(place[unit.key] for unit in job))
+        by_key = {job[0].key: job for job in listed}
+        demands = [demand_of(job, start) for job in listed]
+        return [by_key[demand.key] for demand in in_order(demands, capacity)]
+
+    def cost(jobs: list[list[Unit]]) -> tuple[float, int]:
+        seconds = makespan([demand_of(job, start) for job in jobs], capacity)
+        # The same seconds, added up in another order, differ in the last bit.
+        return round(seconds, 6), len(jobs)
+
+    groups = _groups(fitting)
+    cuts = [ordered(_cut(groups, counts)) for counts in _counts(groups, capacity)]
+    return min(cuts, key=cost) + ordered(alone)
+
+
+def _groups(units: list[Unit]) -> list[list[Unit]]:
+    """Those that may share a job, the longest first."""
+    groups: dict[tuple[str, float, float], list[Unit]] = {}
+    for unit in sorted(units, key=lambda unit: -unit.seconds):
+        groups.setdefault((unit.group, unit.cpus, unit.gpus), []).append(unit)
+    return list(groups.values())
+
+
+def _counts(groups: list[list[Unit]], capacity: Capacity) -> list[tuple[int, ...]]:
+    """Into how many jobs to cut each group: all that is worth trying.
+
+    What a job may train is tried from twice what would fill the cluster evenly down to a sixteenth:
+    where jobs are as long as the whole, they leave gaps beside each other; where they are short,
+    there are many starts.
+    """
+    one, each = tuple(1 for _ in groups), tuple(len(group) for group in groups)
+    if one == each:
+        return [one]
+    work = [sum(unit.seconds for unit in group) for group in groups]
+    units = [unit for group in groups for unit in group]
+    even = max(least_seconds(units, capacity, start=0), ROUNDING)
+    tried = [one]
+    for step in range(4, -17, -1):
+        longest = even * 2 ** (step / 4)
+        jobs = [max(1, math.ceil(seconds / longest - ROUNDING)) for seconds in work]
+        tried.append(tuple(map(min, jobs, each)))
+    return list(dict.fromkeys([*tried, each]))
+
+
+def _cut(groups: list[list[Unit]], counts: tuple[int, ...]) -> list[list[Unit]]:
+    """Each group as so many jobs: the longest unit first, to the job that has least to do.
+
+    "Longest processing time first": Graham, Bounds on multiprocessing timing anomalies, 1969.
+    """
+    found = []
+    for group, count in zip(groups, counts):
+        jobs = [[unit] for unit in group[:count]]
+        loads = [(unit.seconds, number) for number, unit in enumerate(group[:count])]
+        heapq.heapify(loads)
+        for unit in group[count:]:
+            load, number = loads[0]
+            jobs[number].append(unit)
+            heapq.heapreplace(loads, (load + unit.seconds, number))
+        found += jobs
+    return found

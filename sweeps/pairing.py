@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from data.storage import Location
-from fitting.groups import SAME_BUDGET
-from fitting.paired import compare_pieces
+from data.store.location import Location
+from fitting.compare.pieces import compare_pieces
+from fitting.runs.groups import SAME_BUDGET
 from trainers.losses import Losses, read_losses
 from trainers.records import Record
 

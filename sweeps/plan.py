@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from data.packed import DataError, Manifest
-from data.tokenizers import make_tokenizer
+from data.errors import DataError
+from data.store.manifest import Manifest
+from data.tokens.make import make_tokenizer
 from sweeps.console import console, table
+from sweeps.errors import GridError
 from sweeps.grid import DataSpec
 from sweeps.jobs import Job, in_phases, kept_of
 from sweeps.needs import Needs, memory_bytes
 from sweeps.packing import Capacity, Demand, in_order, makespan
-from sweeps.sweep import GridError, Listed, Sweep, only
+from sweeps.sweep import Listed, Sweep, only
 from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
 from trainers.memory import checkpoint_bytes

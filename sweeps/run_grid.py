@@ -17,12 +17,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.packed import DataError, Manifest
-from data.storage import Location
-from data.versioned import VersionError
+from data.errors import DataError
+from data.store.location import Location
+from data.store.manifest import Manifest
+from data.store.versioned import VersionError
 from sweeps import removal
 from sweeps.console import quiet, say
-from sweeps.sweep import GridError, Listed, Sweep, only
+from sweeps.errors import GridError
+from sweeps.sweep import Listed, Sweep, only
 from trainers.ladder import LadderError
 from trainers.names import names
 
@@ -230,7 +232,7 @@ def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> tuple[list[
 def analysis_of(sweep: Sweep) -> Analysis | None:
     """The laws of what has ended; None if nothing has finished. Raises GridError."""
     from fitting.analysis import analyse
-    from fitting.records import RecordError
+    from fitting.runs.read import RecordError
     from sweeps import summary
 
     records = list(sweep.records(cell.key for cell in sweep.listed()).values())

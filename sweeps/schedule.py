@@ -12,7 +12,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.jobs import Job
 from sweeps.packing import Capacity, Demand, Pool, in_order
 from trainers.cell import Cell

@@ -8,7 +8,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from data.packed import MANIFEST, DataError
+from data.errors import DataError
+from data.store.manifest import MANIFEST
 from sweeps import forecasts
 from sweeps.console import console, table
 from sweeps.sweep import READERS, Listed, Sweep, only

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 import pandas as pd
 from rich.table import Table
 
-from data.storage import Location
-from fitting import records as run_records
+from data.store.location import Location
 from fitting.analysis import Analysis
 from fitting.contract import METRICS
 from fitting.outcomes import Review
-from fitting.records import RecordError
+from fitting.runs.read import RecordError, complete
 from sweeps.console import console, table
 from sweeps.records import row
 from trainers.names import varying
@@ -31,7 +30,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
                 f"the record of {record.cell_key} has no {lacking[0]}, which every finished cell "
                 "measures; written by another version? Remove its record.json to measure it again"
             )
-    return run_records.complete(pd.DataFrame([row(record) for record in records]))
+    return complete(pd.DataFrame([row(record) for record in records]))
 
 
 def cells_table(records: list[Record]) -> Table:

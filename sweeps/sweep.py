@@ -15,17 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.packed import MANIFEST, Manifest, read_manifest
-from data.storage import Location
+from data.store.location import Location
+from data.store.manifest import MANIFEST, Manifest, read_manifest
+from sweeps.errors import GridError
 from trainers.records import Record, read_record, record_path
 
 if TYPE_CHECKING:
     from sweeps.grid import Grid
     from trainers.cell import Cell
-
-
-class GridError(ValueError):
-    """A grid that cannot be run; the message is one line that names the place."""
 
 
 CODE = Path(__file__).parent.parent / "trainers"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from data.errors import hint
+from sweeps.errors import GridError
 from sweeps.grid import LARGEST_WHOLE, count
-from sweeps.sweep import GridError
 
 ABOVE_ZERO = (
     "batch_tokens",
@@ -67,11 +67,6 @@ def read_yaml(path: Path) -> yaml.Node:
 def items(node: yaml.Node) -> list[yaml.Node]:
     """Of a list, or the one value."""
     return node.value if isinstance(node, yaml.SequenceNode) else [node]
-
-
-def hint(word: str, words: list[str]) -> str:
-    near = get_close_matches(word, words, n=1, cutoff=0.4)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(words)}"
 
 
 class Values:

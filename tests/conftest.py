@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from data.packed import Manifest, write_split
-from data.storage import Location
+from data.store.flat import write_split
+from data.store.location import Location
+from data.store.manifest import Manifest
 from trainers.cell import Cell
 
 # On a busy machine an example may take any time: slowness is no defect of what is tried.

@@ -7,6 +7,7 @@ nothing of each other.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,47 @@ ALLOWED = {
     "harness": {*PRODUCT},
     "benchmarks": {*PRODUCT, "harness"},
     "tests": {*PRODUCT, "harness"},
+}
+# Inside a package: each room, or file beside the rooms, and the others that it may import.
+LAWS = {"runs", "law", "surface", "scrutiny"}
+RESULTS = {*LAWS, "arch_law", "compare", "analysis"}
+FOR_PIECES = {"errors", "store", "music", "tokens", "sources"}
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "data": {
+        "errors": set(),
+        "store": {"errors"},
+        "midi": set(),
+        "music": {"midi"},
+        "abc": {"music"},
+        "works": {"music"},
+        "tokens": {"errors", "store", "music", "abc"},
+        "sources": {"errors", "store"},
+        "crashes": FOR_PIECES,
+        "parts": {*FOR_PIECES, "works", "crashes"},
+        "placing": {"errors", "store", "works", "parts"},
+        "flatten": {"errors", "store", "tokens"},
+        "prepare": {*FOR_PIECES, "crashes", "parts", "placing", "flatten"},
+        "overview": {"store", "tokens"},
+        "describe_pictures": {"store", "music", "overview"},
+        "describe": {"errors", "store", "tokens", "overview", "describe_pictures"},
+        "roundtrip": {"music", "tokens"},
+    },
+    "fitting": {
+        "contract": set(),
+        "runs": {"contract"},
+        "law": {"runs"},
+        "surface": {"runs", "law"},
+        "scrutiny": {"runs", "law"},
+        "arch_law": LAWS,
+        "compare": {"runs", "law", "arch_law"},
+        "analysis": {*LAWS, "arch_law", "compare"},
+        "export": RESULTS,
+        "forecast": {*RESULTS, "contract", "export"},
+        "outcomes": {*RESULTS, "export", "forecast"},
+        "page": {*RESULTS, "export", "forecast", "outcomes"},
+        "report": {*RESULTS, "contract", "export", "outcomes", "page"},
+        "check": RESULTS,
+    },
 }
 # What a package must not know at all, its own layers aside.
 FOREIGN = {"fitting": {"ray", "torch"}, "trainers": {"mlflow"}, "data": {"torch", "mlflow"}}
@@ -50,9 +92,98 @@ def test_packages_import_downwards_only(package: str) -> None:
     assert not against
 
 
+def rooms_imported(file: Path, package: str) -> set[str]:
+    """Rooms of its own package that a file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            names.add(str(node.module).split(".")[1])
+    return names
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_downwards_only(package: str) -> None:
+    rooms = ROOMS[package]
+    against = set()
+    for file in (ROOT / package).rglob("*.py"):
+        if file.name == "__init__.py":
+            continue
+        room = file.relative_to(ROOT / package).parts[0].removesuffix(".py")
+        for other in rooms_imported(file, package) - rooms[room] - {room}:
+            against.add(f"{file.relative_to(ROOT)} imports {other}")
+    assert not against
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_no_two_rooms_import_each_other(package: str) -> None:
+    allowed = ROOMS[package]
+    below: set[str] = set()
+    while open_rooms := {room for room in allowed if room not in below}:
+        stands = {room for room in open_rooms if allowed[room] <= below}
+        assert stands, f"a circle among {sorted(open_rooms)}"
+        below |= stands
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Each module of a package by its dotted name."""
+    return {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts): file
+        for file in (ROOT / package).rglob("*.py")
+    }
+
+
+class Imports(ast.NodeVisitor):
+    """Dotted names of all that a module imports when it runs, inside functions too."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def visit_If(self, node: ast.If) -> None:
+        if ast.unparse(node.test) not in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.names |= {alias.name for alias in node.names}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        # What is taken from a package may be one of its modules.
+        self.names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+
+
+@pytest.mark.parametrize("package", PRODUCT)
+def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
+    files = modules(package)
+    left = {}
+    for name, file in files.items():
+        found = Imports()
+        found.visit(ast.parse(file.read_text()))
+        left[name] = found.names & set(files)
+    # A module that imports nothing of what is left stands in no circle.
+    while leaves := {name for name, imports in left.items() if not imports & set(left)}:
+        left = {name: imports for name, imports in left.items() if name not in leaves}
+    assert not left
+
+
+@pytest.mark.parametrize("package", PRODUCT)
+def test_modules_that_docstrings_name_exist(package: str) -> None:
+    known = {name for each in PRODUCT for name in modules(each)}
+    lost = {
+        f"{file.relative_to(ROOT)}: {named}"
+        for file in modules(package).values()
+        for named in re.findall(rf"`((?:{'|'.join(PRODUCT)})(?:\.\w+)+)`", file.read_text())
+        if not {named, named.rpartition(".")[0]} & known
+    }
+    assert not lost
+
+
 @pytest.mark.parametrize("package", PRODUCT)
 def test_packages_start_empty(package: str) -> None:
-    assert (ROOT / package / "__init__.py").read_text() == ""
+    """And every folder of modules is one: a wheel leaves out those that are none."""
+    starts = {file.with_name("__init__.py") for file in modules(package).values()}
+    assert starts
+    assert [file for file in starts if not file.exists() or file.read_text()] == []
 
 
 def test_fitting_pulls_in_neither_ray_nor_torch() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fitting.contract import COLUMNS, FIRST, METRICS, PARAMS, REQUIRED, SETTINGS
-from fitting.records import RecordError, read_mlflow
+from fitting.runs.read import RecordError, read_mlflow
 from harness.experiments import log_experiment, make_records
 from sweeps.summary import frame
 from tests.conftest import CELL

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fitting import forecast, tables
+from fitting import forecast
+from fitting.export import tables
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("data", "trainers", "fitting", "sweeps", "benchmarks")
@@ -68,9 +69,9 @@ def as_installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of someone who has installed this tree: only its packages are on the path."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     folder = tmp_path_factory.mktemp("installed")
-    for package in project["tool"]["setuptools"]["packages"]:
-        if "." not in package:
-            (folder / package).symlink_to(ROOT / package)
+    for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]:
+        package = pattern.rstrip("*")
+        (folder / package).symlink_to(ROOT / package)
     return os.environ | {"PYTHONPATH": str(folder)}
 
 

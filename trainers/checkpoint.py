@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from pyarrow import fs
 
-from data.storage import Location
+from data.store.location import Location
 from trainers.saved import CHECKSUM, STATE, newest_first, next_name
 
 

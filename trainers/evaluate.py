@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from data.packed import Split
+from data.store.flat import Split
 from trainers.batches import IGNORED
 from trainers.losses import Losses
 

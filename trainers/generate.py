@@ -15,12 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.abc import AbcError, split
-from data.abc_tokenizer import AbcTokenizer
-from data.packed import DataError, local_copy, read_manifest
-from data.score import Score, ScoreError, from_midi
-from data.storage import Location
-from data.tokenizers import Tokenizer, load_tokenizer
+from data.abc.dialect import AbcError, tokens_of
+from data.abc.tokenizer import AbcTokenizer
+from data.errors import DataError
+from data.music.files import from_midi
+from data.music.score import Score, ScoreError
+from data.store.flat import local_copy
+from data.store.location import Location
+from data.store.manifest import read_manifest
+from data.tokens.make import load_tokenizer
+from data.tokens.protocol import Tokenizer
 from trainers.samples import files, page
 from trainers.samples.cells import CellError, Trained, finished
 from trainers.samples.study import Request, Study, study
@@ -151,7 +155,7 @@ def _read_score(path: Path, ticks_per_quarter: int) -> Score:
     if path.suffix.lower() != ".abc":
         return from_midi(path.read_bytes(), ticks_per_quarter)
     abc = AbcTokenizer(ticks_per_quarter)
-    return abc.decode(np.array([abc.ids[token] for token in split(path.read_text())]))
+    return abc.decode(np.array([abc.ids[token] for token in tokens_of(path.read_text())]))
 
 
 def _parser() -> argparse.ArgumentParser:

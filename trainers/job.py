@@ -31,8 +31,8 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from data.packed import local_copy
-from data.storage import Location, patiently
+from data.store.flat import local_copy
+from data.store.location import Location, patiently
 from trainers.cell import Cell, Placement
 from trainers.curve import DivergedError, Point
 from trainers.gradients import World

@@ -13,10 +13,10 @@ import importlib
 import pkgutil
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import trainers.models
+from data.errors import hint
 from trainers.counts import Counts
 
 TOLERANCE = 0.03
@@ -61,9 +61,7 @@ def archs() -> list[str]:
 
 def load_arch(arch: str) -> Any:
     if arch not in archs():
-        near = get_close_matches(arch, archs(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(archs())}"
-        raise LadderError(f"unknown architecture {arch!r}{hint}")
+        raise LadderError(f"unknown architecture {arch!r}{hint(arch, archs())}")
     return importlib.import_module(f"trainers.models.{arch}")
 
 

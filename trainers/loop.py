@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from data.packed import open_split, read_manifest
+from data.store.flat import open_split
+from data.store.manifest import read_manifest
 from trainers import optim
 from trainers.batches import IGNORED, Batches
 from trainers.cell import Cell

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.storage import Location
-from data.versioned import VersionError, check_schema
+from data.store.location import Location
+from data.store.versioned import VersionError, check_schema
 
 SCHEMA = 1
 COLUMNS = pa.schema(

@@ -9,8 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from data.storage import Location
-from data.versioned import read_versioned
+from data.store.location import Location
+from data.store.versioned import read_versioned
 
 SCHEMA = 2
 """Of a record. The second says what it ran on, and has its losses by piece beside it."""

@@ -28,7 +28,7 @@ class Model(Protocol):
 
 
 class Grammar(Protocol):
-    """One piece as it comes into being, as `data.abc_grammar` follows it."""
+    """One piece as it comes into being, as `data.abc.grammar` follows it."""
 
     @property
     def allowed(self) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from data.storage import Location
+from data.store.location import Location
 
 STATE = "state.pt"
 CHECKSUM = "state.sha256"

@@ -18,8 +18,9 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data.packed import DataError, read_manifest
-from data.storage import Location
+from data.errors import DataError
+from data.store.location import Location
+from data.store.manifest import read_manifest
 from trainers import checkpoint
 from trainers.cell import CHOICES, Cell, Placement
 from trainers.checkpoint import CheckpointError

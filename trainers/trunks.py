@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data.storage import Location
+from data.store.location import Location
 from trainers import checkpoint
 from trainers.cell import Cell
 from trainers.checkpoint import CheckpointError, DamagedError

@@ -15,7 +15,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.spot import watch
 from tests.sweeps.test_spot import Metadata, metadata
 from tests.trainers.listening import listener, record_of

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from data import folk
+from data.sources import folk
 from tests.cluster.hosts import HOME, ROOT, Host, Network, missing
 
 pytestmark = [

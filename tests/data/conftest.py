@@ -11,9 +11,10 @@ import ray
 import symusic
 from hypothesis import strategies as st
 
+from data.music.quantise import quantise
+from data.music.score import Score
 from data.prepare import prepare
-from data.score import Score, quantise
-from data.storage import Location
+from data.store.location import Location
 
 VARIABLE = "CRESCENDO_CORPORA"
 CORPORA = ("multitrack", "nottingham", "pop909")

@@ -13,15 +13,16 @@ import pytest
 import ray
 
 from data import prepare as preparing
-from data.abc_tokenizer import AbcTokenizer
+from data.abc.tokenizer import AbcTokenizer
 from data.crashes import MAX_ATTEMPTS, begin, fatal_files
-from data.filters import Filters
-from data.packed import DataError
-from data.parts import Wish, read_table, rejected_path, stage
-from data.score import Score
-from data.sources import Files, Shard
-from data.storage import Location
-from data.tokenizers import Tokenizer
+from data.errors import DataError
+from data.music.filters import Filters
+from data.music.score import Score
+from data.parts import PieceSpec, rejected_path, stage
+from data.sources.containers import Files, Shard
+from data.store.location import Location
+from data.store.tables import read_table
+from data.tokens.protocol import Tokenizer
 from harness.damage import mutate
 from tests.data.conftest import WORKS, make_midi
 
@@ -61,7 +62,7 @@ def test_a_task_that_died_costs_only_the_files_that_killed_it(shard: Shard, tmp_
     part = Location.of(tmp_path) / "staging" / "part-00000.parquet"
     begin(part.parent / f"{part.name}.begun", "an earlier run")
     fragile: Tokenizer = Fragile()
-    stage(shard, part, Wish("a folder", fragile, Filters(), None), "this run")
+    stage(shard, part, PieceSpec("a folder", fragile, Filters(), None), "this run")
     assert read_table(part)["path"].to_pylist() == ["a.mid", "m.mid", "z.mid"]
     reasons = {row["path"]: row["reason"] for row in read_table(rejected_path(part)).to_pylist()}
     assert reasons == {"deadly.mid": "crash", "other-deadly.mid": "crash", "not.mid": "unreadable"}
@@ -95,7 +96,7 @@ def test_damaged_files_are_pieces_or_have_a_reason_and_none_is_lost(
     # As after a death, so that no damage can end the process of this test.
     begin(part.parent / f"{part.name}.begun", "an earlier run")
     shard = Files(Location.of(tmp_path / "midi"), tuple(names))
-    stage(shard, part, Wish("a folder", AbcTokenizer(), Filters(), None), "this run")
+    stage(shard, part, PieceSpec("a folder", AbcTokenizer(), Filters(), None), "this run")
     pieces = read_table(part)["path"].to_pylist()
     rejected = read_table(rejected_path(part)).to_pylist()
     assert sorted([*pieces, *(row["path"] for row in rejected)]) == names

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from data import describe, roundtrip
-from data.describe import overview, table
-from data.packed import read_manifest
-from data.parts import read_table
+from data.describe import table
+from data.music.files import from_midi
+from data.overview import overview
 from data.roundtrip import round_trip
-from data.score import from_midi
-from data.storage import Location
-from data.tokenizers import load_tokenizer, make_tokenizer
+from data.store.location import Location
+from data.store.manifest import read_manifest
+from data.store.tables import read_table
+from data.tokens.make import load_tokenizer, make_tokenizer
 from tests.data.conftest import make_midi, melody
 
 PNG = b"\x89PNG"

@@ -16,11 +16,13 @@ import ray
 from ray.cluster_utils import Cluster
 
 from data import prepare as preparing
-from data.filters import Filters
-from data.packed import SPLITS, DataError, Manifest, open_split, read_manifest
+from data.errors import DataError
+from data.music.filters import Filters
 from data.prepare import prepare
-from data.storage import Location
-from data.tokenizers import load_tokenizer
+from data.store.flat import SPLITS, open_split
+from data.store.location import Location
+from data.store.manifest import Manifest, read_manifest
+from data.tokens.make import load_tokenizer
 from tests.data.conftest import WORKS
 from tests.waiting import wait_until
 

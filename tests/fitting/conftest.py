@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fitting.surface import effective_tokens
+from fitting.surface.fit import effective_tokens
 from harness.experiments import log_experiment, make_records
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fitting.analysis import analyse
 from fitting.check import Check, main
-from fitting.records import complete, read_csv
-from fitting.stated import parse
+from fitting.law.stated import parse
+from fitting.runs.read import complete, read_csv
 from harness.experiments import TRUE_LAWS, make_records
 
 STUDIES = Path(__file__).parents[2] / "docs" / "studies"

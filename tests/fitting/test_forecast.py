@@ -20,9 +20,9 @@ from fitting.forecast import (
     records_digest,
     to_json,
 )
-from fitting.intervals import Interval, prediction_interval
-from fitting.records import complete
-from fitting.surface_law import surface_law
+from fitting.law.intervals import Interval, prediction_interval
+from fitting.runs.read import complete
+from fitting.surface.law import surface_law
 from harness.experiments import TRUE_LAWS, make_records
 from tests.fitting.conftest import make_isoflop_records
 
@@ -82,7 +82,7 @@ def test_runs_at_the_targets_tokens_a_parameter_lie_on_one_law() -> None:
     along = RECORDS.assign(tokens=20 * RECORDS["n_params"])
     base, targets = (along[along["cell_key"].isin(f["cell_key"])] for f in (BASE, TARGETS))
     for prediction in made(base, targets).predictions:
-        assert "at 20 tokens a parameter" in prediction.law
+        assert "at 20 tokens per parameter" in prediction.law
         assert prediction.loss == pytest.approx(TARGETS["val_loss"].mean(), rel=0.1)
 
 
@@ -171,15 +171,15 @@ def test_any_forecast_comes_back_from_its_text(one: Forecast) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no forecast"),
-        ("[]", "no forecast"),
-        ("{}", "no forecast"),
+        ("", "not a forecast"),
+        ("[]", "not a forecast"),
+        ("{}", "not a forecast"),
         ('{"schema": 9}', "has schema 9; this version reads 1"),
         ('{"schema": "<b>"}', "has schema '<b>'"),
-        ('{"schema": 1, "predictions": [3]}', "no forecast"),
-        ('{"schema": 1, "predictions": [{"loss": "<b>"}]}', "'<b>' where a number belongs"),
-        ('{"schema": 1, "predictions": [{"loss": NaN}]}', "nan where a number belongs"),
-        ('{"schema": 1, "predictions": [], "time": 3}', "3 where a text belongs"),
+        ('{"schema": 1, "predictions": [3]}', "not a forecast"),
+        ('{"schema": 1, "predictions": [{"loss": "<b>"}]}', "'<b>'; expected a number"),
+        ('{"schema": 1, "predictions": [{"loss": NaN}]}', "nan; expected a number"),
+        ('{"schema": 1, "predictions": [], "time": 3}', "3; expected a text"),
     ],
 )
 def test_what_is_no_forecast_is_refused_in_one_line(text: str, message: str) -> None:

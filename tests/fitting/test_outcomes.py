@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fitting import page, report
+from fitting import report
 from fitting.analysis import analyse
 from fitting.forecast import Forecast, digest, forecast, to_json
 from fitting.outcomes import WAITING, Review, outcomes, review
+from fitting.page import report_page
 from tests.conftest import Opened
 from tests.fitting.test_forecast import BASE, RECORDS, TARGETS, made
 
@@ -81,7 +82,7 @@ def test_targets_without_a_forecast_are_told_with_the_reason() -> None:
         ({"carried": CARRIED | {TARGETS["cell_key"].iloc[1]: ""}}, "record with nothing"),
         ({"in_mlflow": "0" * 64}, "in MLflow with 000000000000"),
         ({"text": None}, "forecast.json is gone"),
-        ({"text": "{"}, "is no forecast"),
+        ({"text": "{"}, "is not a forecast"),
     ],
 )
 def test_a_forecast_that_was_changed_is_not_shown_as_registered(
@@ -93,7 +94,7 @@ def test_a_forecast_that_was_changed_is_not_shown_as_registered(
     (line,) = found.lines()
     assert found.problem in line
     assert "\n" not in line
-    shown = page.html(analyse(RECORDS), forecast=found)
+    shown = report_page.html(analyse(RECORDS), review=found)
     assert message in shown
     assert "Registered" not in shown
 
@@ -118,7 +119,7 @@ def test_it_is_part_of_fit_json_and_of_the_page(tmp_path: Path) -> None:
     shown = written["report.html"].read_text()
     assert "6 of 6 targets fell inside" in shown
     assert shown.count("<td>yes</td>") == 8
-    assert "Forecast and outcome" not in page.html(analyse(RECORDS))
+    assert "Forecast and outcome" not in report_page.html(analyse(RECORDS))
 
 
 def hostile() -> Forecast:
@@ -128,7 +129,7 @@ def hostile() -> Forecast:
 
 
 def test_whatever_it_says_is_text_on_the_page() -> None:
-    shown = page.html(analyse(RECORDS), forecast=review(to_json(hostile()), RECORDS, {}, None))
+    shown = report_page.html(analyse(RECORDS), review=review(to_json(hostile()), RECORDS, {}, None))
     assert "&lt;b onclick" in shown
     assert "<b onclick" not in shown
     assert "<script>alert" not in shown
@@ -136,7 +137,7 @@ def test_whatever_it_says_is_text_on_the_page() -> None:
 
 @pytest.mark.slow
 def test_it_is_readable_on_a_phone(open_page: Callable[[str, int], Opened]) -> None:
-    opened = open_page(page.html(analyse(RECORDS), forecast=reviewed()), 390)
+    opened = open_page(report_page.html(analyse(RECORDS), review=reviewed()), 390)
     tab = opened.tab
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert tab.locator("text=6 of 6 targets fell inside").is_visible()

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fitting.isoflop import Frontier, fit_frontier
-from fitting.surface import Surface, fit_surface
-from fitting.surface_law import surface_law
+from fitting.surface.fit import Surface, fit_surface
+from fitting.surface.isoflop import Frontier, fit_frontier
+from fitting.surface.law import surface_law
 
 BUDGETS = np.geomspace(1e18, 1e22, 5)
 LARGE = 3.8e25
@@ -96,7 +96,7 @@ def test_parabolas_err_without_noise_and_the_surface_does_not(
 @pytest.mark.slow
 def test_held_out_budgets_of_real_runs_end_inside_nine_times_in_ten(tables_folder: Path) -> None:
     """All runs, and those without marked outliers; EXPERIMENTS.md has the table by study."""
-    from fitting.surface_held_out import hold_out_these
+    from fitting.surface.held_out import hold_out_these
     from harness.published import read_isoflops
 
     inside = total = 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fitting import report
-from fitting.records import complete, read_mlflow
+from fitting.runs.read import complete, read_mlflow
 from harness.experiments import TRUE_LAWS, make_records
 
 
@@ -88,8 +88,8 @@ def test_bad_tables_are_refused_in_one_line(
 def test_importing_the_package_pulls_in_neither_torch_nor_ray_nor_mlflow() -> None:
     code = (
         "import sys, pathlib, importlib\n"
-        "for path in pathlib.Path('fitting').glob('*.py'):\n"
-        "    importlib.import_module('fitting.' + path.stem)\n"
+        "for path in pathlib.Path('fitting').rglob('*.py'):\n"
+        "    importlib.import_module('.'.join(path.with_suffix('').parts))\n"
         "print(sorted({'torch', 'ray', 'mlflow', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

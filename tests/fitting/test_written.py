@@ -10,10 +10,10 @@ import pytest
 
 from fitting import report
 from fitting.analysis import Analysis, analyse
-from fitting.comparison import Crossing, NotCompared
-from fitting.intervals import Interval
-from fitting.records import complete
-from fitting.tables import fit_json
+from fitting.compare.comparison import Crossing, NotCompared
+from fitting.export.tables import fit_json
+from fitting.law.intervals import Interval
+from fitting.runs.read import complete
 from harness.experiments import make_records
 from tests.fitting.conftest import make_isoflop_records
 from tests.fitting.test_outcomes import reviewed
@@ -80,13 +80,13 @@ def test_repeated_data_are_spoken_of_in_the_page_or_the_reason_why_not(
     small: Analysis, folder: Path
 ) -> None:
     note = small.laws["lstm"].repeated_note
-    assert note.startswith("Runs saw their data 1.3 times, at too few token budgets")
+    assert note.startswith("The runs saw their data 1.3 times, at too few token budgets")
     assert note in (folder / "report.html").read_text()
 
 
 def test_r_star_is_told_only_with_what_was_said_of_it(budgets: Analysis) -> None:
     law = budgets.laws["transformer"]
-    assert law.repeated_note.startswith("Runs saw their data 1.0 to")
+    assert law.repeated_note.startswith("The runs saw their data 1.0 to")
     written = fit_json(budgets)["laws"]["transformer"]["repeated_data"]
     if law.repeated is None:
         assert written["r_star"] is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data import folk
+from data.sources import folk
 
 
 @pytest.fixture(scope="session")

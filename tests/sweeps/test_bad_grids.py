@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from data.packed import Manifest
+from data.store.manifest import Manifest
+from sweeps.errors import GridError
 from sweeps.grid_yaml import load_grid
-from sweeps.sweep import GridError
 from trainers.ladder import LadderError
 
 DATA = "data: {source: folk}\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.check import Seen, judge_mlflow, judge_node, judge_workers, use_storage, versions
 from tests.sweeps.real_command import run, write_grid
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from data.packed import Manifest
-from data.storage import Location
+from data.store.location import Location
+from data.store.manifest import Manifest
 from fitting.contract import METRICS
 from fitting.forecast import digest, read_json
 from sweeps import forecasts
-from sweeps.sweep import GridError, Sweep
+from sweeps.errors import GridError
+from sweeps.sweep import Sweep
 from trainers.cell import Cell
 from trainers.records import Record, write_record
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from data.packed import Manifest
-from data.storage import Location
+from data.store.location import Location
+from data.store.manifest import Manifest
+from sweeps.errors import GridError
 from sweeps.removal import erase, prune
-from sweeps.sweep import GridError, Sweep, only
+from sweeps.sweep import Sweep, only
 from tests.sweeps.real_command import ROOT, command
 
 GRID = """\

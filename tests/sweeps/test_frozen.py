@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.summary import frame
 from sweeps.sweep import Sweep
 from tests.sweeps.real_command import run

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from data.filters import Filters
-from data.packed import Manifest
+from data.music.filters import Filters
+from data.store.manifest import Manifest
+from sweeps.errors import GridError
 from sweeps.grid_yaml import SHIPPED, load_grid
 from sweeps.needs import Needs, memory_bytes
-from sweeps.sweep import GridError
 from trainers.cell import Cell, Placement
 from trainers.ladder import load_arch
 from trainers.names import varying

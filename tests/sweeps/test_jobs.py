@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from data.storage import Location
+from data.store.location import Location
+from sweeps.errors import GridError
 from sweeps.jobs import START_SECONDS, Job, in_phases, kept_of, refuse_what_never_fits
 from sweeps.needs import Needs
 from sweeps.packing import Capacity
-from sweeps.sweep import GridError
 from tests.conftest import CELL
 from trainers import checkpoint
 from trainers.cell import Cell, Placement

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.pairing import paired_lines
 from tests.conftest import CELL
 from trainers.cell import Cell

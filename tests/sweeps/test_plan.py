@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps import plan, throughput
 from sweeps.packing import Capacity
 from sweeps.plan import Trunks

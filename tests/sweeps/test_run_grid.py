@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data.storage import Location
-from fitting.records import read_mlflow
+from data.store.location import Location
+from fitting.runs.read import read_mlflow
 from tests.sweeps.real_command import cell_runs, records, run, write_grid, written
 from trainers.losses import read_losses
 

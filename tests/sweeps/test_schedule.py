@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ray
 
-from data.storage import Location
+from data.store.location import Location
 from sweeps.jobs import Job
 from sweeps.schedule import run_jobs
 from trainers.cell import Cell, Placement

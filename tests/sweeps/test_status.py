@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data.packed import DataError
-from data.storage import Location
+from data.errors import DataError
+from data.store.location import Location
 from sweeps import status
 from sweeps.status import Alive
 from sweeps.sweep import Listed, Sweep

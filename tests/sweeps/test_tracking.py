@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from fitting.records import read_mlflow
+from fitting.runs.read import read_mlflow
 from sweeps.tracking import Server, Tracker, free_port
 from tests.sweeps.real_command import ROOT
 from tests.sweeps.test_records import CELL, RECORD

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from data.storage import Location
+from data.store.location import Location
 from trainers.cell import Cell
 from trainers.curve import Point
 from trainers.job import Listener, Outcome

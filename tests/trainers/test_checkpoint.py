@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from data.storage import Location
+from data.store.location import Location
 from trainers import checkpoint
 from trainers.saved import newest_first, newest_step
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.packed import Split
+from data.store.flat import Split
 from trainers.evaluate import evaluate, summarise
 from trainers.ladder import archs, rung
 from trainers.losses import Losses

@@ -12,11 +12,12 @@ import pytest
 import symusic
 import torch
 
-from data.abc_grammar import AbcGrammar
-from data.abc_tokenizer import AbcTokenizer
-from data.packed import read_manifest, write_split
-from data.score import to_midi
-from data.storage import Location
+from data.abc.grammar import AbcGrammar
+from data.abc.tokenizer import AbcTokenizer
+from data.music.files import to_midi
+from data.store.flat import write_split
+from data.store.location import Location
+from data.store.manifest import read_manifest
 from tests.conftest import CELL
 from tests.data.conftest import melody, same_music
 from trainers import checkpoint

@@ -19,7 +19,7 @@ from ray.train import PreemptionError, PreemptionInfo
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import WorkerGroupError
 
-from data.storage import Location
+from data.store.location import Location
 from tests.conftest import CELL
 from tests.processes import descendants
 from tests.trainers.listening import listener, record_of

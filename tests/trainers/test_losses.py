@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data.packed import open_split
-from data.storage import Location
-from data.versioned import VersionError
+from data.store.flat import open_split
+from data.store.location import Location
+from data.store.versioned import VersionError
 from tests.conftest import CELL
 from tests.trainers.test_loop import ALONE
 from trainers import loop

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data.storage import Location
-from data.versioned import VersionError
+from data.store.location import Location
+from data.store.versioned import VersionError
 from trainers.cell import Cell
 from trainers.records import Record, read_record, record_path, write_record
 

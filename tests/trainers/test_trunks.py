@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.storage import Location
+from data.store.location import Location
 from tests.conftest import CELL
 from trainers import checkpoint, optim
 from trainers.cell import Cell

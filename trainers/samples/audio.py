@@ -10,7 +10,7 @@ import wave
 
 import numpy as np
 
-from data.score import Score
+from data.music.score import Score
 
 RATE = 22_050
 PARTIALS = (1.0, 0.45, 0.22, 0.12, 0.06)

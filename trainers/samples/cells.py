@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data.storage import Location
+from data.store.location import Location
 from trainers import checkpoint
 from trainers.cell import Cell
 from trainers.names import names

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.abc import key_alteration, spelling
-from data.score import Score
+from data.abc.dialect import key_alteration, spelling
+from data.abc.voices import voices
+from data.music.score import Score
 
 MAX_BARS = 64
 MAX_STAVES = 8
@@ -60,7 +61,7 @@ class _Sound:
 def mei(score: Score) -> str:
     tracks = np.unique(score.track).tolist()
     bars = score.bars.tolist()[: MAX_BARS + 1]
-    layers = {track: _layers(score, track) for track in tracks}
+    layers = _layers(score)
     meter, key, section = (0, 0), None, []
     for number, (start, end) in enumerate(itertools.pairwise(bars), start=1):
         now_meter = next((n, d) for tick, n, d in reversed(score.meters) if tick <= start)
@@ -71,14 +72,14 @@ def mei(score: Score) -> str:
             else:
                 first = _score_def(now_meter, now_key, _staves(score, tracks))
             meter, key = now_meter, now_key
-        staves = []
+        staves, quarter = [], score.ticks_per_quarter
         for index, track in enumerate(tracks, start=1):
-            voices: list[str] = []
+            written: list[str] = []
             for layer in layers[track]:
                 inside = _inside(layer, start, end)
-                if any(sound.pitches for sound in inside) or not voices:
-                    voices.append(_bar(inside, start, end, meter, now_key, score.ticks_per_quarter))
-            inner = "".join(f'<layer n="{n}">{v}</layer>' for n, v in enumerate(voices, start=1))
+                if any(sound.pitches for sound in inside) or not written:
+                    written.append(_bar(inside, start, end, meter, now_key, quarter))
+            inner = "".join(f'<layer n="{n}">{v}</layer>' for n, v in enumerate(written, start=1))
             staves.append(f'<staff n="{index}">{inner}</staff>')
         section.append(f'<measure n="{number}">{"".join(staves)}</measure>')
     return (
@@ -103,21 +104,22 @@ def _staves(score: Score, tracks: list[int]) -> str:
     return f"<staffGrp>{''.join(found)}</staffGrp>"
 
 
-def _layers(score: Score, track: int) -> list[list[_Sound]]:
-    """Chords of equal onset and end, each in the first layer that is free."""
-    mine = score.track == track
-    onset, end = score.onset[mine], score.onset[mine] + score.duration[mine]
-    chords: dict[tuple[int, int], list[int]] = {}
-    for start, stop, pitch in zip(onset.tolist(), end.tolist(), score.pitch[mine].tolist()):
-        chords.setdefault((start, stop), []).append(pitch)
-    layers: list[list[_Sound]] = []
-    for (start, stop), pitches in sorted(chords.items()):
-        sound = _Sound(start, stop, tuple(pitches), False, False)
-        free = next((layer for layer in layers if layer[-1].end <= start), None)
-        if free is None:
-            layers.append([sound])
-        else:
-            free.append(sound)
+def _layers(score: Score) -> dict[int, list[list[_Sound]]]:
+    """The voices of each track, as lines of chords."""
+    chords, lines = voices([score], score.bars[[0, -1]])
+    # Tracks in their order, and the number of the track of each voice.
+    tracks, number = np.unique(score.track), np.cumsum(~lines.merged) - 1
+    layers: dict[int, list[list[_Sound]]] = {track: [] for track in tracks.tolist()}
+    for voice, track in enumerate(tracks[number].tolist()):
+        mine = np.flatnonzero(chords.voice == voice)
+        layers[track].append(
+            [
+                _Sound(onset, end, tuple(chords.pitch[first : first + size].tolist()), False, False)
+                for onset, end, first, size in zip(
+                    *(column[mine].tolist() for column in chords[1:5]), strict=True
+                )
+            ]
+        )
     return layers
 
 

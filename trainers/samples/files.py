@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from data.score import to_midi
-from data.storage import Location
-from data.tokenizers import Tokenizer
+from data.music.files import to_midi
+from data.store.location import Location
+from data.tokens.protocol import Tokenizer
 from trainers.samples.audio import to_wav
 from trainers.samples.engraving import engrave
 from trainers.samples.pictures import roll

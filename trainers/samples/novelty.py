@@ -1,7 +1,7 @@
 """How much of a piece was copied from the training split, in whatever key.
 
-What is compared are the runs of `data.signatures`: intervals of each track's top line, so a copy is
-found transposed too. Rhythm is not looked at.
+What is compared are the runs of `data.works.signatures`: intervals of each track's top line, so a
+copy is found transposed too. Rhythm is not looked at.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.signatures import GRAM
+from data.works.signatures import GRAM
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Index:
 
     @classmethod
     def of(cls, lines: Iterable[np.ndarray]) -> Index:
-        """lines: the runs of each track of each piece, as `data.signatures.lines` gives them."""
+        """lines: the runs of each track of each piece, from `data.works.signatures.lines`."""
         found, places, at = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], 0
         for line in lines:
             found.append(_whole(line))

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from data.score import to_midi
-from data.tokenizers import Tokenizer
+from data.music.files import to_midi
+from data.tokens.protocol import Tokenizer
 from trainers.names import varying, words
 from trainers.samples import pictures
 from trainers.samples.audio import loudness, note_list

@@ -11,7 +11,7 @@ from math import isfinite, log10
 
 import numpy as np
 
-from data.score import Score
+from data.music.score import Score
 from trainers.samples.measures import Estimate
 
 SERIES = ("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#a87800", "#666")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data import signatures
-from data.grammars import grammar, known
-from data.packed import open_split
-from data.score import Score
-from data.tokenizers import Tokenizer, load_tokenizer
+from data.music.score import Score
+from data.store.flat import open_split
+from data.tokens.grammars import grammar, known
+from data.tokens.make import load_tokenizer
+from data.tokens.protocol import Tokenizer
+from data.works import signatures
 from trainers.samples.cells import Trained
 from trainers.samples.measures import Estimate, difference, mean, measure, share
 from trainers.samples.novelty import Index

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.abc_tokenizer import AbcTokenizer
-from data.storage import Location
+from data.abc.tokenizer import AbcTokenizer
+from data.store.location import Location
 from tests.conftest import CELL
 from tests.data.conftest import melody
 from trainers.samples.cells import Trained

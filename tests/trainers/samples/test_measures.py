@@ -8,7 +8,9 @@ from math import isnan
 import numpy as np
 import pytest
 
-from data.score import Score, ScoreError, from_midi, quantise
+from data.music.files import from_midi
+from data.music.quantise import quantise
+from data.music.score import Score, ScoreError
 from tests.data.conftest import corpus_members, make_midi, melody
 from trainers.samples.measures import Estimate, difference, mean, measure, share
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data import signatures
+from data.works import signatures
 from tests.data.conftest import melody
 from trainers.samples.novelty import Index
 

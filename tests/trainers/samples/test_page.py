@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from data.abc_tokenizer import AbcTokenizer
+from data.abc.tokenizer import AbcTokenizer
 from tests.conftest import Opened
 from trainers.samples import page
 from trainers.samples.study import Study

@@ -9,7 +9,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 from hypothesis import given, settings
 
-from data.score import Score, quantise
+from data.music.quantise import quantise
+from data.music.score import Score
 from tests.data.conftest import make_midi, melody, scores
 from trainers.samples.audio import RATE, note_list, render, to_wav
 from trainers.samples.engraving import mei

@@ -1,0 +1,16 @@
+"""The error that a user of data can cause, and what a misspelt word may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+
+class DataError(ValueError):
+    """A source or a data folder that cannot be used; the message is one line."""
+
+
+def hint(word: str, known: Sequence[str]) -> str:
+    """How a message about an unknown word ends: the known word nearest to it, or all of them."""
+    near = get_close_matches(word, known, n=1, cutoff=0.4)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"

@@ -1,0 +1,183 @@
+"""Folders and archives of MIDI files, divided into shards: one shard is the work of one task.
+
+Archives are streamed and never unpacked to disk. A member is refused, with a reason, if its path is
+absolute or climbs (`..`), because its name would mislead, or if it is too large for memory.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import BinaryIO, Protocol
+
+from pyarrow import fs
+
+from data.errors import DataError
+from data.store.location import Location
+
+FILES_PER_SHARD = 500
+MIDI = (".mid", ".midi")
+TARS = (".tar", ".tar.gz", ".tgz")
+ZIP = ".zip"
+MAX_BYTES = 16 * 2**20
+"""Of one file. The largest file of the Lakh corpus has less than 4 MiB."""
+STRIPE_BYTES = 16 * 2**20
+"""A compressed tar can only be read from its start, so each of its tasks streams all of it."""
+MAX_STRIPES = 16
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a file is left out: a reason to be counted, and a detail to be read."""
+
+    reason: str
+    detail: str
+
+
+class Shard(Protocol):
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        """(path, content) of each MIDI file, in a fixed order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Files:
+    """Some of the MIDI files below a folder or a bucket's prefix."""
+
+    folder: Location
+    members: tuple[str, ...]
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        for member in self.members:
+            with (self.folder / member).open() as stream:
+                yield member, _bounded(stream.read(MAX_BYTES + 1))
+
+
+@dataclass(frozen=True)
+class Tar:
+    """Every `stripes`-th MIDI file of a tar, beginning with number `stripe`."""
+
+    path: Location
+    stripe: int = 0
+    stripes: int = 1
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        try:
+            with self.path.open() as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+                number = -1
+                for entry in tar:
+                    if entry.isdir() or not entry.name.lower().endswith(MIDI):
+                        continue
+                    number += 1
+                    if number % self.stripes == self.stripe:
+                        yield entry.name, self._content(tar, entry)
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            raise DataError(f"the archive {self.path} is broken: {error}") from None
+
+    def _content(self, tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes | Refused:
+        if refused := _refused(entry.name):
+            return refused
+        if entry.size > MAX_BYTES:
+            return _too_large(entry.size)
+        file = tar.extractfile(entry) if entry.isfile() else None
+        return file.read() if file else Refused("refused", "it is a link")
+
+
+@dataclass(frozen=True)
+class Zip:
+    """Some members of a zip, by their places in its directory."""
+
+    path: Location
+    first: int
+    stop: int
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        with _seekable(self.path) as file, zipfile.ZipFile(file) as z:
+            for entry in _zipped(z)[self.first : self.stop]:
+                if refused := _refused(entry.filename):
+                    yield entry.filename, refused
+                elif entry.flag_bits & 1:
+                    yield entry.filename, Refused("refused", "it is encrypted")
+                else:
+                    yield entry.filename, _unzipped(z, entry)
+
+
+def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | Refused:
+    try:
+        # The size that the directory states need not be true.
+        with archive.open(entry) as member:
+            return _bounded(member.read(MAX_BYTES + 1))
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
+        return Refused("refused", f"it cannot be unpacked: {error}")
+
+
+def _seekable(path: Location) -> BinaryIO:
+    return path.filesystem.open_input_file(path.path)
+
+
+def _zipped(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [entry for entry in archive.infolist() if entry.filename.lower().endswith(MIDI)]
+
+
+def _refused(name: str) -> Refused | None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        return Refused("refused", "its path leads out of the archive")
+    return None
+
+
+def _too_large(size: int) -> Refused:
+    return Refused("refused", f"it has {size:,} bytes, more than {MAX_BYTES:,}")
+
+
+def _bounded(content: bytes) -> bytes | Refused:
+    return content if len(content) <= MAX_BYTES else _too_large(len(content))
+
+
+def shards(path: Location) -> list[Shard]:
+    """The shards of an archive, or of a folder or prefix of MIDI files and archives.
+
+    Raises DataError if nothing is there, or nothing that can be read.
+    """
+    info = path.filesystem.get_file_info(path.path)
+    if info.type == fs.FileType.File:
+        found = _archive(path, info.size)
+        if found:
+            return found
+        raise DataError(f"the source {path} is no tar, zip or folder; expected {_EXPECTED}")
+    if info.type != fs.FileType.Directory:
+        raise DataError(f"no source at {path}: expected {_EXPECTED}")
+    below = path.filesystem.get_file_info(fs.FileSelector(path.path, recursive=True))
+    files = sorted((file.path, file.size) for file in below if file.type == fs.FileType.File)
+    names = [(name.removeprefix(path.path).lstrip("/"), size) for name, size in files]
+    loose = [name for name, _ in names if name.lower().endswith(MIDI)]
+    groups = [loose[i : i + FILES_PER_SHARD] for i in range(0, len(loose), FILES_PER_SHARD)]
+    found = [Files(path, tuple(group)) for group in groups]
+    found += [shard for name, size in names for shard in _archive(path / name, size)]
+    if not found:
+        raise DataError(f"the source {path} is empty: it holds no .mid file, no tar and no zip")
+    return found
+
+
+_EXPECTED = "a tar, a zip, a folder of MIDI files or a bucket's prefix"
+
+
+def _archive(path: Location, size: int) -> list[Shard]:
+    """The shards of an archive; none for any other file."""
+    if path.name.endswith(TARS):
+        # At least two, so that two cores have work.
+        stripes = min(max(2, -(-size // STRIPE_BYTES)), MAX_STRIPES)
+        return [Tar(path, stripe, stripes) for stripe in range(stripes)]
+    if path.name.lower().endswith(ZIP):
+        try:
+            with _seekable(path) as file, zipfile.ZipFile(file) as z:
+                count = len(_zipped(z))
+        except zipfile.BadZipFile as error:
+            raise DataError(f"the source {path} is no zip: {error}") from None
+        starts = range(0, count, FILES_PER_SHARD)
+        return [Zip(path, start, start + FILES_PER_SHARD) for start in starts]
+    return []

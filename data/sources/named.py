@@ -1,0 +1,49 @@
+"""Sources as users name them: a corpus that is known by its name, or the path of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.errors import DataError, hint
+from data.sources import folk
+from data.sources.containers import Shard, shards
+from data.sources.download import CORPORA, fetch
+from data.store.location import Location, is_bucket
+
+NAMED = ("folk", *CORPORA)
+
+
+def check_source(source: str) -> None:
+    """Raises DataError unless the source is known by name, or holds something to read."""
+    if source not in NAMED:
+        shards(_path(source))
+
+
+def open_source(
+    source: str, downloads: Location, mirror: str | None
+) -> tuple[list[Shard], dict[str, str]]:
+    """The shards of a source, and the SHA-256 of each file that was downloaded for it.
+
+    downloads: the folder for downloaded archives. mirror: a folder or address to take them from
+    instead of their own.
+    """
+    if source == "folk":
+        return folk.shards(), {}
+    if source not in CORPORA:
+        return shards(_path(source)), {}
+    archive, digest = fetch(CORPORA[source], downloads, mirror)
+    return shards(archive), {archive.name: digest}
+
+
+def known_works(source: str) -> str:
+    """The regular expression that finds the work in the path of a file; "" if none is known."""
+    return CORPORA[source].works if source in CORPORA else ""
+
+
+def _path(source: str) -> Location:
+    if not is_bucket(source) and "/" not in source and not Path(source).exists():
+        guess = hint(source, NAMED)
+        raise DataError(
+            f"unknown source {source!r}{guess}; or give the path of a folder or archive"
+        )
+    return Location.of(source)

@@ -1,0 +1,200 @@
+"""Every plot of the report as marks on two axes: the page and the figures draw the same marks.
+
+A mark is a dict. `kind` is points, line, band, bar (an interval at one x) or best (a minimum). `k`
+is the number of its architecture, which gives the colour. `x` and `y` are lists; a band or bar also
+has `low` and `high`, None where open. `thin` makes a line thin, `tips` are the texts shown at its
+points, and `label` is its name in a legend. Axes are scaled to x and y, not to low and high.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fitting.analysis import Analysis
+from fitting.arch_law import ArchLaw
+from fitting.export.json_values import plain
+from fitting.law.intervals import law_band
+from fitting.runs.axis import Axis
+
+LOSS = "validation loss, nats per token"
+LINE_POINTS = 80
+Mark = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Marks, and how their axes are written. The x axis is logarithmic."""
+
+    title: str
+    x: str
+    y: str
+    marks: list[Mark]
+    log_y: bool = False
+    percent: bool = False
+    """Whether y is a fraction about 0, written in percent on an axis symmetric about 0."""
+
+
+def law_plots(analysis: Analysis) -> dict[str, Plot]:
+    """Laws, residuals, training curves, budgets and isoFLOP curves; some may have no marks."""
+    axis, laws = analysis.axis, list(enumerate(analysis.laws.values()))
+    return {
+        "law": Plot(
+            f"Validation loss by {axis.label}",
+            axis.label,
+            LOSS,
+            [mark for k, law in laws for mark in _law(k, law, axis)],
+            log_y=True,
+        ),
+        "residuals": Plot(
+            f"Residuals by {axis.label}",
+            axis.label,
+            "run over law, minus one",
+            [mark for k, law in laws for mark in _residuals(k, law, axis)],
+            percent=True,
+        ),
+        "curves": Plot(
+            "Training curves",
+            "tokens seen",
+            "training loss, nats per token",
+            [mark for k, law in laws for mark in _curves(k, law)],
+            log_y=True,
+        ),
+        "tokens": Plot(
+            "Loss by training tokens",
+            "training tokens",
+            LOSS,
+            [mark for k, law in laws for mark in _budgets(k, law)],
+            log_y=True,
+        ),
+        "isoflop": Plot(
+            "IsoFLOP curves",
+            "parameters (non-embedding + head)",
+            LOSS,
+            [mark for k, law in laws for mark in _isoflop(k, law)],
+        ),
+    }
+
+
+def _drawn(law: ArchLaw) -> bool:
+    """Whether the law is drawn: a rejected one is not."""
+    return law.fit is not None and law.verdict.word != "not supported"
+
+
+def _law(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
+    runs = law.selection.runs
+    points = _runs(k, law, axis, runs["val_loss"].tolist())
+    if law.fit is None or not _drawn(law):
+        return [points]
+    n = np.geomspace(law.fit.n.min() / 1.3, law.fit.n.max() * 4, LINE_POINTS)
+    low, high = law_band(law.fit, n)
+    line = {"k": k, "x": n.tolist(), "y": law.fit.predict(n).tolist()}
+    equation = f"{law.a:.3g} {axis.symbol}^-{law.alpha:.3g} + {law.c:.3g} ({law.verdict.word})"
+    marks = [
+        line | {"kind": "band", "low": plain(low), "high": plain(high)},
+        line | {"kind": "line", "label": equation},
+    ]
+    if held := law.held_out:
+        tip = f"{law.arch}: predicted {held.predicted:.4f}\nobserved {held.observed:.4f}"
+        low_end, high_end = plain(held.interval)
+        marks.append(
+            {
+                "kind": "bar",
+                "k": k,
+                "x": [held.n],
+                "y": [held.predicted],
+                "low": low_end,
+                "high": high_end,
+                "tips": [tip],
+            }
+        )
+    return [*marks, points]
+
+
+def _residuals(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
+    if law.fit is None or not _drawn(law):
+        return []
+    return [_runs(k, law, axis, np.expm1(law.fit.residuals()).tolist())]
+
+
+def _runs(k: int, law: ArchLaw, axis: Axis, y: list[float]) -> Mark:
+    runs = law.selection.runs
+    tips = [_tip(row) for row in runs.to_dict("records")]
+    x = runs[axis.column].tolist()
+    return {"kind": "points", "k": k, "x": x, "y": y, "tips": tips, "label": law.arch}
+
+
+def _tip(run: dict[Any, Any]) -> str:
+    more = {"seed": run["seed"], "lr": run["lr"], "tokens": run["tokens"]}
+    told = ", ".join(f"{name} {value:.6g}" for name, value in more.items() if not pd.isna(value))
+    size = f"{run['arch']} {run['size']}, N = {run['n_params']:,.0f}"
+    return f"{size}\nloss {run['val_loss']:.4f}\n{told}"
+
+
+def _curves(k: int, law: ArchLaw) -> list[Mark]:
+    marks = []
+    for row in law.selection.runs.to_dict("records"):
+        tip = f"{row['arch']} {row['size']}"
+        tip += "" if pd.isna(row["seed"]) else f", seed {row['seed']:,.6g}"
+        for points in training_curves([row["train_curve"]]):
+            tokens, loss = (list(values) for values in zip(*points))
+            marks.append(
+                {
+                    "kind": "line",
+                    "thin": True,
+                    "k": k,
+                    "x": tokens,
+                    "y": loss,
+                    "tips": [tip] * len(tokens),
+                    "label": law.arch,
+                }
+            )
+    return marks
+
+
+def _budgets(k: int, law: ArchLaw) -> list[Mark]:
+    marks = []
+    for n, mean in budgets(law.selection.all_budgets):
+        each = {"k": k, "x": [float(d) for d in mean.index], "y": mean.tolist()}
+        tips = [f"{law.arch}, N = {n:,.0f}"] * len(mean)
+        marks.append(each | {"kind": "line", "thin": True})
+        marks.append(each | {"kind": "points", "tips": tips, "label": law.arch})
+    return marks
+
+
+def _isoflop(k: int, law: ArchLaw) -> list[Mark]:
+    marks: list[Mark] = []
+    for curve in law.frontier.curves if law.frontier else ():
+        n = np.geomspace(curve.n.min(), curve.n.max(), LINE_POINTS)
+        tip = f"{law.arch}, {curve.flops:.2g} FLOPs\nbest N {curve.n_opt:,.0f}"
+        best = float(curve.predict(curve.n_opt))
+        marks += [
+            {"kind": "line", "k": k, "x": n.tolist(), "y": curve.predict(n).tolist()},
+            {"kind": "best", "k": k, "x": [curve.n_opt], "y": [best], "tips": [tip]},
+            {
+                "kind": "points",
+                "k": k,
+                "x": curve.n.tolist(),
+                "y": curve.loss.tolist(),
+                "tips": [tip] * len(curve.n),
+                "label": law.arch,
+            },
+        ]
+    return marks
+
+
+def training_curves(recorded: Iterable[object]) -> list[list[tuple[float, float]]]:
+    """The recorded curves, without points that a logarithmic axis cannot show."""
+    lists = [points for points in recorded if isinstance(points, list)]
+    clean = [[(t, v) for t, v in points if t > 0 and np.isfinite(v) and v > 0] for points in lists]
+    return [points for points in clean if points]
+
+
+def budgets(runs: pd.DataFrame) -> list[tuple[float, pd.Series]]:
+    """Mean loss by tokens, for each size that was trained at several budgets."""
+    means = runs.groupby(["n_params", "tokens"])["val_loss"].mean()
+    several = means[means.groupby(level=0).transform("size") > 1]
+    sizes = several.index.get_level_values(0).unique()
+    return [(float(n), several.loc[n]) for n in sizes]

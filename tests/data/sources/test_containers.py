@@ -1,0 +1,137 @@
+"""Whatever holds MIDI is read alike; what is dangerous or no music is refused with its reason."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from data.errors import DataError
+from data.sources import containers
+from data.sources.containers import Refused, shards
+from data.store.location import Location
+
+FILES = {f"album/{number:02d}.mid": bytes([number]) * 100 for number in range(7)}
+OTHERS = {"readme.txt": b"words", "cover.png": b"picture"}
+
+
+def read(path: Path | Location) -> dict[str, bytes | Refused]:
+    place = path if isinstance(path, Location) else Location.of(path)
+    pairs = [pair for shard in shards(place) for pair in shard.read()]
+    assert len(dict(pairs)) == len(pairs), "a file was read twice"
+    return dict(pairs)
+
+
+def write_tar(path: Path, files: dict[str, bytes], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def write_zip(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_folder(path: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+def test_every_kind_of_source_hands_on_the_same_files(tmp_path: Path) -> None:
+    everything = FILES | OTHERS
+    kinds = [
+        write_tar(tmp_path / "a.tar.gz", everything),
+        write_tar(tmp_path / "a.tar", everything, "w"),
+        write_zip(tmp_path / "a.zip", everything),
+        write_folder(tmp_path / "folder", everything),
+    ]
+    for source in kinds:
+        assert read(source) == FILES, source.name
+
+
+def test_a_prefix_of_a_bucket_is_read_like_a_folder(bucket: str, tmp_path: Path) -> None:
+    prefix = Location.of(f"s3://{bucket}/midi")
+    for name, content in (FILES | OTHERS).items():
+        (prefix / name).write_bytes(content)
+    archive = write_zip(tmp_path / "more.zip", {"in-zip.mid": b"z"})
+    (prefix / "more.zip").write_bytes(archive.read_bytes())
+    assert read(prefix) == FILES | {"in-zip.mid": b"z"}
+
+
+def test_archives_in_a_folder_are_read_with_it(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "folder", {"loose.mid": b"l"})
+    write_zip(folder / "a.zip", {"in-zip.mid": b"z"})
+    write_tar(folder / "b.tgz", {"in-tar.MID": b"t"})
+    assert read(folder) == {"loose.mid": b"l", "in-zip.mid": b"z", "in-tar.MID": b"t"}
+
+
+@pytest.mark.parametrize("name", ["/etc/a.mid", "../a.mid", "b/../../a.mid", "C:\\a.mid"])
+def test_a_member_whose_path_leads_out_of_the_archive_is_refused(name: str, tmp_path: Path) -> None:
+    for archive in (
+        write_tar(tmp_path / "a.tar", {name: b"1", "good.mid": b"2"}, "w"),
+        write_zip(tmp_path / "a.zip", {name: b"1", "good.mid": b"2"}),
+    ):
+        found = read(archive)
+        assert found.pop("good.mid") == b"2"
+        ((_, refused),) = found.items()
+        assert refused == Refused("refused", "its path leads out of the archive")
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "MAX_BYTES", 1000)
+    bomb = {"bomb.mid": bytes(5_000_000), "good.mid": b"2"}
+    for source in (
+        write_tar(tmp_path / "a.tar.gz", bomb),
+        write_zip(tmp_path / "a.zip", bomb),
+        write_folder(tmp_path / "folder", bomb),
+    ):
+        found = read(source)
+        assert found["good.mid"] == b"2"
+        refused = found["bomb.mid"]
+        assert isinstance(refused, Refused)
+        assert "more than 1,000" in refused.detail
+
+
+def test_links_and_folders_that_end_like_music_are_not_files(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        link = tarfile.TarInfo("link.mid")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+        folder = tarfile.TarInfo("folder.mid")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+    found = read(tmp_path / "a.tar")
+    assert found == {"link.mid": Refused("refused", "it is a link")}
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
+def test_a_broken_archive_is_named(name: str, tmp_path: Path) -> None:
+    whole = {"a.tar.gz": write_tar, "a.zip": write_zip}[name](tmp_path / name, FILES)
+    whole.write_bytes(whole.read_bytes()[:150])
+    with pytest.raises(DataError, match=name):
+        read(whole)
+
+
+def test_what_holds_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words.txt").write_text("no music")
+    for path, message in (
+        ("empty", "is empty"),
+        ("gone", "no source at"),
+        ("words.txt", "is no tar, zip or folder"),
+    ):
+        with pytest.raises(DataError, match=message):
+            shards(Location.of(tmp_path / path))

@@ -1,0 +1,166 @@
+"""Downloads end with the right bytes or with nothing, whatever the connection does."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import DataError
+from data.sources.download import CORPORA, Corpus, fetch
+from data.store.location import Location
+
+CONTENT = np.random.default_rng(0).bytes(300_000)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    ranged = True
+    """Whether it can go on in the middle."""
+    sends = 100_000
+    """Bytes before it breaks the connection."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str | None] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers["Range"]
+        self.server.asked.append(wanted)
+        if not self.path.endswith("/corpus.tar"):
+            self.send_error(404)
+            return
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        start = start if self.server.ranged else 0
+        if start == len(CONTENT):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
+            self.end_headers()
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : start + self.server.sends])
+        # The connection is closed here, be it enough or not.
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture
+def corpus(server: Server) -> Corpus:
+    return Corpus(f"http://127.0.0.1:{server.server_port}/corpus.tar", DIGEST, "none")
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(
+    server: Server, corpus: Corpus, tmp_path: Path
+) -> None:
+    archive, digest = fetch(corpus, Location.of(tmp_path))
+    assert archive.read_bytes() == CONTENT
+    assert digest == DIGEST
+    assert server.asked == [None, "bytes=100000-", "bytes=200000-"]
+    assert left(tmp_path) == ["corpus.tar", "corpus.tar.sha256"]
+
+
+def test_a_later_run_goes_on_with_what_an_earlier_one_left(
+    server: Server, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus.tar.part").write_bytes(CONTENT[:250_000])
+    fetch(corpus, Location.of(tmp_path))
+    assert server.asked == ["bytes=250000-"]
+
+
+def test_what_came_whole_but_was_not_yet_checked_is_not_fetched_again(
+    server: Server, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus.tar.part").write_bytes(CONTENT)
+    archive, _ = fetch(corpus, Location.of(tmp_path))
+    assert archive.read_bytes() == CONTENT
+    assert server.asked == ["bytes=300000-"]
+
+
+def test_a_server_that_cannot_go_on_begins_again(
+    server: Server, corpus: Corpus, tmp_path: Path
+) -> None:
+    server.ranged, server.sends = False, len(CONTENT)
+    (tmp_path / "corpus.tar.part").write_bytes(b"something else")
+    archive, _ = fetch(corpus, Location.of(tmp_path))
+    assert archive.read_bytes() == CONTENT
+
+
+def test_a_wrong_checksum_is_refused_and_nothing_is_left(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="another file"):
+        fetch(replace(corpus, sha256="0" * 64), Location.of(tmp_path))
+    assert left(tmp_path) == []
+
+
+def test_a_server_that_brings_nothing_is_given_up(
+    server: Server, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.download.ATTEMPTS", 2)
+    server.sends = 0
+    with pytest.raises(DataError, match="the same command goes on"):
+        fetch(corpus, Location.of(tmp_path))
+
+
+def test_an_address_that_is_not_there_is_named(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"404.*--mirror"):
+        fetch(replace(corpus, url=corpus.url + "/gone"), Location.of(tmp_path))
+
+
+def test_what_is_there_is_not_fetched_again(server: Server, corpus: Corpus, tmp_path: Path) -> None:
+    fetch(corpus, Location.of(tmp_path))
+    asked = len(server.asked)
+    fetch(corpus, Location.of(tmp_path))
+    assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize("kind", ["folder", "address"])
+def test_a_mirror_serves_in_place_of_the_address(
+    kind: str, server: Server, corpus: Corpus, tmp_path: Path
+) -> None:
+    server.sends = len(CONTENT)
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "corpus.tar").write_bytes(CONTENT)
+    mirrors = {"folder": str(tmp_path / "mirror"), "address": corpus.url.rsplit("/", 1)[0]}
+    elsewhere = replace(corpus, url="http://nowhere.invalid/corpus.tar")
+    archive, _ = fetch(elsewhere, Location.of(tmp_path / "out"), mirrors[kind])
+    assert archive.read_bytes() == CONTENT
+
+
+def test_an_archive_without_a_published_sum_has_its_own_recorded(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    _, digest = fetch(replace(corpus, sha256=None), Location.of(tmp_path))
+    assert digest == DIGEST
+    assert (tmp_path / "corpus.tar.sha256").read_text() == DIGEST
+
+
+def test_the_track_of_a_matched_file_is_its_work() -> None:
+    path = "lmd_matched/A/A/A/TRAAAGR128F425B14B/1d9d16a9da90c090809c153754823c2b.mid"
+    found = re.search(CORPORA["lakh-matched"].works, path)
+    assert found
+    assert found[0] == "TRAAAGR128F425B14B"
