@@ -26,12 +26,12 @@ import ray
 from data.store.location import Location
 from data.store.manifest import Manifest
 from sweeps.packing import Demand
-from sweeps.records import Record, write_record
 from sweeps.schedule import DRIVER, run_trials
 from sweeps.sweep import Sweep
 from sweeps.tracking import Server, Tracker
 from trainers.cell import Cell
 from trainers.names import names
+from trainers.records import Record, write_record
 
 AT_A_TIME = 8
 GRID = """\
@@ -70,7 +70,7 @@ def run_stand_ins(sweep: Sweep, cells: list[Cell], uri: str, seconds: float) -> 
     by_key, folder = {cell.key: cell for cell in cells}, sweep.cells
 
     def trial(config: dict[str, str]) -> None:
-        cell, started = by_key[config["cell"]], time.time()
+        cell, started = by_key[config["job"]], time.time()
         tracker.start.remote(cell.key, cell.params(), "")
         point = {"tokens": cell.tokens, "train_loss": 1.0, "tokens_per_second": 1.0}
         tracker.points.remote(cell.key, [point | {"time": started}])

@@ -1,6 +1,6 @@
-"""Where the time of a sweep's cells goes.
+"""Where the time of a sweep's cells goes, and what trunks have spared.
 
-python -m benchmarks.sweep_time runs/quickstart 2     the 2: cells at a time
+python -m benchmarks.sweep_time runs/quickstart 2     the 2: jobs at a time
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ import statistics
 import sys
 from pathlib import Path
 
-from sweeps.records import Record
+from trainers.records import Record
 
 
 def parts(record: Record) -> tuple[float, float, float, float]:
-    """Seconds from the driver's call to the first step, of training, of evaluation, to the end."""
+    """Seconds from a cell's turn to its first step, of training, of evaluation, to the end."""
+    began, last = steps_began(record), record.curve[-1]["time"]
     evaluate = record.measured["seconds_evaluate"]
-    start = steps_began(record) - record.started
-    stop = record.ended - record.curve[-1]["time"] - evaluate
-    return start, record.measured["seconds"], evaluate, stop
+    return began - record.started, last - began, evaluate, record.ended - last - evaluate
+
+
+def taken_over(record: Record) -> int:
+    """Tokens that the cell has from its trunk."""
+    return record.ran_on.get("tokens_from_trunk", 0)
 
 
 def steps_began(record: Record) -> float:
-    """When the first step began, seconds since the epoch."""
-    first = record.curve[0]
-    return first["time"] - first["tokens"] / first["tokens_per_second"]
+    """When the first step of the cell's own began, seconds since the epoch."""
+    first = next(point for point in record.curve if point["time"] > record.started)
+    return first["time"] - (first["tokens"] - taken_over(record)) / first["tokens_per_second"]
 
 
 def gaps(records: list[Record], at_a_time: int) -> list[float]:
@@ -44,7 +48,7 @@ def gaps(records: list[Record], at_a_time: int) -> list[float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sweep", type=Path, help="its folder, such as runs/quickstart")
-    parser.add_argument("at_a_time", type=int, help="how many cells it trained at a time")
+    parser.add_argument("at_a_time", type=int, help="how many jobs it ran at a time")
     args = parser.parse_args()
     paths = args.sweep.glob("cells/*/record.json")
     records = [Record(**json.loads(path.read_text())) for path in paths]
@@ -62,6 +66,9 @@ def main() -> int:
         f"From one cell's end to the next one's first step: median {middle:.1f} s, "
         f"{min(added):.1f} to {max(added):.1f}"
     )
+    tokens = sum(r.params["tokens"] for r in records)
+    trained = tokens - sum(map(taken_over, records))
+    print(f"Tokens trained: {trained:,} of {tokens:,} from nothing ({trained / tokens:.3f})")
     return 0
 
 

@@ -22,8 +22,8 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 
-from sweeps.records import Record
 from trainers.ladder import load_arch, parse_size
+from trainers.records import Record
 
 Losses = dict[float, float]
 """Validation loss by multiple of the architecture's own rate; infinite where it diverged."""

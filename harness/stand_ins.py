@@ -64,7 +64,7 @@ def run_stand_ins(demands: list[Demand], hold: Callable[[Demand], None] = asleep
     by_key = {demand.key: demand for demand in demands}
 
     def trial(config: dict[str, str]) -> None:
-        demand, asked = by_key[config["cell"]], time.time()
+        demand, asked = by_key[config["job"]], time.time()
         workers = max(1, round(demand.gpus))
         each = {"CPU": demand.cpus / workers, "GPU": min(1.0, demand.gpus)}
         group = placement_group([each] * workers, strategy="PACK")

@@ -6,20 +6,18 @@ that whoever changes it afterwards is noticed.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fitting.contract import FORECAST, KIND
 from sweeps.console import say
 from sweeps.errors import GridError
-from sweeps.records import Record
 from sweeps.sweep import Listed, Sweep
 from trainers.names import names
+from trainers.records import Record
 
 if TYPE_CHECKING:
     from fitting.outcomes import Review
-    from sweeps.schedule import Job
     from trainers.cell import Cell
 
 
@@ -52,10 +50,10 @@ def begun(sweep: Sweep, cells: list[Listed]) -> list[Listed]:
 
 
 def registered(
-    sweep: Sweep, cells: list[Cell], jobs: list[Job], tracker: Any, uri: str
-) -> list[Job]:
-    """The jobs of targets, each with the sha256 of its forecast, which has been made if there was
-    none and logged to MLflow. No jobs if they must wait, which is said.
+    sweep: Sweep, cells: list[Cell], targets: list[Cell], tracker: Any, uri: str
+) -> dict[str, str] | None:
+    """By key of each of `targets` the sha256 of its forecast, if it has one; the forecast has been
+    made if there was none, and logged to MLflow. None if targets must wait, which is said.
 
     cells: all of the grid. tracker: handle of a `sweeps.tracking.Tracker`.
     """
@@ -64,12 +62,12 @@ def registered(
     listed = sweep.listed()
     if waiting := waits_for(sweep, listed):
         say(f"The targets wait for other cells to end: {waiting}; the same command goes on.")
-        return []
+        return None
     new = not sweep.forecast.exists()
     if new and (early := begun(sweep, listed)):
         called = names({cell.key: cell.fields for cell in listed})[early[0].key]
         say(f"No forecast: {called} had begun to train before one was registered.")
-        return jobs
+        return {}
     if new:
         sweep.forecast.write_text(_made(sweep, cells, {cell.key for cell in listed if cell.target}))
     text = sweep.forecast.read_text()
@@ -78,10 +76,7 @@ def registered(
     sha256 = (None if new else in_mlflow(sweep, uri)) or digest(text)
     say(f"Forecast {'made' if new else 'stands'}: {sweep.forecast}, sha256 {sha256[:12]}...")
     theirs = _targets(text)
-    return [
-        replace(job, forecast=sha256) if theirs is None or job.cell.key in theirs else job
-        for job in jobs
-    ]
+    return {cell.key: sha256 for cell in targets if theirs is None or cell.key in theirs}
 
 
 def _targets(text: str) -> set[str] | None:

@@ -106,8 +106,9 @@ class Block:
     """How an error of its sizes begins: the file and the line."""
 
     def cells(self, manifest: Manifest) -> list[Cell]:
-        """Raises LadderError for a size that the architecture does not have."""
-        found = []
+        """Raises LadderError for a size that the architecture does not have, and for two budgets
+        that make the same cell."""
+        found: dict[Cell, Budget] = {}
         for arch, size, budget, seed, lr, *values in itertools.product(
             self.arch, self.size, self.tokens, self.seed, self.lr, *self.settings.values()
         ):
@@ -128,8 +129,13 @@ class Block:
             except LadderError as error:
                 raise LadderError(f"{self.where}{error}") from None
             batches = round(budget.tokens(rung, settings["context"]) / settings["batch_tokens"])
-            found.append(Cell(**one_batch | {"tokens": max(1, batches) * one_batch["tokens"]}))
-        return found
+            cell = Cell(**one_batch | {"tokens": max(1, batches) * one_batch["tokens"]})
+            if (other := found.setdefault(cell, budget)) != budget:
+                raise LadderError(
+                    f"{self.where}tokens {other} and {budget} are both {cell.tokens:,} for {arch} "
+                    f"{size}, in batches of {cell.batch_tokens:,}; take one of them"
+                )
+        return list(found)
 
     def values(self, name: str) -> tuple[Any, ...]:
         """What its cells have for this axis or setting."""

@@ -12,7 +12,7 @@ import ray
 
 from data.store.location import Location
 from sweeps.console import say
-from sweeps.status import saved_tokens
+from trainers.saved import newest_step
 
 SAVE_SECONDS = 30
 """How long cells have, at most: what they have not saved by then is trained again."""
@@ -49,10 +49,10 @@ class Leaving:
         ray.get(self.tracker.leave.remote())
         until = time.monotonic() + SAVE_SECONDS
         while time.monotonic() < until and any(
-            self._saved(key) in (None, tokens) for key, tokens in saved.items()
+            self._saved(key) == before for key, before in saved.items()
         ):
             time.sleep(0.2)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _saved(self, key: str) -> int | None:
-        return saved_tokens(self.cells / key)
+        return newest_step(self.cells / key)

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from data.store.location import Location
 from sweeps.console import console
+from sweeps.jobs import Job
 from sweeps.throughput import work
-from trainers.cell import Cell
 from trainers.names import varying, words
 
 ALIVE_SECONDS = 15
@@ -28,14 +28,14 @@ ALIVE_SECONDS = 15
 class LiveView:
     """Shows cells done, cells running with loss and tokens/s, and the time left, until it exits."""
 
-    def __init__(
-        self, pending: list[Cell], ended: list[str], tracker: Any, alive: Location
-    ) -> None:
-        """ended: how the other cells have ended."""
-        self.pending = {cell.key: cell for cell in pending}
+    def __init__(self, jobs: list[Job], ended: list[str], tracker: Any, alive: Location) -> None:
+        """ended: how the cells that are in none of `jobs` have ended."""
+        self.jobs = [[cell.key for cell in job.cells] for job in jobs]
+        self.pending = {cell.key: cell for job in jobs for cell in job.cells}
+        self.to_train = dict(zip(self.pending, (n for job in jobs for n in job.to_train)))
         self.ended_before, self.tracker, self.alive = ended, tracker, alive
-        self.total_work = sum(work(cell, cell.tokens) for cell in pending)
-        self.varied = varying(vars(cell) for cell in pending)
+        self.total_work = sum(work(self.pending[key], n) for key, n in self.to_train.items())
+        self.varied = varying(vars(cell) for cell in self.pending.values())
         self.console = console()
         self.every = 1.0 if self.console.is_terminal else 15.0
         self.started, self.told = time.monotonic(), 0.0
@@ -66,7 +66,9 @@ class LiveView:
         now = time.monotonic()
         if now - self.told > ALIVE_SECONDS:
             tokens = {key: point["tokens"] for key, point in running.items()}
-            self.alive.write_text(json.dumps({"time": time.time(), "running": tokens}))
+            jobs = [[key for key in job if key not in ended] for job in self.jobs]
+            said = {"time": time.time(), "running": tokens, "jobs": [job for job in jobs if job]}
+            self.alive.write_text(json.dumps(said))
             self.told = now
         return running, ended, now - self.started
 
@@ -109,11 +111,16 @@ class LiveView:
             f"{point['tokens_per_second'] / 1e3:.0f}k tok/s",
         ]
 
+    def done(self, key: str, seen: float) -> float:
+        """The work of a cell that has seen so many tokens, but for those it began with."""
+        began = self.pending[key].tokens - self.to_train[key]
+        return work(self.pending[key], max(0, seen - began))
+
     def left(
         self, running: dict[str, dict[str, Any]], ended: dict[str, str], seconds: float
     ) -> str:
-        done = sum(work(self.pending[key], self.pending[key].tokens) for key in ended)
-        done += sum(work(self.pending[key], point["tokens"]) for key, point in running.items())
+        done = sum(self.done(key, self.pending[key].tokens) for key in ended)
+        done += sum(self.done(key, point["tokens"]) for key, point in running.items())
         if self.work_before is None and done:
             # Tokens seen before this sweep began say nothing of its speed.
             self.work_before, self.started = done, time.monotonic()

@@ -13,8 +13,8 @@ import numpy as np
 from data.store.location import Location
 from fitting.compare.pieces import compare_pieces
 from fitting.runs.groups import SAME_BUDGET
-from sweeps.records import Record
 from trainers.losses import Losses, read_losses
+from trainers.records import Record
 
 APART = ("arch", "size", "seed", "lr", "tokens")
 """What runs that are compared may differ in, beside their shapes; in tokens by `SAME_BUDGET`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -14,15 +15,15 @@ from data.tokens.make import make_tokenizer
 from sweeps.console import console, table
 from sweeps.errors import GridError
 from sweeps.grid import DataSpec
+from sweeps.jobs import Job, in_phases, kept_of
 from sweeps.needs import Needs, memory_bytes
 from sweeps.packing import Capacity, Demand, in_order, makespan
 from sweeps.sweep import Listed, Sweep, only
 from sweeps.throughput import Throughput, measure
 from trainers.cell import Cell, Placement
+from trainers.memory import checkpoint_bytes
 from trainers.names import names, varying
-
-START_SECONDS = 15
-"""Of a cell, before its first step and after its last; `benchmarks/sweep_time.py` measures it."""
+from trainers.trunks import families, tokens_to_train, with_trunks
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,52 @@ class Planned:
     placement: Placement
     memory: float
     """Bytes on each GPU, or of each worker where there is none."""
+    to_train: int
+    """Tokens: less than the cell has where it goes on from a checkpoint; none if it has ended."""
     seconds: float
-    """On the device that was measured, start and stop included, evaluation not."""
+    """Of training these on the device that was measured; evaluation is not counted."""
     refused: str = ""
     """Why it cannot be trained, if it cannot."""
     target: bool = False
     """Whether it waits until the others have ended and its loss is forecast."""
 
     @property
-    def demand(self) -> Demand:
-        return Demand.of(self.cell.key, self.placement, self.seconds)
+    def gpus(self) -> float:
+        return self.placement.workers * self.placement.gpus
 
 
-def plan(cells: list[Cell], needs: Needs, measured: Throughput, targets: set[str]) -> list[Planned]:
-    """In the order of `cells`. targets: keys of those that are forecast."""
+@dataclass(frozen=True)
+class Trunks:
+    """The checkpoints that cells of several budgets branch from."""
+
+    count: int
+    """When all cells have ended."""
+    bytes: float
+    there: int
+    """Of them, now."""
+    saved: int
+    """Tokens that need not be trained for those that are there."""
+
+    def line(self) -> str:
+        reused = f"; {self.there} are there, and save {self.saved:,} tokens" if self.there else ""
+        return (
+            f"Trunks: {self.count} checkpoints, {self.bytes / 1e9:.2g} GB, stay to branch from and "
+            f"to train longer{reused}. --prune removes them."
+        )
+
+
+def plan(
+    cells: list[Cell],
+    needs: Needs,
+    seconds: Callable[[Cell, Placement], float],
+    to_train: Mapping[str, int],
+    targets: set[str],
+) -> list[Planned]:
+    """In the order of `cells`.
+
+    seconds: of training the whole of a cell. to_train: tokens by key of a cell, none for those that
+    have ended. targets: keys of those that are forecast.
+    """
     found = []
     for cell in cells:
         placement = needs.placement(cell)
@@ -56,9 +89,27 @@ def plan(cells: list[Cell], needs: Needs, measured: Throughput, targets: set[str
         if placement.gpus and memory > limit * placement.gpus:
             share = f"{placement.gpus:g} of " if placement.gpus < 1 else ""
             refused = f"needs {memory / 1e9:.1f} GB on {share}a GPU of {needs.gpu_gb:g} GB"
-        seconds = START_SECONDS + measured.seconds(cell, placement)
-        found.append(Planned(cell, placement, memory, seconds, refused, cell.key in targets))
+        tokens = to_train.get(cell.key, 0)
+        took = seconds(cell, placement) * tokens / cell.tokens
+        target = cell.key in targets
+        found.append(Planned(cell, placement, memory, tokens, took, refused, target))
     return found
+
+
+def trunks_of(cells: list[Cell], kept: Mapping[str, list[int]]) -> Trunks:
+    """kept: as `sweeps.jobs.kept_of` returns it."""
+    sizes = {cell.trunk_key: checkpoint_bytes(cell) for cell in cells if cell.trunk_key}
+    later = with_trunks(kept, cells)
+    counts = {key: len(later.get(key, [])) for key in sizes}
+    found = families(cells)
+    own = {key: steps for key, steps in kept.items() if key not in sizes}
+    saved = sum(sum(tokens_to_train(f, own)) - sum(tokens_to_train(f, kept)) for f in found)
+    return Trunks(
+        sum(counts.values()),
+        sum(sizes[key] * count for key, count in counts.items()),
+        sum(len(kept.get(key, [])) for key in sizes),
+        saved,
+    )
 
 
 def planned_manifests(sweep: Sweep) -> tuple[list[Manifest], bool]:
@@ -130,30 +181,51 @@ def show(
     else:
         threads = max(1, round(min(needs.cpus, here.cpus)))
         measured = measure(cells, threads=threads, micro_tokens=needs.micro_tokens)
-    planned = plan(cells, needs, measured, targets)
+    seconds = measured.seconds
+    ended = sweep.records(chosen)
+    pending = [cell for cell in cells if cell.key not in ended]
+    kept = kept_of(sweep.cells, cells)
+
+    def phases(capacity: Capacity) -> list[list[Job]]:
+        fitting = [p.cell for p in planned if not p.refused and p.to_train]
+        found = in_phases(fitting, targets, sweep, seconds, capacity, kept)
+        return [[job for job in jobs if capacity.holds(job.demand)] for jobs in found if jobs]
+
+    to_train = dict(
+        pair
+        for jobs in in_phases(pending, targets, sweep, seconds, here, kept)
+        for job in jobs
+        for pair in zip((cell.key for cell in job.cells), job.to_train)
+    )
+    planned = plan(cells, needs, seconds, to_train, targets)
 
     to_user = console()
     to_user.print(_table(planned))
     to_user.print(f"\nTimes are for {measured.device}.")
     if not prepared:
         to_user.print("The data are not prepared: preparing them is not in the plan.")
+    if ended:
+        to_user.print(f"{len(ended)} cells have ended, and take nothing.")
     if waiting := sum(each.target for each in planned):
         to_user.print(
             f"Two phases: {len(planned) - waiting} cells; then, when all of these have ended and "
             f"the targets' losses are forecast from them, the targets: {waiting}."
         )
-    hours = sum(p.demand.gpus * p.seconds for p in planned) / 3600
+    if any(cell.trunk_key for cell in cells):
+        to_user.print(trunks_of(cells, kept).line())
+    jobs = [job for phase in phases(stated or here) for job in phase]
+    hours = sum(job.demand.gpus * job.seconds for job in jobs) / 3600
     if hours:
         cost = f", {hours * gpu_price:,.2f} at {gpu_price:g} a GPU-hour" if gpu_price else ""
         to_user.print(f"GPU-hours {hours:,.1f}{cost}")
-    to_user.print(f"{_on('This machine', here, planned)}")
+    to_user.print(_on("This machine", here, phases(here), planned))
     if stated:
-        to_user.print(f"{_on(f'A cluster of {cluster}', stated, planned)}")
+        to_user.print(_on(f"A cluster of {cluster}", stated, phases(stated), planned))
 
     called = names({cell.key: vars(cell) for cell in every})
     refused = [f"{called[p.cell.key]} {p.refused}" for p in planned if p.refused]
     for each in planned:
-        demand = each.demand
+        demand = Demand.of(each.cell.key, each.placement, each.seconds)
         if stated and not each.refused and not stated.holds(demand):
             refused.append(
                 f"{called[each.cell.key]} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
@@ -166,7 +238,9 @@ def show(
 
 def _table(planned: list[Planned]) -> Table:
     varied = varying(vars(each.cell) for each in planned)
-    numbers = ["n_params", "tokens", "FLOPs", "GB", "GPUs", "time", "GPU-hours"]
+    numbers = ["n_params", "tokens", "to train", "FLOPs", "GB", "GPUs", "time", "GPU-hours"]
+    if not (shown := any(each.to_train != each.cell.tokens for each in planned)):
+        numbers.remove("to train")
     rows = table(["arch", "size", *varied], numbers, [""] * any(each.target for each in planned))
     for each in planned:
         cell = each.cell
@@ -174,31 +248,33 @@ def _table(planned: list[Planned]) -> Table:
             *(str(getattr(cell, name)) for name in ("arch", "size", *varied)),
             f"{cell.rung.counts.n_params:,}",
             f"{cell.tokens:,}",
+            *[f"{each.to_train:,}"] * shown,
             f"{cell.flops:.2e}",
             f"{each.memory / 1e9:.2f}",
-            f"{each.demand.gpus:g}",
+            f"{each.gpus:g}",
             duration(each.seconds),
-            f"{each.demand.gpus * each.seconds / 3600:.2f}",
+            f"{each.gpus * each.seconds / 3600:.2f}",
             *["target"] * each.target,
         )
     return rows
 
 
-def _on(name: str, capacity: Capacity, planned: list[Planned]) -> str:
-    accepted = [each for each in planned if not each.refused]
-    fitting = [each for each in accepted if capacity.holds(each.demand)]
-    if not fitting:
+def _on(name: str, capacity: Capacity, phases: list[list[Job]], planned: list[Planned]) -> str:
+    """phases: the jobs that fit there."""
+    jobs = [job for phase in phases for job in phase]
+    if not jobs:
         return f"{name}: carries no cell; it has {capacity.gpus} GPUs and {capacity.cpus:g} CPUs"
-    spans = in_phases(fitting, capacity)
+    spans = [span(phase, capacity) for phase in phases]
     parts = f" ({' and '.join(map(duration, spans))})" if len(spans) > 1 else ""
-    left_out = f" for the {len(fitting)} cells that it carries" if fitting != accepted else ""
-    return f"{name}: {duration(sum(spans))}{parts}{left_out}"
+    cells, wanted = sum(len(job.cells) for job in jobs), sum(each.to_train > 0 for each in planned)
+    left_out = f" for the {cells} cells that it carries" if cells < wanted else ""
+    return f"{name}: {duration(sum(spans))}{parts}{left_out}, in {len(jobs)} jobs"
 
 
-def in_phases(planned: list[Planned], capacity: Capacity) -> list[float]:
-    """Seconds of each phase: of the cells that are no targets, and then of the targets."""
-    phases = [[each.demand for each in planned if each.target == last] for last in (False, True)]
-    return [makespan(in_order(phase, capacity), capacity) for phase in phases if phase]
+def span(jobs: list[Job], capacity: Capacity) -> float:
+    """Seconds that they take there."""
+    demands = [job.demand for job in jobs]
+    return makespan(in_order(demands, capacity), capacity)
 
 
 def duration(seconds: float) -> str:

@@ -1,71 +1,21 @@
-"""Terminal records: one JSON file a cell, written when it has ended and never half.
-
-The file, and nothing else, says that a cell is done. Trackers mirror it.
-"""
+"""A record as `fitting` reads it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from data.store.location import Location
-from data.store.versioned import read_versioned
 from fitting.contract import FIRST, PARAMS, shape_text
-
-SCHEMA = 2
-"""Of a record. The second says what it ran on, and has its losses by piece beside it."""
+from trainers.records import Record
 
 
-@dataclass(frozen=True)
-class Record:
-    cell_key: str
-    status: str
-    """finished, diverged or failed."""
-    reason: str
-    """Why, if it did not finish; one line."""
-    params: dict[str, Any]
-    """The cell's configuration and shape."""
-    measured: dict[str, Any]
-    """By the names of `fitting.contract`; empty if it did not finish."""
-    curve: list[dict[str, float]]
-    """Points as `trainers.loop` reports them."""
-    started: float
-    """When the last try began, seconds since the epoch."""
-    ended: float
-    forecast: str = ""
-    """sha256 of the forecast that was registered before it trained; "" for what is no target."""
-    ran_on: dict[str, Any] = field(default_factory=dict)
-    """What changes the speed and not the result, as `trainers.loop.ran_on` has it."""
-    schema: int = SCHEMA
-
-    def row(self) -> dict[str, Any]:
-        """The cell as `fitting.runs.read` reads it."""
-        # A record of before a setting was there lacks it.
-        params = FIRST | self.params
-        fields = {name: params[name] for name in PARAMS if name in params}
-        fields["shape"] = shape_text(self.params)
-        ended = {"cell_key": self.cell_key, "status": self.status, "reason": self.reason}
-        curve = [
-            (point["tokens"], point["train_loss"]) for point in self.curve if "train_loss" in point
-        ]
-        return ended | fields | self.measured | {"train_curve": curve}
-
-
-def record_path(cells: Location, key: str) -> Location:
-    return cells / key / "record.json"
-
-
-def read_record(cells: Location, key: str) -> Record | None:
-    """The record of the cell with this key, or None if it has not ended.
-
-    Raises VersionError if a newer version wrote it.
-    """
-    try:
-        return Record(**read_versioned(record_path(cells, key), SCHEMA))
-    except FileNotFoundError:
-        return None
-
-
-def write_record(cells: Location, record: Record) -> None:
-    record_path(cells, record.cell_key).write_text(json.dumps(asdict(record), indent=1))
+def row(record: Record) -> dict[str, Any]:
+    """One row of the table of runs, by the names of `fitting.contract`."""
+    # A record of before a setting was there lacks it.
+    params = FIRST | record.params
+    fields = {name: params[name] for name in PARAMS if name in params}
+    fields["shape"] = shape_text(record.params)
+    ended = {"cell_key": record.cell_key, "status": record.status, "reason": record.reason}
+    curve = [
+        (point["tokens"], point["train_loss"]) for point in record.curve if "train_loss" in point
+    ]
+    return ended | fields | record.measured | {"train_curve": curve}

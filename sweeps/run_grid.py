@@ -21,6 +21,7 @@ from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import Manifest
 from data.store.versioned import VersionError
+from sweeps import removal
 from sweeps.console import quiet, say
 from sweeps.errors import GridError
 from sweeps.sweep import Listed, Sweep, only
@@ -29,6 +30,7 @@ from trainers.names import names
 
 if TYPE_CHECKING:
     from fitting.analysis import Analysis
+    from sweeps.jobs import Job
     from trainers.cell import Cell
 
 
@@ -45,10 +47,12 @@ def main() -> int:
 
             status.show(sweep, args.only)
             return 0
+        if args.prune:
+            return 0 if removal.prune(sweep, args.only) else 1
         signal.signal(signal.SIGTERM, interrupt)
         if args.check:
             return check_nodes(sweep, args.verbose)
-        if args.fresh and not erase(sweep, args.only):
+        if args.fresh and not removal.erase(sweep, args.only):
             return 1
         cells = nothing_to_do(sweep, args)
         if cells is None:
@@ -76,25 +80,6 @@ def interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def erase(sweep: Sweep, selection: str) -> bool:
-    """Remove checkpoints and records, if the user says so."""
-    there = {folder.name for folder in sweep.cells.children()}
-    if not there:
-        return True
-    keys = [cell.key for cell in only(sweep.listed(), selection) if cell.key in there]
-    if not keys:
-        return True
-    try:
-        answer = input(f"Remove {len(keys)} cells of {sweep.name}, with their checkpoints? [y/N] ")
-    except EOFError:  # Nobody is there to ask.
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        print("Nothing was removed.", file=sys.stderr)
-        return False
-    sweep.erase(keys)
-    return True
-
-
 def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
     """The cells, if all have ended and are tracked. Starts nothing and takes a second."""
     if not sweep.tracked.exists():
@@ -120,9 +105,10 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     import ray
 
     from sweeps import forecasts
+    from sweeps.jobs import refuse_what_never_fits
     from sweeps.leaving import Leaving
     from sweeps.live import LiveView
-    from sweeps.schedule import DRIVER, refuse_what_never_fits, run_cells
+    from sweeps.schedule import DRIVER, present, run_jobs
     from sweeps.tracking import Server, Tracker, tags
 
     server = None if own_tracker() else Server.start(mlflow_folder(sweep))
@@ -141,9 +127,11 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         wanted = {cell.key for cell in chosen} - set(records)
         forecasts.refuse_targets_alone(sweep, listed, wanted)
         pending = [cell for cell in every if cell.key in wanted]
-        jobs = jobs_of(sweep, pending)
+        targets = {cell.key for cell in listed if cell.target}
+        phases = phases_of(sweep, pending, targets)
+        jobs = [job for phase in phases for job in phase]
         if own_cluster:
-            refuse_what_never_fits(jobs)
+            refuse_what_never_fits(jobs, present())
         if server:
             server.wait()
         say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
@@ -155,16 +143,18 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         for record in records.values():
             tracker.finish.remote(record)
         if pending:
-            say(f"Cells    {len(records)} have ended, {len(pending)} to train")
+            say(
+                f"Cells    {len(records)} have ended, {len(pending)} to train; "
+                f"jobs, each with its own workers: {len(jobs)}"
+            )
             ended = [record.status for record in records.values()]
-            with LiveView(pending, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
-                targets = {cell.key for cell in listed if cell.target}
-                last = [job for job in jobs if job.cell.key in targets]
-                first = [job for job in jobs if job.cell.key not in targets]
-                run_cells(first, sweep.cells, tracker, args.verbose)
-                if last:
-                    last = forecasts.registered(sweep, every, last, tracker, uri)
-                    run_cells(last, sweep.cells, tracker, args.verbose)
+            with LiveView(jobs, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
+                first, last = phases
+                run_jobs(first, sweep.cells, tracker, {}, args.verbose)
+                waiting = [cell for job in last for cell in job.cells]
+                told = forecasts.registered(sweep, every, waiting, tracker, uri) if last else None
+                if told is not None:
+                    run_jobs(last, sweep.cells, tracker, told, args.verbose)
         report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
@@ -229,15 +219,14 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     return manifest
 
 
-def jobs_of(sweep: Sweep, cells: list[Cell]) -> list[Any]:
-    from sweeps.schedule import Job
-    from sweeps.throughput import work
+def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> tuple[list[Job], list[Job]]:
+    """Jobs for the cluster as it is now: of the cells that are no targets, and of the targets."""
+    from sweeps import jobs
+    from sweeps.schedule import present
+    from sweeps.throughput import guessed_seconds
 
-    placements = [sweep.grid.placement.placement(cell) for cell in cells]
-    return [
-        Job(cell, sweep.data(cell.tokenizer), placed, work(cell, cell.tokens) / placed.workers)
-        for cell, placed in zip(cells, placements)
-    ]
+    kept = jobs.kept_of(sweep.cells, cells)
+    return jobs.in_phases(cells, targets, sweep, guessed_seconds, present(), kept)
 
 
 def analysis_of(sweep: Sweep) -> Analysis | None:
@@ -349,6 +338,7 @@ def parse_args() -> argparse.Namespace:
     add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="of the cells, only these")
     add("--retry-failed", action="store_true", help="train cells again that ended as failed")
     add("--fresh", action="store_true", help="forget what was trained, after asking")
+    add("--prune", action="store_true", help="remove trunks' checkpoints, after asking")
     add("--status", action="store_true", help="print where each cell stands; starts nothing")
     add("--check", action="store_true", help="print whether every node can do it; trains nothing")
     add("--dry-run", action="store_true", help="print what it would take; starts nothing")

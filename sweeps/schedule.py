@@ -1,27 +1,24 @@
-"""Ray Tune over the cells that have not ended: as many at a time as the cluster carries now."""
+"""Ray Tune over the jobs of a sweep: as many at a time as the cluster carries now."""
 
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
 from ray import tune
-from ray.train import TrainingFailedError
 from ray.tune.search import Searcher
 
 from data.store.location import Location
-from sweeps.errors import GridError
+from sweeps.jobs import Job
 from sweeps.packing import Capacity, Demand, Pool, in_order
-from sweeps.records import Record, write_record
-from trainers.cell import Cell, Placement
-from trainers.job import QUIET_AND_QUICK, Outcome, fit
-from trainers.names import names
+from trainers.cell import Cell
+from trainers.curve import Point
+from trainers.job import QUIET_AND_QUICK, SCRATCH, Listener, Outcome, fit
+from trainers.records import Record, write_record
 
 DRIVER = {"node:__internal_head__": 0.001}
 """What a trial's driver holds. It only waits, so no CPU: drivers would hold those that their own
@@ -31,7 +28,7 @@ PATIENT = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(7 * 86_400)}
 """Train would give up waiting for GPUs, and begin to wait anew, after a minute."""
 
 AHEAD = 1
-"""Cells that are started before there is room for them. Their workers wait for a placement, and
+"""Jobs that are started before there is room for them. Their workers wait for a placement, and
 meanwhile their controllers, which need seconds to start, stand ready."""
 
 STARTING = 16
@@ -40,22 +37,9 @@ STARTING = 16
 POLL_SECONDS = 1.0
 """How often the cluster is asked what it has."""
 
-
-@dataclass(frozen=True)
-class Job:
-    """A cell that is to be trained."""
-
-    cell: Cell
-    data: Location
-    placement: Placement
-    seconds: float = 0.0
-    """Expected."""
-    forecast: str = ""
-    """What its record is to carry."""
-
-    @property
-    def demand(self) -> Demand:
-        return Demand.of(self.cell.key, self.placement, self.seconds)
+TELL_SECONDS = 1.0
+"""How often a running cell hands on its points, at most: MLflow takes as long for one as for many,
+and shares the processors with the cells."""
 
 
 def present() -> Capacity:
@@ -64,22 +48,10 @@ def present() -> Capacity:
     return Capacity(cpus=found.get("CPU", 0.0), gpus=int(found.get("GPU", 0)))
 
 
-def refuse_what_never_fits(jobs: list[Job]) -> None:
-    """Raises GridError for a cell that the present cluster could not hold if it were empty."""
-    capacity = present()
-    called = names({job.cell.key: vars(job.cell) for job in jobs})
-    for demand in [job.demand for job in jobs]:
-        if not capacity.holds(demand):
-            raise GridError(
-                f"{called[demand.key]} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
-                f"this machine has {capacity.gpus} and {capacity.cpus:g}"
-            )
-
-
 class Admission(Searcher):
-    """Tells Tune which cell to start, when there is room for it.
+    """Tells Tune which job to start, when there is room for it.
 
-    Tune's own limit is a number of trials, fixed when it starts. Cells take different shares of a
+    Tune's own limit is a number of trials, fixed when it starts. Jobs take different shares of a
     cluster that grows and shrinks; so the room is looked up anew, and Tune has no limit.
     """
 
@@ -106,7 +78,7 @@ class Admission(Searcher):
             return None
         self.waiting.remove(chosen)
         self.started[trial_id] = chosen.key
-        return {"cell": chosen.key}
+        return {"job": chosen.key}
 
     def resize(self, capacity: Capacity) -> None:
         self.asked = time.monotonic()
@@ -128,18 +100,26 @@ class Admission(Searcher):
         raise NotImplementedError("a sweep goes on from its records")
 
 
-def run_cells(jobs: list[Job], cells: Location, tracker: Any, verbose: int) -> None:
-    """Train `jobs` and write each one's record when it ends. Blocks.
+def run_jobs(
+    jobs: list[Job], cells: Location, tracker: Any, forecasts: Mapping[str, str], verbose: int
+) -> None:
+    """Train the cells of `jobs`; each one's record is written when it ends. Blocks.
 
     cells: the folder of checkpoints and records, which every node sees.
     tracker: handle of the `sweeps.tracking.Tracker` actor.
+    forecasts: what the records of some cells are to carry, by their keys.
     """
     if not jobs:
         return
-    by_key = {job.cell.key: job for job in jobs}
+    by_key = {job.key: job for job in jobs}
+    listener = listener_of(cells, tracker, forecasts)
+    # What a sweep that was killed has left.
+    (cells / SCRATCH).delete()
 
     def trial(config: dict[str, str]) -> None:
-        run_cell(by_key[config["cell"]], cells, tracker)
+        os.environ.update({**PATIENT, **QUIET_AND_QUICK, **os.environ})
+        job = by_key[config["job"]]
+        fit(list(job.cells), job.data, cells, job.placement, listener)
 
     run_trials(
         trial,
@@ -147,12 +127,14 @@ def run_cells(jobs: list[Job], cells: Location, tracker: Any, verbose: int) -> N
         retries=max(job.placement.retries for job in jobs),
         verbose=verbose,
     )
+    # What a driver that was killed has left.
+    (cells / SCRATCH).delete()
 
 
 def run_trials(
     trial: Callable[[dict[str, str]], None], demands: list[Demand], retries: int, verbose: int
 ) -> None:
-    """Call `trial` with {"cell": key} for each demand, in processes of their own. Blocks."""
+    """Call `trial` with {"job": key} for each demand, in processes of their own. Blocks."""
     # Tune would answer Ctrl-C by ending as if all were well.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     # It would start one trial after the other; each takes seconds to come up.
@@ -173,38 +155,36 @@ def run_trials(
         ).fit()
 
 
-def run_cell(job: Job, cells: Location, tracker: Any) -> None:
-    """Train one cell, from wherever it stands, and write its record."""
-    os.environ.update({**PATIENT, **QUIET_AND_QUICK, **os.environ})
-    cell = job.cell
-    params, started = cell.params(), time.time()
-    tracker.start.remote(cell.key, params, job.forecast)
+def listener_of(cells: Location, tracker: Any, forecasts: Mapping[str, str]) -> Listener:
+    """Writes the records of cells below `cells`, and tells the tracker how they stand."""
+    unsent: list[Point] = []
+    told = 0.0
 
-    def report(points: list) -> None:
-        tracker.points.remote(cell.key, points)
+    def began(cell: Cell) -> None:
+        unsent.clear()
+        tracker.start.remote(cell.key, cell.params(), forecasts.get(cell.key, ""))
+
+    def points(cell: Cell, new: list[Point]) -> None:
+        nonlocal told
+        unsent.extend(new)
+        if time.monotonic() - told > TELL_SECONDS:
+            tracker.points.remote(cell.key, list(unsent))
+            told = time.monotonic()
+            unsent.clear()
+
+    def ended(cell: Cell, outcome: Outcome) -> None:
+        record = Record(
+            cell.key,
+            params=cell.params(),
+            ended=time.time(),
+            forecast=forecasts.get(cell.key, ""),
+            **vars(outcome),
+        )
+        write_record(cells, record)
+        # With the whole curve: what was unsent is in it.
+        ray.get(tracker.finish.remote(record))
 
     def leave() -> bool:
         return ray.get(tracker.is_leaving.remote())
 
-    try:
-        outcome = fit(cell, job.data, cells, job.placement, report, leave)
-    except TrainingFailedError as error:
-        outcome = Outcome("failed", reason(error), {}, [])
-    record = Record(
-        cell.key,
-        params=params,
-        started=started,
-        ended=time.time(),
-        forecast=job.forecast,
-        **vars(outcome),
-    )
-    write_record(cells, record)
-    ray.get(tracker.finish.remote(record))
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong as one line: the exception itself, below its traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Its message may go on below.
-    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
-    return (named or lines or [type(error).__name__])[-1]
+    return Listener(began, points, ended, leave)

@@ -6,16 +6,16 @@ import json
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from data.errors import DataError
-from data.store.location import Location
 from data.store.manifest import MANIFEST
 from sweeps import forecasts
 from sweeps.console import console, table
-from sweeps.records import Record
 from sweeps.sweep import READERS, Listed, Sweep, only
 from trainers.names import varying
+from trainers.records import Record
+from trainers.saved import is_trunk, newest_step
 
 STALE_SECONDS = 90
 """A sweep that has said nothing for so long is not running."""
@@ -27,47 +27,59 @@ class State:
 
     cell: Listed
     status: str
-    """finished, diverged, failed, running, resumable, to start."""
+    """finished, diverged, failed, running, next, resumable, to start."""
     detail: str = ""
 
 
-def states(sweep: Sweep, cells: list[Listed]) -> list[State]:
+@dataclass(frozen=True)
+class Alive:
+    """What a running sweep says of itself; nothing where none is running."""
+
+    running: dict[str, float] = field(default_factory=dict)
+    """Tokens seen by running cells."""
+    jobs: list[list[str]] = field(default_factory=list)
+    """The keys of the cells of each job that have not ended."""
+
+    @property
+    def running_jobs(self) -> list[list[str]]:
+        return [job for job in self.jobs if not self.running.keys().isdisjoint(job)]
+
+
+def states(sweep: Sweep, cells: list[Listed], alive: Alive) -> list[State]:
     records = sweep.records(cell.key for cell in cells)
-    running = _running(sweep)
     open_cells = [cell for cell in cells if cell.key not in records]
     with ThreadPoolExecutor(READERS) as pool:
-        steps = pool.map(lambda cell: saved_tokens(sweep.cells / cell.key), open_cells)
-    saved = {cell.key: tokens for cell, tokens in zip(open_cells, steps)}
-    return [state_of(cell, records.get(cell.key), running, saved.get(cell.key)) for cell in cells]
+        steps = pool.map(lambda cell: _saved(sweep, cell), open_cells)
+    saved = {cell.key: step for cell, step in zip(open_cells, steps)}
+    return [state_of(cell, records.get(cell.key), alive, saved.get(cell.key)) for cell in cells]
 
 
-def state_of(
-    cell: Listed, record: Record | None, running: dict[str, float], saved: int | None
-) -> State:
-    """running: tokens seen by running cells; saved: tokens seen at the newest checkpoint."""
+def _saved(sweep: Sweep, cell: Listed) -> int | None:
+    """The step of the newest checkpoint that the cell could go on from, its own or its trunk's."""
+    own = newest_step(sweep.cells / cell.key)
+    if cell.trunk is None:
+        return own
+    shared = newest_step(sweep.cells / cell.trunk, up_to=cell.trunk_steps)
+    return max((step for step in (own, shared) if step is not None), default=None)
+
+
+def state_of(cell: Listed, record: Record | None, alive: Alive, saved: int | None) -> State:
+    """saved: the step of the newest checkpoint."""
     if record:
         loss = record.measured.get("val_loss")
         return State(cell, record.status, record.reason or (f"val_loss {loss:.4f}" if loss else ""))
-    if cell.key in running:
-        return State(cell, "running", _at(cell, running[cell.key]))
+    if cell.key in alive.running:
+        step = round(alive.running[cell.key] / cell.fields["batch_tokens"])
+        return State(cell, "running", _at(cell, step))
+    if any(cell.key in job for job in alive.running_jobs):
+        return State(cell, "next", "its job is running")
     if saved:
         return State(cell, "resumable", _at(cell, saved))
     return State(cell, "to start")
 
 
-def _at(cell: Listed, tokens: float) -> str:
-    step = round(tokens / cell.fields["batch_tokens"])
+def _at(cell: Listed, step: int) -> str:
     return f"at step {step:,} of {cell.steps:,}"
-
-
-def saved_tokens(cell: Location) -> int | None:
-    """What the newest checkpoint has seen, as Ray Train lists it; None if there is none, or if the
-    list is damaged (the cell finds its checkpoints all the same)."""
-    try:
-        snapshot = json.loads((cell / "checkpoint_manager_snapshot.json").read_text())
-        return int(snapshot["latest_checkpoint_result"]["metrics"]["tokens"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
 
 
 def without_data(sweep: Sweep) -> str:
@@ -77,7 +89,7 @@ def without_data(sweep: Sweep) -> str:
     missing = [str(folder) for folder in folders if not (folder / MANIFEST).exists()]
     if not missing:
         return ""
-    there = len(sweep.cells.children())
+    there = sum(not is_trunk(folder) for folder in sweep.cells.children())
     trained = f"{there} cells are in {sweep.cells}" if there else "no cell has begun"
     return (
         f"{sweep.name}: {trained}; the data are not prepared ({', '.join(missing)}).\n"
@@ -85,11 +97,12 @@ def without_data(sweep: Sweep) -> str:
     )
 
 
-def _running(sweep: Sweep) -> dict[str, float]:
+def alive(sweep: Sweep) -> Alive:
     if not sweep.alive.exists():
-        return {}
+        return Alive()
     said = json.loads(sweep.alive.read_text())
-    return said["running"] if time.time() - said["time"] < STALE_SECONDS else {}
+    recent = time.time() - said["time"] < STALE_SECONDS
+    return Alive(said["running"], said.get("jobs", [])) if recent else Alive()
 
 
 def show(sweep: Sweep, selection: str) -> None:
@@ -102,7 +115,8 @@ def show(sweep: Sweep, selection: str) -> None:
             raise
         to_user.print(unprepared, markup=False)
         return
-    found = states(sweep, cells)
+    now = alive(sweep)
+    found = states(sweep, cells, now)
     varied = varying(cell.fields for cell in cells)
     forecast = any(cell.target for cell in cells)
     rows = table(["arch", "size", *varied, *[""] * forecast, "status", ""], [], [])
@@ -113,6 +127,9 @@ def show(sweep: Sweep, selection: str) -> None:
     to_user.print(rows)
     counts = Counter(state.status for state in found)
     to_user.print(f"\n{len(found)} cells: {', '.join(f'{n} {s}' for s, n in counts.items())}")
+    if now.jobs:
+        running = len(now.running_jobs)
+        to_user.print(f"Jobs: {running} running, {len(now.jobs) - running} waiting")
     if forecast:
         to_user.print(forecasts.standing(sweep))
     failed, diverged = counts["failed"], counts["diverged"]

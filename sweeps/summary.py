@@ -13,8 +13,9 @@ from fitting.contract import METRICS
 from fitting.outcomes import Review
 from fitting.runs.read import RecordError, complete
 from sweeps.console import console, table
-from sweeps.records import Record
+from sweeps.records import row
 from trainers.names import varying
+from trainers.records import Record
 
 
 def frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -29,7 +30,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
                 f"the record of {record.cell_key} has no {lacking[0]}, which every finished cell "
                 "measures; written by another version? Remove its record.json to measure it again"
             )
-    return complete(pd.DataFrame([record.row() for record in records]))
+    return complete(pd.DataFrame([row(record) for record in records]))
 
 
 def cells_table(records: list[Record]) -> Table:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from data.store.location import Location
 from data.store.manifest import MANIFEST, Manifest, read_manifest
 from sweeps.errors import GridError
-from sweeps.records import Record, read_record, record_path
+from trainers.records import Record, read_record, record_path
 
 if TYPE_CHECKING:
     from sweeps.grid import Grid
@@ -41,10 +41,15 @@ class Listed:
     """Of `trainers.cell.Cell`."""
     target: bool = False
     """Whether its loss is forecast before it trains."""
+    trunk: str | None = None
+    """The key of what it shares with cells of other budgets, if it does."""
+    trunk_steps: int = 0
+    """How many of its steps that are."""
 
     @classmethod
     def of(cls, cell: Cell, target: bool) -> Listed:
-        return cls(cell.key, cell.steps, cell.rung.counts.n_params, vars(cell), target)
+        n_params, trunk = cell.rung.counts.n_params, (cell.trunk_key, cell.trunk_steps)
+        return cls(cell.key, cell.steps, n_params, vars(cell), target, *trunk)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,19 @@ def work(cell: Cell, tokens: float) -> float:
     return tokens * (cell.rung.counts.n_params + STEP_COST)
 
 
+WORK_PER_SECOND = {"cpu": 6e9, "gpu": 1e12}
+"""What one core, or one GPU, gets done, near enough to tell a long job from a short one."""
+
+
+def guessed_seconds(cell: Cell, placement: Placement) -> float:
+    """Of training the whole cell, without measuring anything."""
+    if placement.gpus:
+        rate = WORK_PER_SECOND["gpu"] * placement.gpus
+    else:
+        rate = WORK_PER_SECOND["cpu"] * placement.cpus
+    return work(cell, cell.tokens) / rate / placement.workers
+
+
 @dataclass(frozen=True)
 class Throughput:
     """Achieved FLOP/s of training with one worker, by architecture and FLOPs a token."""

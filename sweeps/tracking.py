@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
-from sweeps.records import Record
+from trainers.records import Record
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from trainers.loop import Point
+    from trainers.curve import Point
 
 CODE = "crescendo.code"
 """A tag of every run."""

@@ -10,12 +10,12 @@ import pytest
 from fitting.contract import COLUMNS, FIRST, METRICS, PARAMS, REQUIRED, SETTINGS
 from fitting.runs.read import RecordError, read_mlflow
 from harness.experiments import log_experiment, make_records
-from sweeps.records import Record
 from sweeps.summary import frame
 from tests.conftest import CELL
 from tests.trainers.test_loop import run
 from trainers import cell
 from trainers.cell import Cell
+from trainers.records import Record
 
 
 @pytest.fixture(scope="module")

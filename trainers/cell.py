@@ -10,6 +10,7 @@ from typing import Any
 
 from trainers import optim
 from trainers.ladder import Rung, rung
+from trainers.saved import TRUNK
 
 CHOICES = {
     "schedule": tuple(optim.SCHEDULES),
@@ -98,9 +99,26 @@ class Cell:
     @property
     def key(self) -> str:
         """Its identity: the name, and the hash of `params` but for fields at their `FIRST`."""
-        hashed = {k: v for k, v in self.params().items() if k not in FIRST or v != FIRST[k]}
-        text = json.dumps(hashed, sort_keys=True)
-        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        return f"{self.name}-{_hash(self._identity())}"
+
+    @property
+    def trunk_key(self) -> str | None:
+        """The identity of what it shares with cells that differ from it in `tokens` alone; None for
+        a schedule of which they share nothing."""
+        if self.schedule != "wsd":
+            return None
+        shared = {name: value for name, value in self._identity().items() if name != "tokens"}
+        return f"{self.name}{TRUNK}{_hash(shared)}"
+
+    @property
+    def trunk_steps(self) -> int:
+        """How many of its first steps it shares with them: all before it decays."""
+        if self.schedule != "wsd":
+            return 0
+        return optim.steps_before_decay(self.steps, self.batch_tokens)
+
+    def _identity(self) -> dict[str, Any]:
+        return {k: v for k, v in self.params().items() if k not in FIRST or v != FIRST[k]}
 
     @property
     def steps(self) -> int:
@@ -146,6 +164,10 @@ class Cell:
             "epochs": self.tokens / unique_tokens,
             "flops": self.flops,
         }
+
+
+def _hash(identity: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,7 @@ import torch
 from pyarrow import fs
 
 from data.store.location import Location
-
-_NAME = re.compile(r"checkpoint_\d{9}_[0-9a-f]+")
-_STATE = "state.pt"
-_CHECKSUM = "state.sha256"
+from trainers.saved import CHECKSUM, STATE, newest_first, next_name
 
 
 class CheckpointError(RuntimeError):
@@ -30,44 +25,42 @@ class DamagedError(CheckpointError):
     """A checkpoint that is incomplete or not what was written. An older one may be sound."""
 
 
-def save(cell: Location, state: dict[str, Any]) -> Location:
-    """Write `state` (tensors, numbers, strings, lists and dicts of them) into a cell's folder.
+def save(folder: Location, state: dict[str, Any]) -> Location:
+    """Write `state` (tensors, numbers, strings, lists and dicts of them) below a folder.
 
-    A new one at each call, for Ray Train removes old checkpoints by their names; returned.
+    Returns where: a new place at each call, so that what is there stays whole until this one is.
     Raises OSError, and then leaves nothing: a full disk would stay full while it holds a half.
     """
-    place = cell / f"checkpoint_{state['step']:09d}_{time.time_ns():x}"
+    place = folder / next_name(state["step"])
     try:
-        with place.writing_folder() as folder:
-            aside = folder / f"{_STATE}.tmp"
+        with place.writing_folder() as written:
+            aside = written / f"{STATE}.tmp"
             # By way of memory: on a full disk torch.save would raise what is no OSError.
             buffer = io.BytesIO()
             torch.save(state, buffer)
             aside.write_bytes(buffer.getbuffer())
-            (folder / _CHECKSUM).write_text(_digest(aside))
-            os.replace(aside, folder / _STATE)
+            (written / CHECKSUM).write_text(_digest(aside))
+            os.replace(aside, written / STATE)
     except OSError:
         place.delete()
         raise
     return place
 
 
-def newest_first(cell: Location) -> list[Location]:
-    """The checkpoints in a cell's folder.
-
-    All of them, and not the one on Ray's list alone, so that a damaged one costs one interval and
-    not the cell.
-    """
-    found = [child for child in cell.children() if _NAME.fullmatch(child.name)]
-    return sorted(found, reverse=True)
+def save_next(folder: Location, state: dict[str, Any]) -> None:
+    """Save beside the newest there is, and remove the older ones: there are always one or two."""
+    before = newest_first(folder)
+    save(folder, state)
+    for older in before[1:]:
+        older.delete()
 
 
-def restore(cell: Location, cell_key: str) -> dict[str, Any] | None:
+def restore(folder: Location, cell_key: str) -> dict[str, Any] | None:
     """The state of the newest checkpoint that is sound, or None if there is none.
 
     Raises CheckpointError if it is not `cell_key`'s.
     """
-    for place in newest_first(cell):
+    for place in newest_first(folder):
         try:
             return load(place, cell_key)
         except DamagedError as error:
@@ -86,11 +79,11 @@ def load(place: Location, cell_key: str) -> dict[str, Any]:
 
 
 def _load(folder: Path, place: Location, cell_key: str) -> dict[str, Any]:
-    path = folder / _STATE
-    if not path.exists() or not (folder / _CHECKSUM).exists():
+    path = folder / STATE
+    if not path.exists() or not (folder / CHECKSUM).exists():
         raise DamagedError(f"{place}: the checkpoint is incomplete")
-    if _digest(path) != (folder / _CHECKSUM).read_text():
-        raise DamagedError(f"{place}: the checksum of {_STATE} does not match")
+    if _digest(path) != (folder / CHECKSUM).read_text():
+        raise DamagedError(f"{place}: the checksum of {STATE} does not match")
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["cell_key"] != cell_key:
         raise CheckpointError(

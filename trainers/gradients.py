@@ -40,6 +40,13 @@ class World:
         mine = torch.tensor(float(flag and self.rank == 0), device=self.device)
         return bool(self.sum(mine).item())
 
+    def told(self, text: str) -> str:
+        """The first worker's text, on all workers."""
+        said = [text]
+        if self.size > 1:
+            distributed.broadcast_object_list(said, src=0, device=self.device)
+        return said[0]
+
 
 def largest_micro_tokens(
     model: nn.Module, world: World, windows: int, context: int, micro_tokens: int

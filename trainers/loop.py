@@ -21,26 +21,11 @@ from data.store.manifest import read_manifest
 from trainers import optim
 from trainers.batches import IGNORED, Batches
 from trainers.cell import Cell
+from trainers.curve import DivergedError, Point, check, is_point
 from trainers.evaluate import evaluate
 from trainers.gradients import World, gradient, largest_micro_tokens, replicated
 from trainers.losses import Losses
 from trainers.memory import peak_resident_bytes
-
-POINTS = 100
-"""How many points a training curve has."""
-
-SPIKE_NATS = 0.5
-"""A rise of the loss by less than this, from its lowest to one point, is noise."""
-
-Point = dict[str, float]
-"""One point of a training curve: tokens, train_loss, learning_rate, tokens_per_second, memory_mb,
-cpu_cores (processor time over wall time, of the first worker), gpu_percent where there is one, and
-time (seconds since the epoch)."""
-
-
-class DivergedError(RuntimeError):
-    """The loss is no number any more, worse than guessing, or much worse than it has been; the
-    message says which."""
 
 
 class StoppedError(RuntimeError):
@@ -60,16 +45,19 @@ def train(
     stop: Callable[[], bool],
     micro_tokens: int,
     checkpoint_seconds: float,
+    save_trunk: Callable[[dict[str, Any]], None] = lambda state: None,
 ) -> dict[str, float]:
     """Train `cell` to its end and evaluate it on the whole validation and test splits.
 
     prepare: makes a model fast on its device.
-    restore: the state that `save` was last given, or None.
+    restore: a state that `save` was given by this cell, or `save_trunk` by one that shares its
+    trunk and decays no later; or None.
     keep: is given the losses by piece of the two splits, before this returns.
     report: is given new points of the curve; after a resume, all of those before it, too.
     stop: asked after every step (with several workers, at every point) whether to save and leave.
     micro_tokens: the most tokens that one worker pushes through the model at once; halved where
     they do not fit.
+    save_trunk: is given the state before the decay begins, from which other budgets can go on.
     Returns the final measurements by the names of the run record.
     Raises DivergedError, StoppedError.
     """
@@ -110,7 +98,6 @@ def train(
     if state is not None:
         nats += state["nats"]
         scored_tokens = state["scored_tokens"]
-    every = max(1, cell.steps // POINTS)
     for step in range(first_step, cell.steps):
         batch = batches.batch(step)
         optim.set_rate(optimizer, schedule((step + 0.5) * cell.batch_tokens, cell.tokens, warmup))
@@ -121,7 +108,7 @@ def train(
         optimizer.zero_grad(set_to_none=True)
 
         last, now = step + 1 == cell.steps, time.monotonic()
-        if at_point := (step + 1) % every == 0 or last:
+        if at_point := is_point(step + 1) or last:
             point: Point = {
                 "tokens": (step + 1) * cell.batch_tokens,
                 "train_loss": world.sum(nats).item() / scored_tokens,
@@ -139,21 +126,25 @@ def train(
             nats, scored_tokens, last_step = torch.zeros_like(nats), 0, step + 1
             last_point, last_cpu = time.monotonic(), time.process_time()
         stopping = (at_point or world.size == 1) and world.agree(stop())
-        if stopping or last or (at_point and world.agree(now - saved > checkpoint_seconds)):
-            save(
-                {
-                    "cell_key": cell.key,
-                    "step": step + 1,
-                    "model": bare.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "curve": curve,
-                    "nats": nats.item(),
-                    "scored_tokens": scored_tokens,
-                    "seconds": seconds_before + time.monotonic() - started,
-                }
-            )
-            saved = last_point = time.monotonic()
-            last_cpu = time.process_time()
+        decays = step + 1 == cell.trunk_steps and not last
+        due = stopping or last or (at_point and world.agree(now - saved > checkpoint_seconds))
+        if due or decays:
+            state = {
+                "cell_key": cell.key,
+                "step": step + 1,
+                "model": bare.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "curve": curve,
+                "nats": nats.item(),
+                "scored_tokens": scored_tokens,
+                "seconds": seconds_before + time.monotonic() - started,
+            }
+            if decays:
+                save_trunk(state)
+            if due:
+                save(state)
+                saved = time.monotonic()
+            last_point, last_cpu = time.monotonic(), time.process_time()
         if stopping and not last:
             raise StoppedError(f"stopped after {step + 1:,} of {cell.steps:,} steps")
 
@@ -174,7 +165,12 @@ def train(
 
 def prepare(model: nn.Module, device: torch.device) -> nn.Module:
     """On a GPU compiled. The parameters stay those of `model`."""
-    return torch.compile(model) if device.type == "cuda" else model  # type: ignore[return-value]
+    if device.type != "cuda":
+        return model
+    # Whatever was compiled for earlier cells of the process counts towards a limit, beyond which
+    # PyTorch compiles no more (`torch._dynamo.config.recompile_limit`).
+    torch.compiler.reset()
+    return torch.compile(model)  # type: ignore[return-value]
 
 
 def ran_on(world: World) -> dict[str, Any]:
@@ -186,22 +182,6 @@ def ran_on(world: World) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "workers": world.size,
     }
-
-
-def check(point: Point, curve: list[Point], cell: Cell, past_warmup: bool) -> None:
-    """Raise DivergedError if `point`, which comes after `curve`, is not that of a sound cell.
-
-    A cell whose loss goes back by half of what it had learnt may recover, but what it then measures
-    is the accident and not its size.
-    """
-    loss, guessing = point["train_loss"], math.log(cell.vocab_size)
-    at = f"after {point['tokens']:,} tokens at lr {cell.lr}"
-    if not math.isfinite(loss):
-        raise DivergedError(f"the loss became {loss} {at}")
-    lowest = min([guessing, *(earlier["train_loss"] for earlier in curve)])
-    if past_warmup and loss - lowest > max(SPIKE_NATS, (guessing - lowest) / 2):
-        guess = f", which is worse than guessing ({guessing:.2f})" if loss > guessing else ""
-        raise DivergedError(f"the loss rose from {lowest:.2f} to {loss:.2f} {at}{guess}")
 
 
 def _device_use(device: torch.device) -> dict[str, float]:

@@ -29,6 +29,12 @@ def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
     return _FP32 * (copies * parameters + cell.rung.activations_per_token * at_once)
 
 
+def checkpoint_bytes(cell: Cell) -> int:
+    """On disk, near enough: the weights and AdamW's two moments."""
+    counts = cell.rung.counts
+    return _FP32 * 3 * (counts.n_params + counts.embedding)
+
+
 def peak_resident_bytes() -> int:
     """The most that this process has held in memory so far, by the operating system's count."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -97,8 +98,21 @@ def wsd(seen: float, tokens: float, warmup: float) -> float:
 
     Until it falls it does not depend on `tokens`; a cell that is too short still rises as it falls.
     """
-    falling = (seen / tokens - (1 - DECAY_SHARE)) / DECAY_SHARE
-    return min(1.0, seen / warmup) * (1 - math.sqrt(min(1.0, max(0.0, falling))))
+    return min(1.0, seen / warmup) * (1 - math.sqrt(decayed(seen, tokens)))
+
+
+def decayed(seen: float, tokens: float) -> float:
+    """How much of the decay of `wsd` lies behind after `seen` tokens: 0 before it, 1 at its end."""
+    return min(1.0, max(0.0, (seen / tokens - (1 - DECAY_SHARE)) / DECAY_SHARE))
+
+
+def steps_before_decay(steps: int, batch_tokens: int) -> int:
+    """How many of the steps of a `wsd` cell have the rate that they have under every budget."""
+
+    def decays(step: int) -> bool:
+        return decayed((step + 0.5) * batch_tokens, steps * batch_tokens) > 0
+
+    return bisect_left(range(steps), True, key=decays)
 
 
 def constant(seen: float, tokens: float, warmup: float) -> float:

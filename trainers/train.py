@@ -24,9 +24,10 @@ from data.store.manifest import read_manifest
 from trainers import checkpoint
 from trainers.cell import CHOICES, Cell, Placement
 from trainers.checkpoint import CheckpointError
+from trainers.curve import DivergedError, Point
 from trainers.gradients import World
 from trainers.ladder import LadderError, archs, load_arch, parse_size
-from trainers.loop import DivergedError, Point, StoppedError, prepare, train
+from trainers.loop import StoppedError, prepare, train
 from trainers.losses import write_losses
 
 INTERRUPTED = 130
@@ -85,7 +86,7 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
             World(0, 1, device),
             prepare=lambda model: prepare(model, device),
             restore=lambda: checkpoint.restore(place, cell.key),
-            save=lambda state: save(place, state),
+            save=lambda state: checkpoint.save_next(place, state),
             keep=lambda losses: write_losses(place, losses),
             report=show,
             stop=lambda: bool(asked),
@@ -94,14 +95,6 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
         )
     (folder / "measured.json").write_text(json.dumps(measured, indent=1))
     return measured
-
-
-def save(folder: Location, state: dict[str, Any]) -> None:
-    """Beside the one before, which is removed after that: there are always one or two."""
-    before = checkpoint.newest_first(folder)
-    checkpoint.save(folder, state)
-    for older in before[1:]:
-        older.delete()
 
 
 @contextlib.contextmanager

@@ -168,9 +168,11 @@ def normalised(fraction: Array, loss: Array, c: float, spans: Array) -> Array:
     """
     span = np.searchsorted(spans, fraction - 1e-9) - 1
     inside = (span >= 0) & (span < len(spans) - 1)
-    count = np.bincount(span[inside], minlength=len(spans) - 1)
-    total = np.bincount(span[inside], loss[inside], minlength=len(spans) - 1)
-    above = np.where(count > 0, total / np.maximum(count, 1) - c, np.nan)
+    # A point stands for the steps since the one before it, which may be more or fewer.
+    width = np.diff(fraction, prepend=0.0)[inside]
+    total = np.bincount(span[inside], width, minlength=len(spans) - 1)
+    summed = np.bincount(span[inside], width * loss[inside], minlength=len(spans) - 1)
+    above = np.where(total > 0, summed / np.where(total > 0, total, 1.0) - c, np.nan)
     return np.where(above > 0, above, np.nan) / (above[-1] if above[-1] > 0 else np.nan)
 
 

@@ -18,10 +18,11 @@ from ray.cluster_utils import Cluster
 from data.store.location import Location
 from sweeps.spot import watch
 from tests.sweeps.test_spot import Metadata, metadata
+from tests.trainers.listening import listener, record_of
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from trainers.cell import Cell, Placement
-from trainers.job import QUIET_AND_QUICK, Outcome, fit
-from trainers.loop import Point
+from trainers.curve import Point, is_point
+from trainers.job import QUIET_AND_QUICK, fit
 
 __all__ = ["metadata"]
 NOTICE_SECONDS = 120
@@ -48,20 +49,18 @@ def test_a_cell_saves_and_moves_before_its_machine_goes(
     two_workers: str, metadata: Metadata, cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
     cell = replace(cell, arch="lstm", tokens=100 * cell.batch_tokens)
-    place, moved = tmp_path / "node", tmp_path / "moved"
+    place, moved, cells = tmp_path / "node", tmp_path / "moved", tmp_path / "cells"
 
-    def report(points: list[Point]) -> None:
+    def report(cell: Cell, points: list[Point]) -> None:
         place.write_text(ray.get_runtime_context().get_node_id())
-        # A hundred points: on any machine, the cell is still running when the notice comes.
+        # Some eighty points: on any machine, the cell is still running when the notice comes.
         if not moved.exists():
             time.sleep(0.5)
 
-    ended: list[Outcome] = []
-    data, cells = Location.of(packed), Location.of(tmp_path / "cells")
+    data, storage = Location.of(packed), Location.of(cells)
     never = Placement(checkpoint_seconds=10**6)
-    training = threading.Thread(
-        target=lambda: ended.append(fit(cell, data, cells, never, report)), daemon=True
-    )
+    job = ([cell], data, storage, never, listener(cells, report))
+    training = threading.Thread(target=fit, args=job, daemon=True)
     training.start()
     wait_until(place.exists)
     taken = wait_until(place.read_text)
@@ -76,12 +75,16 @@ def test_a_cell_saves_and_moves_before_its_machine_goes(
 
     metadata.ends = datetime.now(UTC) + timedelta(seconds=NOTICE_SECONDS)
     watch(drain, metadata.address)
-    saved = tmp_path / "cells" / cell.key
+    saved = cells / cell.key
     wait_until(lambda: any(saved.glob("checkpoint_*/state.sha256")), NOTICE_SECONDS)
     wait_until(lambda: place.read_text() not in (taken, ""), NOTICE_SECONDS)
     assert datetime.now(UTC) < metadata.ends
     moved.touch()
     training.join(PATIENCE_SECONDS)
-    assert [outcome.status for outcome in ended] == ["finished"]
+    record = record_of(cells, cell)
+    assert record.status == "finished"
     # The curve is whole: the points before the notice came from the checkpoint.
-    assert len(ended[0].curve) == 100
+    steps = [step for step in range(1, 101) if is_point(step) or step == 100]
+    assert [point["tokens"] for point in record.curve] == [
+        step * cell.batch_tokens for step in steps
+    ]

@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 
 from tests.processes import descendants
 from tests.waiting import PATIENCE_SECONDS, wait_until
+from trainers.saved import TRUNK
 
 ROOT = Path(__file__).parents[2]
 GRID = """\
@@ -26,9 +27,11 @@ cells:
   arch: {archs}
   size: {sizes}
   tokens: {tokens}
+  seed: {seeds}
 training:
   batch_tokens: 512
   context: 64
+  schedule: {schedule}
 placement:
   checkpoint_seconds: {every}
 """
@@ -42,12 +45,22 @@ def write_grid(
     archs: str = "[transformer, lstm]",
     sizes: str = "[4k, 6k]",
     tokens: str = "60k",
+    seeds: str = "0",
+    schedule: str = "cosine",
     every: float = 0,
     more: str = "",
 ) -> Path:
     """more: YAML to stand below the rest."""
     path = folder / f"{name}.yaml"
-    text = GRID.format(source=source, archs=archs, sizes=sizes, tokens=tokens, every=every)
+    text = GRID.format(
+        source=source,
+        archs=archs,
+        sizes=sizes,
+        tokens=tokens,
+        seeds=seeds,
+        schedule=schedule,
+        every=every,
+    )
     path.write_text(text + more)
     return path
 
@@ -96,7 +109,8 @@ class Running:
     def saved(self) -> set[str]:
         """The cells that have a checkpoint and no record."""
         found = {path.parents[1].name for path in self.cells.glob("*/checkpoint_*/state.sha256")}
-        return found - {path.parent.name for path in self.cells.glob("*/record.json")}
+        ended = {path.parent.name for path in self.cells.glob("*/record.json")}
+        return {name for name in found - ended if TRUNK not in name}
 
     def measured(self) -> int:
         """How many values MLflow has."""

@@ -72,12 +72,12 @@ def admission(*gpus: float, capacity: Capacity) -> Admission:
 def test_one_cell_more_than_fits_is_started_ahead_and_takes_the_next_room() -> None:
     found = admission(4, 4, 4, 1, capacity=Capacity(64, 8))
     first, second, ahead = (found.suggest(trial) for trial in "abc")
-    assert [cell["cell"][0] for cell in (first, second, ahead)] == ["4", "4", "4"]  # type: ignore[index]
+    assert [job["job"][0] for job in (first, second, ahead)] == ["4", "4", "4"]  # type: ignore[index]
     assert found.suggest("d") is None
     found.on_trial_complete("a")
     # The room goes to the cell that stands ready; the small one is the next to stand ready.
-    assert found.suggest("d") == {"cell": "1-3"}
-    assert found.pool.cpus.keys() == {second["cell"], ahead["cell"]}  # type: ignore[index]
+    assert found.suggest("d") == {"job": "1-3"}
+    assert found.pool.cpus.keys() == {second["job"], ahead["job"]}  # type: ignore[index]
 
 
 def test_a_cell_that_was_ahead_gives_back_what_it_took() -> None:

@@ -188,6 +188,17 @@ def test_a_size_that_no_model_has_is_named_with_its_line(tmp_path: Path) -> None
         load_grid(str(path)).resolve([MANIFEST])
 
 
+def test_budgets_that_are_one_after_rounding_are_named_with_their_cell(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{DATA}cells:\n  arch: lstm\n  size: 4k\n  tokens: [10k, 10_100]\n{TRAINING}")
+    said = (
+        r"^mine.yaml:4: tokens 10000 and 10100 are both 10,240 for lstm 4k, in batches of 1,024; "
+        "take one of them$"
+    )
+    with pytest.raises(LadderError, match=said):
+        load_grid(str(path)).resolve([MANIFEST])
+
+
 def test_a_folder_is_no_grid(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").mkdir()
     with pytest.raises(GridError, match=r"no grid file at .*mine.yaml"):

@@ -16,9 +16,9 @@ from typing import cast
 import pytest
 
 from data.store.location import Location
-from sweeps.records import Record, read_record
 from sweeps.tracking import Server, free_port
 from tests.sweeps.real_command import running, write_grid
+from trainers.records import Record, read_record
 
 CUT_SECONDS = 30
 """How long the network is away: part of the fault, and no wait for anything."""

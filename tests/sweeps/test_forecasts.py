@@ -16,10 +16,9 @@ from fitting.contract import METRICS
 from fitting.forecast import digest, read_json
 from sweeps import forecasts
 from sweeps.errors import GridError
-from sweeps.records import Record, write_record
-from sweeps.schedule import Job
 from sweeps.sweep import Sweep
-from trainers.cell import Cell, Placement
+from trainers.cell import Cell
+from trainers.records import Record, write_record
 
 GRID = """\
 data: {source: folk}
@@ -71,9 +70,9 @@ def parted(sweep: Sweep) -> tuple[list[Cell], list[Cell]]:
     return [c for c in cells if c.size != "12k"], [c for c in cells if c.size == "12k"]
 
 
-def registered(sweep: Sweep, registry: Registry | None = None) -> list[Job]:
-    jobs = [Job(cell, Location("/nowhere"), Placement()) for cell in parted(sweep)[1]]
-    return forecasts.registered(sweep, sweep.resolve(), jobs, registry or Registry(), "")
+def registered(sweep: Sweep, registry: Registry | None = None) -> dict[str, str] | None:
+    targets = parted(sweep)[1]
+    return forecasts.registered(sweep, sweep.resolve(), targets, registry or Registry(), "")
 
 
 def test_the_sweep_lists_its_targets_and_remembers_them(sweep: Sweep) -> None:
@@ -85,20 +84,20 @@ def test_the_sweep_lists_its_targets_and_remembers_them(sweep: Sweep) -> None:
 def test_targets_wait_until_every_other_cell_has_ended(sweep: Sweep, said: list[str]) -> None:
     base, _ = parted(sweep)
     end(sweep, base[1:])
-    assert registered(sweep) == []
+    assert registered(sweep) is None
     assert said == ["The targets wait for other cells to end: 1; the same command goes on."]
     assert not sweep.forecast.exists()
     end(sweep, base[:1], status="failed")
-    assert len(registered(sweep)) == 2
+    assert len(registered(sweep) or {}) == 2
 
 
 def test_every_target_carries_the_digest_of_what_was_written_and_logged(sweep: Sweep) -> None:
     base, targets = parted(sweep)
     end(sweep, base)
     registry = Registry()
-    jobs = registered(sweep, registry)
+    told = registered(sweep, registry)
     text = sweep.forecast.read_text()
-    assert [job.forecast for job in jobs] == [digest(text)] * 2
+    assert told == {cell.key: digest(text) for cell in targets}
     assert registry.kept == [(text, digest(text), True)]
     made = read_json(text)
     assert list(made.targets) == [cell.key for cell in targets]
@@ -113,10 +112,10 @@ def test_a_forecast_is_never_written_again(sweep: Sweep) -> None:
     end(sweep, base, status="failed")
     end(sweep, targets[:1], forecast=digest(text))
     registry = Registry()
-    jobs = registered(sweep, registry)
+    told = registered(sweep, registry)
     assert sweep.forecast.read_text() == text
     assert registry.kept == [(text, digest(text), False)]
-    assert {job.forecast for job in jobs} == {digest(text)}
+    assert told == {cell.key: digest(text) for cell in targets}
 
 
 def test_a_target_that_joined_later_carries_no_forecast(sweep: Sweep) -> None:
@@ -126,23 +125,22 @@ def test_a_target_that_joined_later_carries_no_forecast(sweep: Sweep) -> None:
     grid = Path(sweep.grid_name)
     grid.write_text(GRID.replace("12k]", "12k, 20k]").replace("12k}", "[12k, 20k]}"))
     grown = replace(sweep)
-    jobs = [Job(cell, Location("/nowhere"), Placement()) for cell in grown.resolve()]
-    found = forecasts.registered(grown, grown.resolve(), jobs, Registry(), "")
-    assert {job.cell.size for job in found if job.forecast} == {"12k"}
+    cells = grown.resolve()
+    told = forecasts.registered(grown, cells, cells, Registry(), "") or {}
+    assert {cell.size for cell in cells if cell.key in told} == {"12k"}
 
 
 def test_what_mlflow_holds_is_what_targets_carry(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, _ = parted(sweep)
+    base, targets = parted(sweep)
     end(sweep, base)
     registered(sweep)
     first = digest(sweep.forecast.read_text())
     sweep.forecast.write_text(sweep.forecast.read_text().replace('"level": 0.95', '"level": 0.99'))
     monkeypatch.setattr(forecasts, "in_mlflow", lambda sweep, uri: first)
-    jobs = registered(sweep)
-    assert {job.forecast for job in jobs} == {first}
-    end(sweep, [job.cell for job in jobs], forecast=first)
+    assert registered(sweep) == {cell.key: first for cell in targets}
+    end(sweep, targets, forecast=first)
     review = forecasts.reviewed(sweep)
     assert review is not None
     assert "does not count as registered" in review.problem
@@ -152,7 +150,7 @@ def test_none_is_made_after_a_target_has_begun(sweep: Sweep, said: list[str]) ->
     base, targets = parted(sweep)
     end(sweep, base)
     (sweep.cells / targets[0].key / "checkpoint_000000" / "state").write_text("")
-    assert {job.forecast for job in registered(sweep)} == {""}
+    assert registered(sweep) == {}
     assert said == [f"No forecast: {targets[0].name} had begun to train before one was registered."]
     assert not sweep.forecast.exists()
 
@@ -161,7 +159,7 @@ def test_where_the_others_failed_the_forecast_says_why_there_is_none(
     sweep: Sweep, said: list[str]
 ) -> None:
     end(sweep, parted(sweep)[0], status="failed")
-    assert len(registered(sweep)) == 2
+    assert len(registered(sweep) or {}) == 2
     (prediction,) = read_json(sweep.forecast.read_text()).predictions
     assert prediction.loss is None
     assert "a forecast needs 4" in said[0]

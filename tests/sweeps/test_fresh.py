@@ -1,4 +1,4 @@
-"""`--fresh` removes what was trained: after a yes, of the chosen cells, and nothing else."""
+"""`--fresh` removes what was trained, `--prune` trunks: after a yes, of the chosen cells only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from data.store.location import Location
 from data.store.manifest import Manifest
 from sweeps.errors import GridError
-from sweeps.run_grid import erase
+from sweeps.removal import erase, prune
 from sweeps.sweep import Sweep, only
 from tests.sweeps.real_command import ROOT, command
 
@@ -143,6 +143,61 @@ def test_a_cell_that_is_a_link_costs_the_link_and_not_what_it_leads_to(
     assert erase(sweep, "arch=lstm size=6k")
     assert not link.is_symlink()
     assert (elsewhere / "kept").exists()
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Sweep:
+    """Cells of two budgets and two seeds, each seed with a trunk."""
+    grid = GRID.replace("size: [4k, 6k], tokens: 10k", "size: 4k, tokens: [10k, 20k], seed: [0, 1]")
+    (tmp_path / "wsd.yaml").write_text(
+        grid.replace("[transformer, lstm]", "lstm").replace("64}", "64, schedule: wsd}")
+    )
+    made = Sweep(str(tmp_path / "wsd.yaml"), (), Location.of(tmp_path / "runs"))
+    manifest = Manifest("fake", "stand-in", "abc", 24, 139, 0, {}, {}, {}, {})
+    (made.data("abc") / "manifest.json").write_text(json.dumps(asdict(manifest)))
+    for cell in made.resolve():
+        for key in (cell.key, cell.trunk_key):
+            (made.cells / str(key) / "checkpoint_000000" / "state.pt").write_text("weights")
+    return made
+
+
+def folders(sweep: Sweep) -> set[str]:
+    return {folder.name for folder in sweep.cells.children()}
+
+
+def test_trunks_are_pruned_and_cells_stay(family: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = say("y", monkeypatch)
+    assert prune(family, "")
+    assert asked == [
+        "Remove 2 trunks of wsd? Ended cells stay; larger budgets will be trained from nothing. "
+        "[y/N] "
+    ]
+    assert folders(family) == {cell.key for cell in family.listed()}
+    assert prune(family, "")
+    assert len(asked) == 1
+
+
+def test_of_trunks_too_only_the_chosen_go_and_none_without_a_yes(
+    family: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = folders(family)
+    say("no", monkeypatch)
+    assert not prune(family, "")
+    assert folders(family) == before
+    say("y", monkeypatch)
+    assert prune(family, "seed=1")
+    (other,) = {cell.trunk for cell in family.listed() if cell.fields["seed"] == 1}
+    assert before - folders(family) == {other}
+
+
+def test_what_is_trained_anew_takes_nothing_from_its_trunk(
+    family: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, asked = folders(family), say("y", monkeypatch)
+    (chosen,) = only(family.listed(), "seed=1 tokens=10240")
+    assert erase(family, "seed=1 tokens=10240")
+    assert asked == ["Remove 1 cells of wsd, with their checkpoints? [y/N] "]
+    assert before - folders(family) == {chosen.key, chosen.trunk}
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])

@@ -12,10 +12,10 @@ import pytest
 
 from data.store.location import Location
 from sweeps.pairing import paired_lines
-from sweeps.records import Record
 from tests.conftest import CELL
 from trainers.cell import Cell
 from trainers.losses import Losses, losses_path, write_losses
+from trainers.records import Record
 
 HARD = np.random.default_rng(0).normal(2.0, 0.5, size=200)
 """Nats a token of each piece, whatever the model."""

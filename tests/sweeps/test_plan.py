@@ -10,26 +10,24 @@ import pytest
 from data.store.location import Location
 from sweeps import plan, throughput
 from sweeps.packing import Capacity
-from sweeps.plan import Planned, in_phases
+from sweeps.plan import Trunks
 from sweeps.sweep import Sweep
 from tests.conftest import CELL
 from trainers.cell import Cell, Placement
 from trainers.ladder import archs
 
 
-def planned(seed: int, seconds: float, target: bool = False) -> Planned:
-    cell = replace(CELL, seed=seed)
-    return Planned(cell, Placement(), 0.0, seconds, target=target)
-
-
-def test_targets_begin_when_the_last_of_the_others_has_ended() -> None:
-    cells = [planned(0, 30, target=True), planned(1, 10), planned(2, 20)]
-    # One phase would take 30 s: the target beside the two others.
-    assert in_phases(cells, Capacity(2, 0)) == [20, 30]
-
-
-def test_without_targets_there_is_one_phase() -> None:
-    assert in_phases([planned(1, 10), planned(2, 20)], Capacity(1, 0)) == [30]
+def test_a_plan_tells_what_trunks_take_and_save() -> None:
+    family = [
+        replace(CELL, arch="lstm", schedule="wsd", tokens=count * CELL.batch_tokens)
+        for count in (100, 200)
+    ]
+    counts = family[0].rung.counts
+    each = 12 * (counts.n_params + counts.embedding)
+    assert plan.trunks_of(family, {}) == Trunks(2, 2 * each, 0, 0)
+    # The first has ended: its trunk saves the second as much as it has.
+    kept = {str(family[0].trunk_key): [80], family[0].key: [100]}
+    assert plan.trunks_of(family, kept) == Trunks(2, 2 * each, 1, 80 * CELL.batch_tokens)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, rate: float) -> list[Cell]:

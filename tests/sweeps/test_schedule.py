@@ -8,9 +8,10 @@ from pathlib import Path
 import ray
 
 from data.store.location import Location
-from sweeps.records import read_record
-from sweeps.schedule import Job, reason, run_cells
+from sweeps.jobs import Job
+from sweeps.schedule import run_jobs
 from trainers.cell import Cell, Placement
+from trainers.records import read_record
 
 
 class SilentTracker:
@@ -26,43 +27,30 @@ class SilentTracker:
         return False
 
 
-def test_a_failing_and_a_diverging_cell_do_not_stop_the_others(
+def test_a_failing_and_a_diverging_cell_do_not_stop_those_of_their_job(
     cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
-    good = replace(cell, arch="lstm")
+    lstm = replace(cell, arch="lstm")
     # A vocabulary smaller than the data's ids: the embedding raises, at every try.
-    failing = replace(cell, vocab_size=20, arch="lstm")
-    diverging = replace(cell, lr=1e4)
+    failing = replace(lstm, vocab_size=20)
+    diverging = replace(lstm, lr=1e4)
+    job = (failing, diverging, lstm)
     ray.init(num_cpus=2, log_to_driver=False)
     try:
-        run_cells(
-            [
-                Job(each, Location.of(packed), Placement(retries=1))
-                for each in (failing, diverging, good)
-            ],
+        run_jobs(
+            [Job(job, Location.of(packed), Placement(retries=1))],
             Location.of(tmp_path),
             ray.remote(num_cpus=0)(SilentTracker).remote(),
+            {lstm.key: "told"},
             verbose=False,
         )
     finally:
         ray.shutdown()
-    ended = {
-        name: read_record(Location.of(tmp_path), each.key)
-        for name, each in (("good", good), ("failing", failing), ("diverging", diverging))
-    }
-    assert all(ended.values())
-    assert ended["good"] is not None
-    assert ended["good"].status == "finished"
-    assert ended["failing"] is not None
-    assert ended["failing"].status == "failed"
-    assert "index" in ended["failing"].reason
-    assert ended["diverging"] is not None
-    assert ended["diverging"].status == "diverged"
-    assert "lr 10000" in ended["diverging"].reason
-
-
-def test_a_reason_is_the_line_that_names_the_exception() -> None:
-    trace = "Training failed:\nTraceback:\n  File x, line 1\nValueError: not here:\n - path: a/b\n"
-    assert reason(RuntimeError(trace)) == "ValueError: not here:"
-    assert reason(RuntimeError("several\nlines")) == "lines"
-    assert reason(RuntimeError()) == "RuntimeError"
+    ended = [read_record(Location.of(tmp_path), each.key) for each in job]
+    failed, diverged, finished = (record for record in ended if record)
+    assert (failed.status, diverged.status, finished.status) == ("failed", "diverged", "finished")
+    assert "index" in failed.reason
+    assert "lr 10000" in diverged.reason
+    assert (diverged.forecast, finished.forecast) == ("", "told")
+    # Nothing is left but what is the cells' own.
+    assert {path.name for path in tmp_path.iterdir()} == {each.key for each in job}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from data.errors import DataError
 from data.store.location import Location
 from sweeps import status
-from sweeps.sweep import Sweep
+from sweeps.status import Alive
+from sweeps.sweep import Listed, Sweep
+from trainers.saved import CHECKSUM, STATE, next_name
 
 
 @pytest.fixture
@@ -45,3 +48,33 @@ def test_data_that_are_there_and_cannot_be_read_are_still_an_error(
     monkeypatch.setattr(Sweep, "listed", damaged)
     with pytest.raises(DataError, match="damaged"):
         status.show(fresh, "")
+
+
+CELL_LISTED = Listed("a", 100, 4000, {"batch_tokens": 10}, trunk="a-trunk-b", trunk_steps=80)
+
+
+def test_a_cell_stands_where_the_newest_of_its_and_its_trunks_checkpoints_stands(
+    fresh: Sweep,
+) -> None:
+    def standing() -> tuple[str, str]:
+        (state,) = status.states(fresh, [CELL_LISTED], Alive())
+        return state.status, state.detail
+
+    assert standing() == ("to start", "")
+    for key, step, said in (
+        ("a-trunk-b", 40, "at step 40 of 100"),
+        ("a", 10, "at step 40 of 100"),
+        ("a-trunk-b", 81, "at step 40 of 100"),  # It decays before that.
+        ("a", 90, "at step 90 of 100"),
+    ):
+        place = fresh.cells / key / next_name(step)
+        for name in (STATE, CHECKSUM):
+            (place / name).write_text("")
+        assert standing() == ("resumable", said)
+
+
+def test_cells_of_a_running_job_are_next_and_those_of_others_wait(fresh: Sweep) -> None:
+    cells = [replace(CELL_LISTED, key=key) for key in "abcd"]
+    alive = Alive({"b": 500.0}, [["b", "c"], ["d"]])
+    found = {state.cell.key: state.status for state in status.states(fresh, cells, alive)}
+    assert found == {"a": "to start", "b": "running", "c": "next", "d": "to start"}

@@ -15,11 +15,11 @@ import pytest
 from mlflow import MlflowClient
 
 from fitting.runs.read import read_mlflow
-from sweeps.records import Record
 from sweeps.tracking import Server, Tracker, free_port
 from tests.sweeps.real_command import ROOT
 from tests.sweeps.test_records import CELL, RECORD
 from tests.waiting import wait_until
+from trainers.records import Record
 
 CURVE = [
     {

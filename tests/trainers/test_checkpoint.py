@@ -11,6 +11,7 @@ import torch
 
 from data.store.location import Location
 from trainers import checkpoint
+from trainers.saved import newest_first, newest_step
 
 STATE: dict[str, Any] = {"cell_key": "a-cell", "step": 3, "model": {"weight": torch.arange(6.0)}}
 
@@ -60,7 +61,7 @@ def test_a_checkpoint_that_was_never_ended_is_passed_over(cell: Location) -> Non
 
 def test_the_newest_is_the_one_of_most_steps(cell: Location) -> None:
     made = [save(cell, step) for step in (9, 100, 10, 100)]
-    steps = [place.name.split("_")[1] for place in checkpoint.newest_first(cell)]
+    steps = [place.name.split("_")[1] for place in newest_first(cell)]
     assert steps == ["000000100", "000000100", "000000010", "000000009"]
     assert len(set(made)) == 4
 
@@ -82,3 +83,18 @@ def test_a_full_disk_leaves_no_half(cell: Location, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="No space"):
         save(cell, step=2)
     assert len(cell.children()) == 1
+
+
+def test_the_two_newest_are_kept(cell: Location) -> None:
+    for step in (1, 2, 3):
+        checkpoint.save_next(cell, STATE | {"step": step})
+    kept = [checkpoint.load(place, "a-cell")["step"] for place in newest_first(cell)]
+    assert kept == [3, 2]
+    assert newest_step(cell) == 3
+
+
+def test_what_was_never_ended_is_not_the_newest_step(cell: Location) -> None:
+    assert newest_step(cell) is None
+    save(cell, step=1)
+    (save(cell, step=2) / "state.pt").unlink()
+    assert newest_step(cell) == 1

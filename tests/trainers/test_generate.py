@@ -23,6 +23,7 @@ from tests.data.conftest import melody, same_music
 from trainers import checkpoint
 from trainers.generate import choose, main, make_page
 from trainers.ladder import rung
+from trainers.records import Record, write_record
 from trainers.samples.cells import finished
 from trainers.sampling import Draw, sample
 
@@ -67,13 +68,9 @@ def out(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = cell.rung.build()
     state = {"cell_key": cell.key, "step": 1, "model": model.state_dict()}
     checkpoint.save(Location.of(place), state)
-    record = {
-        "cell_key": cell.key,
-        "status": "finished",
-        "params": cell.params(),
-        "measured": {"n_params": cell.rung.counts.n_params, "val_loss": 4.9},
-    }
-    (place / "record.json").write_text(json.dumps(record))
+    measured = {"n_params": cell.rung.counts.n_params, "val_loss": 4.9}
+    record = Record(cell.key, "finished", "", cell.params(), measured, [], 1.0, 2.0)
+    write_record(Location.of(place.parent), record)
     return folder
 
 

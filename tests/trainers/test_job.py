@@ -1,4 +1,4 @@
-"""A cell as a Ray Train job: any number of workers, and no damage that stops it for ever."""
+"""Cells as a Ray Train job: any number of workers, and no damage that stops one for ever."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+from ray.exceptions import RayActorError
+from ray.train import PreemptionError, PreemptionInfo
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2.api.exceptions import WorkerGroupError
 
 from data.store.location import Location
 from tests.conftest import CELL
 from tests.processes import descendants
+from tests.trainers.listening import listener, record_of
 from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
-from trainers.job import QUIET_AND_QUICK, Outcome, fit
+from trainers.curve import Point
+from trainers.job import QUIET_AND_QUICK, Listener, Outcome, fit, reason
 from trainers.losses import read_losses
+from trainers.records import Record, record_path
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,10 +42,12 @@ def cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Outcome:
+def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Record:
+    """The record of a cell that is a job of its own; what it had before is removed."""
     placement = Placement(workers=workers, checkpoint_seconds=1)
-    data, cells = Location.of(packed), Location.of(storage)
-    return fit(cell, data, cells, placement, report=lambda points: None)
+    record_path(Location.of(storage), cell.key).delete()
+    fit([cell], Location.of(packed), Location.of(storage), placement, listener(storage))
+    return record_of(storage, cell)
 
 
 def test_two_workers_train_the_model_that_one_does(
@@ -79,7 +88,7 @@ def kill_one_worker(folder: Path) -> None:
     os.kill(random.choice(workers), signal.SIGKILL)
 
 
-def losses(outcome: Outcome) -> list[float]:
+def losses(outcome: Record) -> list[float]:
     return [point["train_loss"] for point in outcome.curve]
 
 
@@ -98,26 +107,15 @@ def lstm() -> Cell:
 @pytest.fixture(scope="module")
 def ended(
     lstm: Cell, packed: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Outcome]:
+) -> tuple[Path, Record]:
     """Where the LSTM was trained to its end, and what came of it; a test that damages what lies
     there has it trained to its end again."""
     storage = tmp_path_factory.mktemp("ended")
     return storage, train(lstm, packed, storage)
 
 
-def test_a_truncated_list_of_checkpoints_does_not_stop_the_cell(
-    lstm: Cell, packed: Path, ended: tuple[Path, Outcome]
-) -> None:
-    storage, first = ended
-    snapshot = storage / lstm.key / "checkpoint_manager_snapshot.json"
-    snapshot.write_text(snapshot.read_text()[:20])
-    again = train(lstm, packed, storage)
-    assert again.measured["val_loss"] == first.measured["val_loss"]
-    assert snapshot.with_suffix(".damaged").exists()
-
-
 def test_a_damaged_checkpoint_costs_one_interval_and_not_the_cell(
-    lstm: Cell, packed: Path, ended: tuple[Path, Outcome]
+    lstm: Cell, packed: Path, ended: tuple[Path, Record]
 ) -> None:
     storage, first = ended
     newest = max((storage / lstm.key).glob("checkpoint_0*"))
@@ -126,3 +124,94 @@ def test_a_damaged_checkpoint_costs_one_interval_and_not_the_cell(
     assert again.status == "finished"
     assert again.measured["val_loss"] == first.measured["val_loss"]
     assert losses(again) == losses(first)
+
+
+def test_a_killed_worker_costs_the_running_cell_alone(
+    lstm: Cell, packed: Path, tmp_path: Path, ended: tuple[Path, Record]
+) -> None:
+    """The second of three cells of a job; what the first measured stays, and the third begins."""
+    cells = [replace(lstm, seed=1), lstm, replace(lstm, seed=2)]
+
+    def points(cell: Cell, new: list[Point]) -> None:
+        once = tmp_path / "killed"
+        if cell == lstm and new[-1]["tokens"] > lstm.tokens / 2 and not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def note(cell: Cell) -> None:
+        with (tmp_path / "ended").open("a") as file:
+            file.write(f"{cell.key} {os.getpid()}\n")
+
+    told = listener(tmp_path, points, note)
+    placement = Placement(checkpoint_seconds=0, retries=1)
+    fit(cells, Location.of(packed), Location.of(tmp_path), placement, told)
+    order, pids = zip(*(line.split() for line in (tmp_path / "ended").read_text().splitlines()))
+    assert list(order) == [cell.key for cell in cells]
+    assert pids[0] != pids[1] == pids[2]
+    assert record_of(tmp_path, lstm).measured["val_loss"] == ended[1].measured["val_loss"]
+    assert losses(record_of(tmp_path, lstm)) == losses(ended[1])
+    # It went on from its own checkpoint.
+    assert record_of(tmp_path, lstm).curve[0]["time"] < record_of(tmp_path, lstm).started
+
+
+NODE_DIED = RayActorError(error_msg="The actor died because its node has died. Node Id: 1")
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, faults: dict[str, list[Exception]]) -> list[str]:
+    """From now on training a cell raises these, one after another, and then it ends; returns the
+    keys of the cells that will have been begun, at each start of workers."""
+    begun: list[str] = []
+
+    def run(
+        cells: list[Cell], data: object, storage: object, placed: object, told: Listener
+    ) -> None:
+        for cell in cells:
+            begun.append(cell.key)
+            if faults.get(cell.key):
+                raise faults[cell.key].pop(0)
+            told.ended(cell, Outcome("finished", "", {}, [], 0.0))
+
+    monkeypatch.setattr("trainers.job._run", run)
+    return begun
+
+
+def test_tries_are_counted_for_each_cell(
+    lstm: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [replace(lstm, seed=seed) for seed in range(4)]
+    raised = WorkerGroupError("ValueError: it broke", {0: ValueError("it broke")})
+    faults: dict[str, list[Exception]] = {
+        cells[0].key: [raised],
+        cells[1].key: [raised],
+        cells[2].key: [raised, raised],
+    }
+    begun = scripted(monkeypatch, faults)
+    nowhere, storage = Location("/nowhere"), Location.of(tmp_path)
+    fit(cells, nowhere, storage, Placement(retries=1), listener(tmp_path))
+    found = [record_of(tmp_path, cell) for cell in cells]
+    assert [record.status for record in found] == ["finished", "finished", "failed", "finished"]
+    assert found[2].reason == "ValueError: it broke"
+    assert begun == [cells[seed].key for seed in (0, 0, 1, 1, 2, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        PreemptionError(PreemptionInfo(None, {"node": [0]})),
+        WorkerGroupError("dead", {0: WorkerHealthCheckFailedError("dead", NODE_DIED)}),
+    ],
+)
+def test_machines_that_are_lost_do_not_count(
+    lstm: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: Exception
+) -> None:
+    scripted(monkeypatch, {lstm.key: [lost] * 5})
+    nowhere, storage = Location("/nowhere"), Location.of(tmp_path)
+    fit([lstm], nowhere, storage, Placement(retries=0), listener(tmp_path))
+    assert record_of(tmp_path, lstm).status == "finished"
+
+
+def test_a_reason_is_the_line_that_names_the_exception() -> None:
+    trace = "Training failed:\nTraceback:\n  File x, line 1\nValueError: not here:\n - path: a/b\n"
+    assert reason(RuntimeError(trace)) == "ValueError: not here:"
+    assert reason(RuntimeError("several\nlines")) == "lines"
+    assert reason(RuntimeError()) == "RuntimeError"

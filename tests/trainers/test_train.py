@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.store.location import Location
 from tests.waiting import wait_until
-from trainers import checkpoint
-from trainers.train import main, save
+from trainers.train import main
 
 SMALL = "--arch lstm --size 4k --tokens 20k --batch-tokens 256 --context 32"
 
@@ -82,11 +80,3 @@ def test_bad_input_is_refused_in_one_line(
     assert code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
-    cell = Location.of(tmp_path)
-    for step in (1, 2, 3):
-        save(cell, {"cell_key": "a", "step": step})
-    kept = [checkpoint.load(place, "a")["step"] for place in checkpoint.newest_first(cell)]
-    assert kept == [3, 2]

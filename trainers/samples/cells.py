@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from data.store.location import Location
 from trainers import checkpoint
 from trainers.cell import Cell
 from trainers.names import names
+from trainers.records import Record, read_record
 from trainers.sampling import Model
+from trainers.saved import newest_first
 
 
 class CellError(ValueError):
@@ -28,7 +28,7 @@ class Trained:
 
     def model(self) -> Model:
         """The model with the weights of its newest checkpoint. Raises CellError."""
-        found = checkpoint.newest_first(self.folder)
+        found = newest_first(self.folder)
         if not found:
             raise CellError(f"{self.folder}: no checkpoint; the cell has to be trained again")
         return load(self.cell, found[0])
@@ -47,15 +47,14 @@ def load(cell: Cell, folder: Location) -> Model:
 
 def finished(cells: Location) -> list[Trained]:
     """The cells below a sweep's `cells` folder that have finished, by architecture and size."""
-    found: list[tuple[Cell, Location, dict[str, Any]]] = []
+    found: list[tuple[Cell, Location, Record]] = []
     others = 0
     for folder in cells.children():
-        path = folder / "record.json"
-        record = json.loads(path.read_text()) if path.exists() else {}
-        if record.get("status") == "finished":
-            cell = Cell.of(record["params"])
-            if cell.key == record["cell_key"]:
-                found.append((cell, folder, record["measured"]))
+        record = read_record(cells, folder.name)
+        if record and record.status == "finished":
+            cell = Cell.of(record.params)
+            if cell.key == record.cell_key:
+                found.append((cell, folder, record))
             else:
                 others += 1
     if not found and others:
@@ -64,7 +63,13 @@ def finished(cells: Location) -> list[Trained]:
         raise CellError(f"{cells}: no finished cells; train some with sweeps/run_grid.py")
     called = names({cell.key: vars(cell) for cell, _, _ in found})
     trained = [
-        Trained(cell, folder, measured["n_params"], measured["val_loss"], called[cell.key])
-        for cell, folder, measured in found
+        Trained(
+            cell,
+            folder,
+            record.measured["n_params"],
+            record.measured["val_loss"],
+            called[cell.key],
+        )
+        for cell, folder, record in found
     ]
     return sorted(trained, key=lambda one: (one.cell.arch, one.n_params))

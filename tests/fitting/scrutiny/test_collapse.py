@@ -32,6 +32,23 @@ def test_normalised_curves_of_one_course_are_one_whatever_their_scale_and_floor(
     assert np.all(np.diff(one) < 0)
 
 
+def test_where_the_points_of_a_curve_lie_does_not_matter() -> None:
+    """Each is the mean loss since the one before; trainers set them closer at first."""
+    steps = np.arange(1, 1025)
+    summed = np.concatenate([[0.0], np.cumsum(1 + steps**-0.3)])
+    ends = (102, 308, 512, 716, 922, 1024)
+
+    def of(points: np.ndarray) -> np.ndarray:
+        loss = np.diff(summed[np.r_[0, points]]) / np.diff(np.r_[0, points])
+        return normalised(points / 1024, loss, 1.0, np.array(ends) / 1024)
+
+    close = [
+        np.linspace(a, b, n + 1).astype(int)[1:] for a, b, n in zip(ends, ends[1:], range(2, 7))
+    ]
+    uneven = np.r_[102, np.concatenate(close), np.arange(103, 150)]
+    assert of(np.unique(uneven)) == pytest.approx(of(steps), rel=1e-9)
+
+
 def test_a_curve_that_comes_down_to_the_floor_has_no_normal_form() -> None:
     part = np.arange(1, 101) / 100
     assert np.isnan(normalised(part, 1 + 1 / part, 2.2, SPANS)).all()

@@ -1,8 +1,9 @@
 """A cell that fails, inside the real command: every Python process that has this folder on its
 PYTHONPATH runs this at its start.
 
-CRESCENDO_TEST_FAILS names a folder of files, each called after a size: the cell of that size raises
-after 20 % of its steps if its file holds a word, and for `once` removes the file first.
+CRESCENDO_TEST_FAILS names a folder of files, each called after a size and its tokens, such as
+4k-1000: the cells of that size and budget raise after 20 % of their steps, and for the word `once`
+in the file remove it first.
 """
 
 import importlib.abc
@@ -31,11 +32,11 @@ class FaultyLoop(importlib.abc.MetaPathFinder):
 def raising(check):
     def faulty(point, curve, cell, past_warmup):
         check(point, curve, cell, past_warmup)
-        fault = Path(os.environ["CRESCENDO_TEST_FAILS"]) / cell.size
+        fault = Path(os.environ["CRESCENDO_TEST_FAILS"]) / f"{cell.size}-{cell.tokens}"
         if point["tokens"] > 0.2 * cell.tokens and fault.exists():
             if fault.read_text() == "once":
                 fault.unlink()
-            raise RuntimeError(f"the test lets {cell.size} fail")
+            raise RuntimeError(f"the test lets {fault.name} fail")
 
     return faulty
 

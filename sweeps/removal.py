@@ -1,0 +1,55 @@
+"""What a user lets a sweep forget, after a yes: whole cells (`--fresh`), or trunks (`--prune`)."""
+
+from __future__ import annotations
+
+import sys
+
+from sweeps.sweep import Sweep, only
+
+
+def erase(sweep: Sweep, selection: str) -> bool:
+    """Remove checkpoints and records of the selected cells, with the trunks that they branch from.
+
+    False if the user does not want that.
+    """
+    there = {folder.name for folder in sweep.cells.children()}
+    chosen = only(sweep.listed(), selection) if there else []
+    cells = [cell.key for cell in chosen if cell.key in there]
+    trunks = {cell.trunk for cell in chosen if cell.trunk in there}
+    if not cells and not trunks:
+        return True
+    if not _agreed(f"Remove {len(cells)} cells of {sweep.name}, with their checkpoints? [y/N] "):
+        return False
+    sweep.erase([*cells, *trunks])
+    return True
+
+
+def prune(sweep: Sweep, selection: str) -> bool:
+    """Remove the trunks of the selected cells, which keep their records and their own checkpoints.
+
+    False if the user does not want that.
+    """
+    there = {folder.name: folder for folder in sweep.cells.children()}
+    trunks = {cell.trunk for cell in only(sweep.listed(), selection) if cell.trunk in there}
+    if not trunks:
+        print(f"Nothing to prune: no trunk is kept for these cells of {sweep.name}.")
+        return True
+    if not _agreed(
+        f"Remove {len(trunks)} trunks of {sweep.name}? Ended cells stay; larger budgets will be "
+        "trained from nothing. [y/N] "
+    ):
+        return False
+    for key in trunks:
+        there[key].delete()
+    return True
+
+
+def _agreed(question: str) -> bool:
+    try:
+        answer = input(question)
+    except EOFError:  # Nobody is there to ask.
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        print("Nothing was removed.", file=sys.stderr)
+        return False
+    return True
