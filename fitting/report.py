@@ -154,8 +154,8 @@ def _parser() -> argparse.ArgumentParser:
         "laws.tex and figures.",
         epilog="A table needs the columns arch, n_params and val_loss (or that of --loss); size, "
         "seed, lr, tokens, flops, status and the others of fitting/contract.py are used where "
-        "present. In laws.csv and runs.csv, text that a spreadsheet would take for a formula (beginning with =, +, - or @) is "
-        "prefixed with an apostrophe.",
+        "present. In laws.csv and runs.csv, text that a spreadsheet would take for a formula "
+        "(beginning with =, +, - or @) is prefixed with an apostrophe.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
