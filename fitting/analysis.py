@@ -7,8 +7,10 @@ import pandas as pd
 from fitting.arch_law import ArchLaw, law_of
 from fitting.compare.comparison import Comparison, NotCompared
 from fitting.compare.pairs import compare_all
+from fitting.law.verdict import TREND_LEVEL, rise_p
 from fitting.runs.apart import kept_apart
 from fitting.runs.axis import AXES, N_PARAMS, Axis
+from fitting.runs.loss import VAL_LOSS, Loss, loss_in, note, rising, with_loss
 from fitting.runs.read import RecordError
 from fitting.runs.selection import of_many_budgets
 
@@ -21,6 +23,7 @@ class Analysis:
     """Everything that the report shows."""
 
     records: pd.DataFrame
+    """All that was measured, under its own names."""
     laws: dict[str, ArchLaw]
     comparisons: tuple[Comparison, ...]
     """Pairs of architectures whose laws are not rejected, by parameters and by FLOPs."""
@@ -28,6 +31,8 @@ class Analysis:
     """The other pairs."""
     axis: Axis
     """What the laws are fitted against."""
+    loss: Loss
+    """What falls: the loss of every law."""
     notes: tuple[str, ...]
     """Remarks on the runs as a whole, such as which were separated and why."""
 
@@ -41,12 +46,13 @@ class Analysis:
         return [*self.notes, *laws, *pairs]
 
 
-def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
+def analyse(records: pd.DataFrame, against: str = "", loss: str = VAL_LOSS) -> Analysis:
     """Fit every architecture of the records (see `fitting.runs.read`), in the order they appear.
 
     `against` is a column of `fitting.runs.axis.AXES`. The default follows the design of the runs:
-    compute where some size was trained at several token budgets, else parameters. RecordError where
-    no cell finished, or none has a value in that column.
+    compute where some size was trained at several token budgets, else parameters. `loss` is the
+    column of the loss. RecordError where no cell finished, none has a value in one of these
+    columns, or a loss of unknown kind is not above 0 or rises in every architecture.
     """
     if not (records["status"] == "finished").any():
         found = records["status"].value_counts()
@@ -58,8 +64,15 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
     axis = AXES[against] if against else _called_for(records[finished])
     if not finished[records[axis.column] > 0].any():
         raise RecordError(f"no finished cell has a value in the column {axis.column}")
-    laws = {arch: law_of(records, arch, axis) for arch in sorted(set(records["arch"]))}
-    comparisons, not_compared = compare_all(laws, axis)
+    measured = loss_in(loss)
+    fitted = with_loss(records, measured)
+    laws = {arch: law_of(fitted, arch, axis) for arch in sorted(set(fitted["arch"]))}
+    fits = [law.fit for law in laws.values() if law.fit]
+    if fits and not measured.known and all(rise_p(fit) < TREND_LEVEL for fit in fits):
+        # A score rather than a loss: the best learning rate, taken for the worst, was left out.
+        raise rising(measured, axis.unit)
+    comparisons, not_compared = compare_all(laws, axis, measured)
+    notes = (*note(records, measured), *notes)
     if estimated and "flops" in (axis.column, *(pair.axis for pair in comparisons)):
         notes += ("Compute was not recorded for every run; C = 6 N D is used.",)
     notes += tuple(
@@ -69,7 +82,7 @@ def analyse(records: pd.DataFrame, against: str = "") -> Analysis:
         if law.fit and axis is N_PARAMS and law.selection.tokens_vary
     )
     notes += _on_pairs(len({(pair.first, pair.second) for pair in comparisons}))
-    return Analysis(records, laws, comparisons, not_compared, axis, notes)
+    return Analysis(records, laws, comparisons, not_compared, axis, measured, notes)
 
 
 def _called_for(finished: pd.DataFrame) -> Axis:

@@ -16,13 +16,14 @@
 | val_loss_per_note, val_loss_per_second | the same in units common to all tokenizers |
 | seconds | wall time |
 | status, reason | finished, failed, diverged or running; and why |
+| any other number | whatever else was measured, read as it is: `--loss` fits a law to it |
 | train_curve | list of (tokens seen, training loss) for up to 32 runs per arch; not in tables |
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST = (
+KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST, AGAINST, LOSS = (
     "crescendo.kind",
     "crescendo.cell_key",
     "crescendo.data",
@@ -30,11 +31,15 @@ KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST = (
     "crescendo.reason",
     "crescendo.sweep",
     "crescendo.forecast",
+    "crescendo.against",
+    "crescendo.loss",
 )
 """Tags of MLflow runs. `crescendo.kind` is cell, sweep or fit; `crescendo.forecast`, on a sweep and
-its targets, is the sha256 of the forecast made before they trained."""
+its targets, is the sha256 of the forecast made before they trained; `crescendo.against` and
+`crescendo.loss`, on a fit, are the columns of its axis and of its loss."""
 
 REQUIRED = ("arch", "n_params", "val_loss")
+"""What every run that has finished has; another loss may take the place of the last."""
 SETTINGS = (
     "batch_tokens",
     "context",
@@ -71,6 +76,7 @@ METRICS = (
     "val_loss_per_second",
     "seconds",
 )
+"""What every finished cell has measured: a record that lacks one is refused. It may have more."""
 NUMBERS = ("seed", "lr", *METRICS)
 POSITIVE = ("lr", "n_params", "tokens", "unique_tokens", "flops", "val_loss", "test_loss")
 COLUMNS = (*TEXTS, *NUMBERS, "train_curve")

@@ -3,6 +3,7 @@
     python -m fitting.report --experiment NAME [--tracking-uri URI] [--out DIR]
     python -m fitting.report --csv runs.csv --out DIR
     ... --against tokens | flops         L(D) or L(C), whatever the design of the runs
+    ... --loss NAME                      a law of any measured quantity that falls with size
 
 From MLflow the report is also logged, to the run of kind `fit` of the same experiment.
 """
@@ -21,12 +22,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fitting.analysis import Analysis, analyse
+from fitting.contract import AGAINST, KIND, LOSS
 from fitting.export import figures, notebook, tables
 from fitting.outcomes import Review
 from fitting.page import report_page
 from fitting.runs.axis import AXES
 from fitting.runs.escape import mlflow_name
+from fitting.runs.loss import LOSSES, VAL_LOSS
 from fitting.runs.read import RecordError, read_csv, read_mlflow, to_json
+from fitting.runs.tracking import find, refuse_without_server
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
 
@@ -55,13 +59,14 @@ def write(
         "laws.csv": tables.laws_csv(analysis),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
+        "runs.csv": tables.runs_csv(analysis),
         "report.html": report_page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
     }
     for name, text in texts.items():
         paths[name] = out_dir / name
         paths[name].write_text(text, encoding="utf-8")
     progress("notebook")
-    paths["report.ipynb"] = notebook.write(analysis.axis, out_dir)
+    paths["report.ipynb"] = notebook.write(analysis.axis, analysis.loss.column, out_dir)
     return paths
 
 
@@ -70,33 +75,29 @@ def log_to_mlflow(
 ) -> str:
     """Log the report to the experiment's run of kind `fit`, created if absent; returns its run id.
 
-    Laws against tokens and against FLOPs each have their own run.
+    Laws against tokens and against FLOPs each have their own run, and so has each loss.
     """
-    # Imported here because mlflow takes seconds to load, and a table does not need it.
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(tracking_uri=tracking_uri)
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        raise RecordError(f"{tracking_uri}: no experiment {experiment!r} to log the report to")
-    tags = {"crescendo.kind": "fit", "crescendo.against": analysis.axis.column}
+    client, found = find(experiment, tracking_uri)
+    tags = {KIND: "fit", AGAINST: analysis.axis.column}
     wanted = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
-    runs = client.search_runs([found.experiment_id], wanted, max_results=1)
-    run_id = (
-        runs[0].info.run_id
-        if runs
-        else client.create_run(found.experiment_id, run_name="fit", tags=tags).info.run_id
-    )
+    runs = client.search_runs([found.experiment_id], wanted)
+    # Runs from before there was a choice have no tag for it.
+    mine = [run for run in runs if run.data.tags.get(LOSS, VAL_LOSS) == analysis.loss.column]
+    if mine:
+        run_id = mine[0].info.run_id
+    else:
+        tags |= {LOSS: analysis.loss.column}
+        run_id = client.create_run(found.experiment_id, run_name="fit", tags=tags).info.run_id
     for arch, law in analysis.laws.items():
         name = mlflow_name(arch)
         client.set_tag(run_id, f"crescendo.verdict.{name}", law.lead_verdict.word)
         if law.fit is not None:
             for letter, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
                 client.log_metric(run_id, f"{name}.{letter}", value)
-        if found := law.leading_surface:
+        if leading := law.leading_surface:
             for letter in ("E", "A", "B", "alpha", "beta"):
                 client.log_metric(
-                    run_id, f"{name}.surface.{letter}", getattr(found.surface, letter)
+                    run_id, f"{name}.surface.{letter}", getattr(leading.surface, letter)
                 )
     for path in paths.values():
         client.log_artifact(run_id, str(path))
@@ -113,11 +114,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with _bar() as progress:
             if args.csv:
-                records = read_csv(args.csv, args.setting)
+                records = read_csv(args.csv, args.setting, args.loss)
             else:
+                _, found = find(args.experiment, args.tracking_uri)
+                refuse_without_server(found, args.tracking_uri)
                 records = read_mlflow(args.experiment, args.tracking_uri)
             progress(f"laws of {records['arch'].nunique()} architectures")
-            analysis = analyse(records, args.against)
+            analysis = analyse(records, args.against, args.loss)
             # Notes on reading the table come first.
             notes = (*records.attrs.get("notes", ()), *analysis.notes)
             analysis = replace(analysis, notes=notes)
@@ -149,10 +152,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Fit L(N) = a N^-alpha + c to every architecture of an experiment or a table, "
         "with intervals and a verdict, and write report.html, report.ipynb, fit.json, laws.csv, "
         "laws.tex and figures.",
-        epilog="A table needs the columns arch, n_params and val_loss; size, seed, lr, tokens, "
-        "flops, status and the others of fitting/contract.py are used where present. In laws.csv, "
-        "text that a spreadsheet would take for a formula (beginning with =, +, - or @) is "
-        "prefixed with an apostrophe.",
+        epilog="A table needs the columns arch, n_params and val_loss (or that of --loss); size, "
+        "seed, lr, tokens, flops, status and the others of fitting/contract.py are used where "
+        "present. In laws.csv and runs.csv, text that a spreadsheet would take for a formula "
+        "(beginning with =, +, - or @) is prefixed with an apostrophe.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -171,7 +174,8 @@ def _parser() -> argparse.ArgumentParser:
         "--tracking-uri",
         metavar="URI",
         default=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI),
-        help="MLflow server or database (default: MLFLOW_TRACKING_URI, else %(default)s)",
+        help="MLflow server or database (default: MLFLOW_TRACKING_URI, else %(default)s); "
+        "`make ui` starts that of your sweeps, and prints its address",
     )
     parser.add_argument(
         "--against",
@@ -179,6 +183,14 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="what the loss is fitted against (default: by the design of the runs, flops where "
         "tokens vary as well as size, else n_params)",
+    )
+    parser.add_argument(
+        "--loss",
+        metavar="NAME",
+        default=VAL_LOSS,
+        help="column of the loss (default: %(default)s): any measured quantity above 0 that falls "
+        f"with size, with its standard error in NAME_se if there is one; {', '.join(LOSSES)} have "
+        "known units",
     )
     parser.add_argument(
         "--out",

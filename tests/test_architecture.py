@@ -58,7 +58,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "arch_law": LAWS,
         "compare": {"runs", "law", "arch_law"},
         "analysis": {*LAWS, "arch_law", "compare"},
-        "export": RESULTS,
+        "export": {*RESULTS, "contract"},
         "forecast": {*RESULTS, "contract", "export"},
         "outcomes": {*RESULTS, "export", "forecast"},
         "page": {*RESULTS, "export", "forecast", "outcomes"},

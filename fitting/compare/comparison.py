@@ -20,9 +20,9 @@ from fitting.law.intervals import Interval
 from fitting.law.noise import Array
 from fitting.law.power_law import PowerLaw
 from fitting.law.refit import refit
-from fitting.law.units import PER_TOKEN
 from fitting.runs.axis import AXES
 from fitting.runs.groups import SAME_SIZE, groups
+from fitting.runs.loss import PER_TOKEN
 
 DRAWS = 400
 MEASURED = 0.03

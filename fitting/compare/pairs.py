@@ -11,15 +11,16 @@ from fitting.arch_law import ArchLaw
 from fitting.compare.comparison import Comparison, NotCompared, compare, drawn_laws
 from fitting.law.noise import Array
 from fitting.law.power_law import PowerLaw, fit
-from fitting.law.units import PER_TOKEN, UNITS
+from fitting.law.units import UNITS
 from fitting.law.verdict import TREND_LEVEL, trend_p
 from fitting.runs.apart import settings
 from fitting.runs.axis import AXES, Axis
 from fitting.runs.groups import SAME_BUDGET, SAME_SIZE, groups
+from fitting.runs.loss import VAL_LOSS, Loss
 from fitting.runs.selection import SAME_RATIO
 
 MIN_COSTS = 3
-LOSSES = ("val_loss", *UNITS)
+LOSSES = (VAL_LOSS, *UNITS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class _Planned:
 
 
 def compare_all(
-    laws: dict[str, ArchLaw], against: Axis
+    laws: dict[str, ArchLaw], against: Axis, loss: Loss
 ) -> tuple[tuple[Comparison, ...], tuple[NotCompared, ...]]:
     """Compare every pair by `against` and by FLOPs, or give the reason why not."""
     sides = {arch: _Side.of(law) for arch, law in laws.items() if _stands(law)}
@@ -78,7 +79,7 @@ def compare_all(
             why = f"the runs of {' and of '.join(missing)} show no law"
             refused.append(NotCompared(one, two, why))
             continue
-        meaningful, why = _plan(sides[one], sides[two], against)
+        meaningful, why = _plan(sides[one], sides[two], against, loss)
         planned += meaningful
         if not meaningful:
             refused.append(NotCompared(one, two, why))
@@ -101,8 +102,8 @@ def compare_all(
     for each in planned:
         (one_fit, one_draws), (two_fit, two_draws) = fitted(each.one, each), fitted(each.two, each)
         names = each.one.law.arch, each.two.law.arch
+        unit = UNITS.get(each.column, loss.unit)
         if one_draws is None or two_draws is None:
-            unit = UNITS.get(each.column, PER_TOKEN)
             drawn = zip(names, (one_draws, two_draws))
             lawless = " and ".join(name for name, draws in drawn if draws is None)
             why_not[names] = f"{lawless} shows no law by {AXES[each.axis].unit} in {unit}"
@@ -113,7 +114,7 @@ def compare_all(
             names[1],
             two_fit,
             each.axis,
-            unit=UNITS.get(each.column, PER_TOKEN),
+            unit=unit,
             pairs=count,
             draws=(one_draws, two_draws),
             also=tuple(_also(each)),
@@ -131,10 +132,14 @@ def _stands(law: ArchLaw) -> bool:
     return law.fit is not None and law.verdict.word != "not supported"
 
 
-def _plan(one: _Side, two: _Side, against: Axis) -> tuple[list[_Planned], str]:
+def _plan(one: _Side, two: _Side, against: Axis, loss: Loss) -> tuple[list[_Planned], str]:
     """The meaningful comparisons of a pair, or the reason why there are none."""
-    column = "val_loss"
-    if one.tokens_of[0] != two.tokens_of[0]:
+    column = VAL_LOSS
+    tokenizers_differ = one.tokens_of[0] != two.tokens_of[0]
+    if tokenizers_differ and loss.column != VAL_LOSS:
+        if not loss.across_tokenizers:
+            return [], f"their tokenizers differ, and {loss.column} may depend on the tokenizer"
+    elif tokenizers_differ:
         column = "val_loss_per_note"
         lacking = [side.law.arch for side in (one, two) if column not in side.losses]
         if lacking:

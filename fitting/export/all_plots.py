@@ -13,5 +13,5 @@ def all_plots(analysis: Analysis) -> dict[str, Plot]:
     return (
         law_plots(analysis)
         | scrutiny_plots(analysis.laws, analysis.axis)
-        | surface_plots(surfaces, numbers)
+        | surface_plots(surfaces, numbers, analysis.loss.label)
     )

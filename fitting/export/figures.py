@@ -65,7 +65,8 @@ def _figure(plot: Plot, analysis: Analysis) -> Figure:
     FigureCanvasAgg(drawn)
     axes = drawn.add_subplot()
     axes.set_xlabel(plot.x)
-    axes.set_ylabel(plot.y)
+    # Two dollars would make mathematics of what is between them.
+    axes.set_ylabel(plot.y.replace("$", r"\$"))
     axes.set_xscale("log")
     _frame(axes, plot)
     colours = _colours(analysis)

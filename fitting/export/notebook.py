@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fitting.runs.axis import Axis
+from fitting.runs.loss import VAL_LOSS
 
 INTRODUCTION = """# {law}
 
@@ -26,9 +27,9 @@ from fitting.runs.read import read_json
 from fitting.export.tables import laws_table
 
 records = read_json({path})
-records[["arch", "size", "seed", "n_params", "tokens", "val_loss", "status"]]""",
+records[["arch", "size", "seed", "n_params", "tokens", {loss}, "status"]]""",
     "## Laws, intervals, verdicts",
-    """analysis = analyse(records, against="{column}")
+    """analysis = analyse(records, against="{column}"{chosen})
 print("\\n".join(analysis.lines()))""",
     'laws_table(analysis).set_index("arch").T',
     "## Which runs were fitted, and which were left out",
@@ -46,15 +47,24 @@ figure(analysis, "law")""",
     'figure(analysis, "residuals")',
     "## Without some run\n\nFilter `records` as you like; here, each law without its largest size.",
     """largest = records.groupby("arch")["{column}"].transform("max")
-print("\\n".join(analyse(records[records["{column}"] < largest], against="{column}").lines()))""",
+smaller = records[records["{column}"] < largest]
+print("\\n".join(analyse(smaller, against="{column}"{chosen}).lines()))""",
 )
 
 
-def write(axis: Axis, folder: Path) -> Path:
-    """Write report.ipynb beside the records.json of `folder`, with the output of its cells."""
+def write(axis: Axis, loss: str, folder: Path) -> Path:
+    """Write report.ipynb beside the records.json of `folder`, with the output of its cells.
+
+    `loss`: the column of the loss.
+    """
     law = f"L({axis.symbol}) = a {axis.symbol}^-alpha + c"
     sources = [INTRODUCTION.format(law=law)]
-    sources += [text.format(column=axis.column, path='"records.json"') for text in CELLS]
+    named = json.dumps(loss)
+    chosen = "" if loss == VAL_LOSS else f", loss={named}"
+    sources += [
+        text.format(column=axis.column, path='"records.json"', loss=named, chosen=chosen)
+        for text in CELLS
+    ]
     names: dict[str, Any] = {}
     cells: list[dict[str, Any]] = []
     for count, source in enumerate(sources):

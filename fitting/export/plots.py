@@ -19,7 +19,6 @@ from fitting.export.json_values import plain
 from fitting.law.intervals import law_band
 from fitting.runs.axis import Axis
 
-LOSS = "validation loss, nats per token"
 LINE_POINTS = 80
 Mark = dict[str, Any]
 
@@ -39,12 +38,12 @@ class Plot:
 
 def law_plots(analysis: Analysis) -> dict[str, Plot]:
     """Laws, residuals, training curves, budgets and isoFLOP curves; some may have no marks."""
-    axis, laws = analysis.axis, list(enumerate(analysis.laws.values()))
+    axis, loss, laws = analysis.axis, analysis.loss.label, list(enumerate(analysis.laws.values()))
     return {
         "law": Plot(
-            f"Validation loss by {axis.label}",
+            f"{analysis.loss.title} by {axis.label}",
             axis.label,
-            LOSS,
+            loss,
             [mark for k, law in laws for mark in _law(k, law, axis)],
             log_y=True,
         ),
@@ -65,14 +64,14 @@ def law_plots(analysis: Analysis) -> dict[str, Plot]:
         "tokens": Plot(
             "Loss by training tokens",
             "training tokens",
-            LOSS,
+            loss,
             [mark for k, law in laws for mark in _budgets(k, law)],
             log_y=True,
         ),
         "isoflop": Plot(
             "IsoFLOP curves",
             "parameters (non-embedding + head)",
-            LOSS,
+            loss,
             [mark for k, law in laws for mark in _isoflop(k, law)],
         ),
     }

@@ -13,10 +13,11 @@ from fitting.surface.optimum import Optimum
 NUMBERS = ("A", "B", "E", "alpha", "beta", "optimal_exponent")
 
 
-def surface_json(law: SurfaceLaw) -> dict[str, Any]:
+def surface_json(law: SurfaceLaw, loss: str) -> dict[str, Any]:
     """The part `surface` of a law in fit.json; numbers that the runs do not identify are null.
 
-    Losses are in nats per token, intervals [low, high] at 95 %, open ends null.
+    `loss`: the name under which a run's loss is listed. Intervals [low, high] are at 95 %, open
+    ends null.
     """
     surface, noise = law.surface, law.noise
     return plain(
@@ -44,8 +45,8 @@ def surface_json(law: SurfaceLaw) -> dict[str, Any]:
             "parabola_exponent": law.frontier.exponent,
             "disagreement": law.disagreement(),
             "held_out": _held_out(law),
-            "influence": _influence(law),
-            "runs": _runs(law),
+            "influence": _influence(law, loss),
+            "runs": _runs(law, loss),
         }
     )
 
@@ -94,14 +95,14 @@ def _held_out(law: SurfaceLaw) -> dict[str, Any] | None:
     }
 
 
-def _influence(law: SurfaceLaw) -> dict[str, Any] | None:
+def _influence(law: SurfaceLaw, loss: str) -> dict[str, Any] | None:
     run = law.influence
     if run is None:
         return None
     return {
         "n_params": run.n,
         "tokens": run.d,
-        "val_loss": run.loss,
+        loss: run.loss,
         "alpha": run.alpha,
         "beta": run.beta,
         "shift": run.shift,
@@ -109,7 +110,7 @@ def _influence(law: SurfaceLaw) -> dict[str, Any] | None:
     }
 
 
-def _runs(law: SurfaceLaw) -> list[dict[str, Any]]:
+def _runs(law: SurfaceLaw, loss: str) -> list[dict[str, Any]]:
     s = law.surface
     residuals = law.residuals()
     return [
@@ -117,7 +118,7 @@ def _runs(law: SurfaceLaw) -> list[dict[str, Any]]:
             "n_params": float(s.n[i]),
             "tokens": float(s.d[i]),
             "flops": float(law.flops[i]),
-            "val_loss": float(s.loss[i]),
+            loss: float(s.loss[i]),
             "residual": float(residuals[i]),
             "alpha_without": law.alpha_without[i],
             "beta_without": law.beta_without[i],

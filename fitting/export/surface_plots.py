@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fitting.export.plots import LOSS, Mark, Plot
+from fitting.export.plots import Mark, Plot
 from fitting.runs.groups import SAME_SIZE, groups
 from fitting.surface.law import SurfaceLaw
 
@@ -13,10 +13,12 @@ MAX_LINES = 12
 """Largest number of sizes with a line; of more sizes, this many are chosen evenly."""
 
 
-def surface_plots(laws: Mapping[str, SurfaceLaw], numbers: Mapping[str, int]) -> dict[str, Plot]:
+def surface_plots(
+    laws: Mapping[str, SurfaceLaw], numbers: Mapping[str, int], loss: str
+) -> dict[str, Plot]:
     """Loss by tokens, and residuals by N and by D; none where no exponent is identified.
 
-    `numbers`: the number of each architecture, `k` of its marks.
+    `numbers`: the number of each architecture, `k` of its marks. `loss`: the label of its axis.
     """
     known = [(numbers[arch], arch, law) for arch, law in laws.items() if law.identified]
     if not known:
@@ -25,7 +27,7 @@ def surface_plots(laws: Mapping[str, SurfaceLaw], numbers: Mapping[str, int]) ->
         "surface": Plot(
             "Loss by tokens, one line per size",
             "training tokens",
-            LOSS,
+            loss,
             [mark for each in known for mark in _lines(*each)],
             log_y=True,
         ),

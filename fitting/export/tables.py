@@ -1,4 +1,4 @@
-"""An analysis as plain data: fit.json, laws.csv, laws.tex."""
+"""An analysis as plain data: fit.json, laws.csv, laws.tex, runs.csv."""
 
 import math
 from typing import Any
@@ -8,12 +8,14 @@ import pandas as pd
 from fitting.analysis import Analysis
 from fitting.arch_law import ArchLaw
 from fitting.compare.comparison import Comparison
+from fitting.contract import TEXTS
 from fitting.export.json_values import plain
 from fitting.export.scrutiny_json import scrutiny_json
 from fitting.export.surface_json import surface_json
 from fitting.law.alternatives import HUBER_DELTA
 from fitting.law.intervals import Interval
 from fitting.runs.escape import latex, spreadsheet
+from fitting.runs.loss import VAL_LOSS
 
 SCHEMA = 3
 """Raised when a name in fit.json changes."""
@@ -22,19 +24,21 @@ SCHEMA = 3
 def fit_json(analysis: Analysis) -> dict[str, Any]:
     """All results as JSON values; open interval ends and absent numbers are null.
 
-    Losses are in nats per token, intervals [low, high] at 95 %.
+    Intervals [low, high] are at 95 %.
     """
-    axis = analysis.axis
+    axis, loss = analysis.axis, analysis.loss
     return plain(
         {
             "schema": SCHEMA,
             "law": f"L({axis.symbol}) = a * {axis.symbol}**-alpha + c",
             "against": axis.column,
             "against_label": axis.label,
-            "loss": "val_loss: nats per token over the whole validation split",
+            "loss": f"{loss.column}: {loss.meaning}",
+            "loss_column": loss.column,
+            "loss_unit": loss.unit,
             "level": 0.95,
             "notes": list(analysis.notes),
-            "laws": {arch: _law(law) for arch, law in analysis.laws.items()},
+            "laws": {arch: _law(law, loss.key) for arch, law in analysis.laws.items()},
             "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
             "not_compared": [vars(pair) for pair in analysis.not_compared],
         }
@@ -52,6 +56,7 @@ def laws_table(analysis: Analysis) -> pd.DataFrame:
                 "verdict": law.verdict.word,
                 "reasons": "; ".join(law.verdict.reasons),
                 "runs": len(law.selection.runs),
+                "loss": analysis.loss.column,
                 "against": analysis.axis.column,
                 "points": law.selection.runs[analysis.axis.column].nunique(),
                 "a": law.a,
@@ -79,6 +84,13 @@ def laws_csv(analysis: Analysis) -> str:
     return table.assign(**texts).to_csv(index=False)
 
 
+def runs_csv(analysis: Analysis) -> str:
+    """The runs with all that was measured, for `--csv`: a row a run, text as in `laws_csv`."""
+    table = analysis.records.drop(columns="train_curve")
+    texts = {name: table[name].map(spreadsheet) for name in TEXTS}
+    return table.assign(**texts).to_csv(index=False)
+
+
 def laws_tex(analysis: Analysis) -> str:
     """A booktabs table of the laws."""
     lines = [
@@ -98,7 +110,8 @@ def laws_tex(analysis: Analysis) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _law(law: ArchLaw) -> dict[str, Any]:
+def _law(law: ArchLaw, loss: str) -> dict[str, Any]:
+    """`loss`: the name under which a run's loss is listed."""
     held, other = law.held_out, law.alternatives
     return {
         "verdict": law.verdict.word,
@@ -160,7 +173,7 @@ def _law(law: ArchLaw) -> dict[str, Any]:
             "c": other.c_huber,
             "delta": HUBER_DELTA,
         },
-        "surface": surface_json(law.surface) if law.surface else None,
+        "surface": surface_json(law.surface, loss) if law.surface else None,
         "repeated_data": {
             "said": law.repeated_note,
             "r_star": law.repeated.r_star if law.repeated else None,
@@ -176,10 +189,10 @@ def _law(law: ArchLaw) -> dict[str, Any]:
         },
         "scrutiny": scrutiny_json(law.scrutiny) if law.scrutiny else None,
         "leave_one_out": [
-            {"at": i.n, "val_loss": i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
+            {"at": i.n, loss: i.loss, "alpha": i.alpha, "c": i.c} for i in law.influence
         ],
-        "fitted": rows(law.selection.runs, []),
-        "left_out": rows(law.selection.left_out, ["status", "why"]),
+        "fitted": rows(law.selection.runs, loss),
+        "left_out": rows(law.selection.left_out, loss, "status", "why"),
     }
 
 
@@ -213,10 +226,11 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def rows(runs: pd.DataFrame, more: list[str]) -> list[dict[str, Any]]:
-    """Runs as JSON objects: the columns that identify a run, and those named in `more`."""
-    columns = ["cell_key", "size", "n_params", "seed", "lr", "tokens", "flops", "val_loss", *more]
-    return [plain(row) for row in runs[columns].to_dict("records")]
+def rows(runs: pd.DataFrame, loss: str, *more: str) -> list[dict[str, Any]]:
+    """Runs as JSON objects: what identifies a run, its loss under the name `loss`, and `more`."""
+    columns = ["cell_key", "size", "n_params", "seed", "lr", "tokens", "flops", VAL_LOSS, *more]
+    named = runs[columns].rename(columns={VAL_LOSS: loss})
+    return [plain(row) for row in named.to_dict("records")]
 
 
 def _tex(value: float, interval: Interval) -> str:

@@ -11,9 +11,9 @@ import pandas as pd
 from fitting.law.intervals import Interval, alpha_interval, c_interval
 from fitting.law.power_law import PowerLaw, fit
 from fitting.runs.axis import Axis
+from fitting.runs.loss import LOSSES
 
-PER_TOKEN = "nats per token"
-UNITS = {"val_loss_per_note": "nats per note", "val_loss_per_second": "nats per second of music"}
+UNITS = {name: LOSSES[name].unit for name in ("val_loss_per_note", "val_loss_per_second")}
 """Columns of the records, each with its unit in words."""
 
 

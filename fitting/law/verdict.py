@@ -104,7 +104,7 @@ def _no_trend(law: PowerLaw, axis: Axis) -> str:
     falls = np.diff(means) < 0
     if falls.all():
         return (
-            f"too few runs to tell: the loss falls with {axis.unit} at each of {len(means)} steps, "
+            f"too few runs to tell: the loss falls with {axis.unit} at each of {len(falls)} steps, "
             f"but {len(law.n)} runs leave {law.dof} degrees of freedom for the noise"
         )
     lowest = int(np.argmin(means))

@@ -21,6 +21,7 @@ from fitting.outcomes import Review
 from fitting.page import answer, forecast, scrutiny, surface
 from fitting.page.markup import bracketed, said, table
 from fitting.runs.axis import Axis
+from fitting.runs.loss import Loss
 from fitting.surface.law import SurfaceLaw
 
 HERE = Path(__file__).parent
@@ -44,10 +45,11 @@ def html(analysis: Analysis, samples: Sequence[Path] = (), review: Review | None
         "<!--size-->": answer.SIZE_WORD[analysis.axis.column],
         "<!--law-->": f"L({analysis.axis.symbol}) = a {analysis.axis.symbol}<sup>−α</sup> + c; "
         f"{analysis.axis.symbol}: {analysis.axis.label}",
+        "<!--loss-->": escape(_meaning(analysis.loss)),
         "<!--scrutiny-->": scrutiny.sections(analysis.laws),
         "<!--repeated-->": _repeated(analysis),
         "<!--minima-->": _minima(analysis),
-        "<!--surface-->": surface.section(_surfaces(analysis)),
+        "<!--surface-->": surface.section(_surfaces(analysis), analysis.loss.unit),
         "<!--comparison-->": answer.pairs(analysis),
         "<!--numbers-->": _numbers(analysis),
         "<!--left-out-->": _left_out(analysis),
@@ -57,6 +59,10 @@ def html(analysis: Analysis, samples: Sequence[Path] = (), review: Review | None
     page = (HERE / "report_page.html").read_text(encoding="utf-8")
     # In one pass, because a name from a table could itself contain a mark.
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
+
+
+def _meaning(loss: Loss) -> str:
+    return loss.meaning if loss.known else f"{loss.column}, {loss.meaning}"
 
 
 def _repeated(analysis: Analysis) -> str:

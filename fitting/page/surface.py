@@ -29,14 +29,14 @@ BOXES = {
 """Ids of the plots, their titles, and a sentence on each."""
 
 
-def section(laws: Mapping[str, SurfaceLaw]) -> str:
+def section(laws: Mapping[str, SurfaceLaw], unit: str) -> str:
     """HTML: for each architecture L(N, D), its verdict and the best sizes; "" without laws.
 
-    Plots are drawn into its boxes where the exponents are identified.
+    `unit`: of the losses. Plots are drawn into its boxes where the exponents are identified.
     """
     if not laws:
         return ""
-    told = "".join(_law(arch, law) for arch, law in laws.items())
+    told = "".join(_law(arch, law, unit) for arch, law in laws.items())
     boxes = ""
     if any(law.identified for law in laws.values()):
         boxes = "".join(
@@ -46,7 +46,7 @@ def section(laws: Mapping[str, SurfaceLaw]) -> str:
     return f"<section><h2>Size and tokens together</h2>{told}{boxes}</section>"
 
 
-def _law(arch: str, law: SurfaceLaw) -> str:
+def _law(arch: str, law: SurfaceLaw, unit: str) -> str:
     sentences = [*_sentences(law), *law.notes]
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in law.reasons)
     kind = law.word.replace(" ", "-")
@@ -57,7 +57,7 @@ def _law(arch: str, law: SurfaceLaw) -> str:
     )
     if not law.identified:
         return body
-    return body + _numbers(law) + _optima(law)
+    return body + _numbers(law, unit) + _optima(law)
 
 
 def _sentences(law: SurfaceLaw) -> list[str]:
@@ -99,10 +99,10 @@ def _shares(law: SurfaceLaw) -> str:
     )
 
 
-def _numbers(law: SurfaceLaw) -> str:
+def _numbers(law: SurfaceLaw, unit: str) -> str:
     s, h = law.surface, law.huber
     rows = [
-        ["E, nats per token", f"{s.E:.4g}", bracketed(law.E), f"{h.E:.4g}"],
+        [f"E, {unit}", f"{s.E:.4g}", bracketed(law.E), f"{h.E:.4g}"],
         ["A", f"{s.A:.4g}", bracketed(law.A), f"{h.A:.4g}"],
         ["B", f"{s.B:.4g}", bracketed(law.B), f"{h.B:.4g}"],
         ["α, exponent of N", f"{s.alpha:.4g}", bracketed(law.alpha), f"{h.alpha:.4g}"],

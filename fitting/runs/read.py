@@ -29,6 +29,8 @@ from fitting.contract import (
 from fitting.runs import csv_file
 from fitting.runs.csv_file import CsvFile, RecordError
 from fitting.runs.escape import printable
+from fitting.runs.loss import VAL_LOSS, loss_in, missing
+from fitting.runs.tracking import find
 
 MAX_CURVES = 32
 """Training curves read for one architecture."""
@@ -37,29 +39,36 @@ LEAST, MOST = 1e-9, 1e40
 """Range of a size, budget or loss: powers of larger values would overflow."""
 
 
-def read_csv(path: str | Path, settings: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a table with at least the columns arch, n_params and val_loss.
+def read_csv(path: str | Path, settings: Sequence[str] = (), loss: str = VAL_LOSS) -> pd.DataFrame:
+    """Read a table with at least the columns arch, n_params and that of the loss.
 
-    A row without a status counts as finished. Columns in `settings` separate runs:
+    A row without a status counts as finished. Another `loss` than val_loss takes its place, and may
+    be empty where a run did not measure it. Columns in `settings` separate runs:
     where their values differ they are appended to the name of the architecture. `attrs["notes"]`
     lists the columns that were not read. RecordError names the file, row and column of the first
     wrong cell.
     """
-    table = csv_file.read(Path(path), ", ".join(REQUIRED))
-    missing = [name for name in REQUIRED if name not in table.columns]
-    if missing:
-        header = "; is the first row the header?" if len(missing) == len(REQUIRED) else ""
+    required = [loss if name == VAL_LOSS else name for name in REQUIRED]
+    table = csv_file.read(Path(path), ", ".join(required))
+    lacking = [name for name in required if name not in table.columns]
+    if lacking == [loss] != [VAL_LOSS]:
+        raise missing(f"{path}: no column", loss, table.columns)
+    if lacking:
+        header = "; is the first row the header?" if len(lacking) == len(required) else ""
         raise RecordError(
-            f"{path}: found columns {table.names}; missing {', '.join(missing)}{header}"
+            f"{path}: found columns {table.names}; missing {', '.join(lacking)}{header}"
         )
     unknown = [name for name in settings if name not in table.columns]
     if unknown:
         raise RecordError(f"{path}: found columns {table.names}; missing {unknown[0]}")
     states = table.columns.get("status", [""] * len(table.rows))
     finished = np.isin(states, ("", "finished"))
-    read = [name for name in (*TEXTS, *NUMBERS) if name in table.columns]
+    numbers = dict.fromkeys((*NUMBERS, loss, loss_in(loss).error))
+    read = [name for name in dict.fromkeys((*TEXTS, *numbers)) if name in table.columns]
     records = {
-        name: _numbers(table, name, finished) if name in NUMBERS else table.columns[name]
+        name: _numbers(table, name, finished, name in required and name in REQUIRED)
+        if name in numbers
+        else table.columns[name]
         for name in read
     }
     if "" in table.columns["arch"]:
@@ -72,28 +81,16 @@ def read_csv(path: str | Path, settings: Sequence[str] = ()) -> pd.DataFrame:
     found = complete(pd.DataFrame(records))
     if unread := [name for name in table.columns if name not in (*read, *settings)]:
         found.attrs["notes"] = (
-            f"Columns not read: {csv_file.listed(unread)}. If runs should be separated by one of "
-            "them, give --setting NAME: each of its values then gets its own laws.",
+            f"Columns not read: {csv_file.listed(unread)}. To fit laws to one of them, give "
+            "--loss NAME; if runs should be separated by one, give --setting NAME: each of its "
+            "values then gets its own laws.",
         )
     return found
 
 
 def read_mlflow(experiment: str, tracking_uri: str) -> pd.DataFrame:
     """Read the cells of an MLflow experiment: runs tagged `crescendo.kind` = `cell`."""
-    # Imported here because mlflow takes seconds to load, and a table does not need it.
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(tracking_uri=tracking_uri)
-    try:
-        found = client.get_experiment_by_name(experiment)
-        known = [] if found else [e.name for e in client.search_experiments(max_results=20)]
-    except MlflowException as error:
-        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from error
-    if found is None:
-        raise RecordError(
-            f"{tracking_uri}: no experiment {experiment!r}; found {', '.join(known) or 'none'}"
-        )
+    client, found = find(experiment, tracking_uri)
     runs, page = [], None
     while page is None or page:
         batch = client.search_runs(
@@ -145,9 +142,13 @@ def read_json(path: str | Path) -> pd.DataFrame:
 
 
 def complete(records: pd.DataFrame) -> pd.DataFrame:
-    """Add the contract's columns, in order; where there is no status, a run has finished."""
-    records = records.reindex(columns=list(COLUMNS))
-    for name in NUMBERS:
+    """Add the contract's columns, in order; where there is no status, a run has finished.
+
+    Any other column holds numbers, and is kept after them.
+    """
+    more = [name for name in records.columns if name not in COLUMNS]
+    records = records.reindex(columns=[*COLUMNS, *more])
+    for name in (*NUMBERS, *more):
         records[name] = pd.to_numeric(records[name]).astype(float)
     for name in TEXTS:
         texts = records[name].astype(object).where(records[name].notna(), "")
@@ -169,7 +170,9 @@ def _word(value: object) -> str:
         return text
 
 
-def _numbers(table: CsvFile, name: str, finished: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _numbers(
+    table: CsvFile, name: str, finished: NDArray[np.bool_], required: bool
+) -> NDArray[np.float64]:
     """A column of numbers (rows,); a required one may be empty only where a run has not finished.
 
     A run that diverged may have recorded an infinite loss: its status leaves it out.
@@ -190,7 +193,7 @@ def _numbers(table: CsvFile, name: str, finished: NDArray[np.bool_]) -> NDArray[
         & (name in POSITIVE)
         & ((values < LEAST) & (values > 0) | (values > MOST) & np.isfinite(values)),
     }
-    if name in REQUIRED:
+    if required:
         faults["a number above 0"] |= finished & empty
     if any(mask.any() for mask in faults.values()):
         index, expected = min((mask.argmax(), said) for said, mask in faults.items() if mask.any())
@@ -202,7 +205,8 @@ def _numbers(table: CsvFile, name: str, finished: NDArray[np.bool_]) -> NDArray[
 
 def _record(run: Any) -> dict[str, Any]:
     tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
-    record: dict[str, Any] = {name: params.get(name, FIRST.get(name)) for name in PARAMS}
+    record = {name: metrics[name] for name in sorted(metrics) if name not in COLUMNS}
+    record |= {name: params.get(name, FIRST.get(name)) for name in PARAMS}
     record["shape"] = shape_text(params)
     record |= {name: metrics.get(name) for name in METRICS}
     record["cell_key"] = tags.get(CELL_KEY, run.info.run_id)

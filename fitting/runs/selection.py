@@ -73,7 +73,7 @@ def select(records: pd.DataFrame, arch: str, axis: Axis = N_PARAMS) -> Selection
     usable = ((kept[["n_params", "val_loss"]] > 0) & (kept[["n_params", "val_loss"]] < np.inf)).all(
         axis=1
     )
-    leave(kept[~usable], "finished without a usable val_loss or n_params")
+    leave(kept[~usable], "finished without a usable loss or n_params")
     if (~usable).any():
         warnings.append(f"{_cells((~usable).sum())} finished without a usable loss")
     kept = kept[usable]

@@ -145,7 +145,7 @@ def test_four_sizes_on_a_clean_curve_are_too_few_and_no_scatter() -> None:
     word, reason = verdict_of(n, [6 * v**-0.3 + 1.2 + e for v, e in zip(n, (0, 0.03, 0, 0.03))])
     assert word == "not supported"
     assert reason.startswith(
-        "too few runs to tell: the loss falls with parameters at each of 4 steps"
+        "too few runs to tell: the loss falls with parameters at each of 3 steps"
     )
 
 
