@@ -51,6 +51,8 @@ from trainers.models import transformer
 
 TODAY, TIED = "today", "tied"
 SIZES, SEEDS, MILLIONS = ("20k", "120k", "300k"), (0, 1), 2
+ALIKE = 1.01
+"""Budgets that differ by less are one."""
 DOTS = (1, 3, 7, 15)
 """Numerators of a length without a dot, with one, two and three, over powers of two."""
 BREVE, SHORTEST = 16, Fraction(1, 8)
@@ -183,15 +185,13 @@ class Trial:
 
 
 def budgets(out: Path, batch_tokens: int) -> list[tuple[str, int]]:
-    """Dialect and tokens: today's, then the tied one with equal tokens and with equal notes."""
+    """Dialect and tokens: today's, then the tied one with equal tokens and with equal notes, where
+    these are two budgets."""
     seen = {d: read_manifest(out / d).splits["train"]["tokens"] for d in (TODAY, TIED)}
     equal = round(MILLIONS * 1e6 / batch_tokens)
-    more = round(equal * seen[TIED] / seen[TODAY])
-    return [
-        (TODAY, equal * batch_tokens),
-        (TIED, equal * batch_tokens),
-        (TIED, more * batch_tokens),
-    ]
+    notes = round(equal * seen[TIED] / seen[TODAY])
+    of_tied = [equal] if notes < ALIKE * equal else [equal, notes]
+    return [(TODAY, equal * batch_tokens), *((TIED, each * batch_tokens) for each in of_tied)]
 
 
 def run(trial: Trial, context: int, batch_tokens: int, out: Path) -> None:
@@ -255,7 +255,7 @@ def print_losses(batch_tokens: int, out: Path) -> None:
     (_, equal), *others = budgets(out, batch_tokens)
     print("| size | seed | tied, tokens | today | tied | difference | s.e. by piece |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for dialect, tokens in dict.fromkeys(others):
+    for dialect, tokens in others:
         differences = []
         for size in SIZES:
             for seed in SEEDS:
@@ -287,9 +287,9 @@ def main() -> int:
     write_dialects(args.data, args.out)
     if args.texts:
         write_texts(args.texts, args.out)
-    for seed in [] if args.table else SEEDS:
-        for size in SIZES:
-            for dialect, tokens in dict.fromkeys(budgets(args.out, args.batch_tokens)):
+    for size in [] if args.table else args.sizes:
+        for seed in SEEDS:
+            for dialect, tokens in budgets(args.out, args.batch_tokens):
                 trial = Trial(dialect, tokens, size, seed)
                 if not (trial.folder(args.out) / "measured.json").exists():
                     run(trial, args.context, args.batch_tokens, args.out)
@@ -307,6 +307,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="a folder for results")
     parser.add_argument("--context", type=int, default=256, help="512 for POP909 [256]")
     parser.add_argument("--batch-tokens", type=int, default=1024, help="2048 for POP909 [1024]")
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES), help="of the models [all]")
     parser.add_argument("--texts", type=int, default=0, help="pieces to write as ABC [0]")
     parser.add_argument("--table", action="store_true", help="train nothing")
     return parser.parse_args()
