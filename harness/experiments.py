@@ -46,10 +46,19 @@ def make_records(seeds: int = 3, noise: float = 0.003, sizes: int = 8) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def log_experiment(records: pd.DataFrame, uri: str, name: str, curve_points: int = 12) -> None:
-    """Write records to MLflow under the names that sweeps/tracking.py uses."""
+def log_experiment(
+    records: pd.DataFrame,
+    uri: str,
+    name: str,
+    curve_points: int = 12,
+    artifacts: str | None = None,
+) -> None:
+    """Write records to MLflow under the names that sweeps/tracking.py uses.
+
+    artifacts: where files of the experiment go; None is MLflow's choice.
+    """
     client = MlflowClient(tracking_uri=uri)
-    experiment = client.create_experiment(name)
+    experiment = client.create_experiment(name, artifacts)
     texts = ("arch", "size", "seed", "lr")
     outside = (*texts, "cell_key", "status", "reason")
     for row in records.to_dict("records"):

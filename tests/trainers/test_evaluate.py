@@ -14,12 +14,39 @@ from trainers.ladder import archs, rung
 from trainers.losses import Losses
 
 
-def split(lengths: list[int], vocab: int = 30) -> Split:
+def split(
+    tokens: list[list[int]], notes: list[int] | None = None, groups: list[int] | None = None
+) -> Split:
+    """A split to count by hand: the tokens of each piece, its notes (1), and the number of its work
+    (each piece is a work of its own). A second a piece."""
+    return Split(
+        tokens=np.concatenate(tokens).astype(np.uint16),
+        starts=np.cumsum([0, *map(len, tokens)]),
+        num_notes=np.array(notes or [1] * len(tokens)),
+        seconds=np.ones(len(tokens)),
+        groups=np.array(groups or range(len(tokens))),
+    )
+
+
+def random_split(lengths: list[int], vocab: int = 30) -> Split:
+    """Pieces of so many tokens; half as many notes; two pieces a work."""
     generator = np.random.default_rng(0)
     tokens = generator.integers(2, vocab, size=sum(lengths)).astype(np.uint16)
     starts = np.cumsum([0, *lengths])
     counts = np.array(lengths)
     return Split(tokens, starts, counts // 2, counts / 4, np.arange(len(lengths)) // 2)
+
+
+class Constant(torch.nn.Module):
+    """A model that gives every next token the same probabilities (vocab,)."""
+
+    def __init__(self, probabilities: list[float]) -> None:
+        super().__init__()
+        self.logits = torch.tensor(probabilities).log()
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens: (windows, time) int64 -> logits (windows, time, vocab)."""
+        return self.logits.expand(*tokens.shape, -1)
 
 
 def model(arch: str) -> torch.nn.Module:
@@ -29,9 +56,23 @@ def model(arch: str) -> torch.nn.Module:
     return built
 
 
+def test_the_loss_of_a_split_that_can_be_counted_by_hand() -> None:
+    """The first token of a piece is not scored; those left are 3, 3 and 2: an eighth, twice, and a
+    half."""
+    data = split(tokens=[[2, 3, 3], [3, 2]], notes=[2, 5])
+    half_of_2 = Constant([1 / 8, 1 / 4, 1 / 2, 1 / 8])
+    found, losses = evaluate(half_of_2, data, context=8, windows=2, device=torch.device("cpu"))
+    assert losses.nats == pytest.approx([2 * math.log(8), math.log(2)])
+    assert losses.tokens.tolist() == [2, 1]
+    assert found["loss"] == pytest.approx(7 * math.log(2) / 3)
+    assert found["loss_per_note"] == pytest.approx(math.log(2))
+    assert found["loss_per_second"] == pytest.approx(7 * math.log(2) / 2)
+    assert (found["pieces"], found["works"]) == (2, 2)
+
+
 @pytest.mark.parametrize("arch", archs())
 def test_pieces_within_the_context_are_scored_whole(arch: str) -> None:
-    net, data = model(arch), split([5, 17, 30, 2, 30])
+    net, data = model(arch), random_split([5, 17, 30, 2, 30])
     found, _ = evaluate(net, data, context=64, windows=2, device=torch.device("cpu"))
     nats, count = 0.0, 0
     for start, stop in zip(data.starts, data.starts[1:]):
@@ -45,21 +86,21 @@ def test_pieces_within_the_context_are_scored_whole(arch: str) -> None:
 @pytest.mark.parametrize("length", [2, 32, 33, 34, 48, 49, 50, 200])
 def test_every_token_is_scored_once_however_long_the_piece(length: int) -> None:
     """An untrained model gives each token log(vocab): the sum tells how many were scored."""
-    net, data = rung("lstm", "20k", 30).build(), split([length])
+    net, data = rung("lstm", "20k", 30).build(), random_split([length])
     found, _ = evaluate(net, data, context=32, windows=4, device=torch.device("cpu"))
     scored = found["loss_per_note"] * (length // 2) / math.log(30)
     assert scored == pytest.approx(length - 1, rel=1e-5)
 
 
 def test_padding_changes_nothing() -> None:
-    net, data = model("transformer"), split([60, 3, 9, 44])
+    net, data = model("transformer"), random_split([60, 3, 9, 44])
     alone, _ = evaluate(net, data, 64, windows=1, device=torch.device("cpu"))
     together, _ = evaluate(net, data, 64, windows=4, device=torch.device("cpu"))
     assert together == pytest.approx(alone, rel=1e-5)
 
 
 def test_the_loss_by_position_adds_up_to_the_whole() -> None:
-    net, data = model("lstm"), split([2, 9, 17, 33])
+    net, data = model("lstm"), random_split([2, 9, 17, 33])
     found, _ = evaluate(net, data, context=32, windows=4, device=torch.device("cpu"))
     # How many of the 1, 8, 16 and 32 scored tokens see 1, 2 to 3, 4 to 7, ... tokens before them.
     counts = {1: 4, 2: 6, 4: 12, 8: 1 + 8 + 8, 16: 1 + 16, 32: 1}
@@ -69,7 +110,7 @@ def test_the_loss_by_position_adds_up_to_the_whole() -> None:
 
 
 def test_the_losses_by_piece_add_up_to_the_whole() -> None:
-    data = split([5, 17, 60, 2, 30])
+    data = random_split([5, 17, 60, 2, 30])
     found, losses = evaluate(model("lstm"), data, 32, windows=2, device=torch.device("cpu"))
     assert losses.tokens.tolist() == [4, 16, 59, 1, 29]
     assert losses.groups.tolist() == [0, 0, 1, 1, 2]
