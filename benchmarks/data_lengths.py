@@ -27,8 +27,6 @@ from unittest import mock
 
 import numpy as np
 import torch
-
-from data import abc_writer
 from data.abc_layout import NONE, Page, Stretches, lay_out, places
 from data.abc_tokenizer import AbcTokenizer
 from data.packed import (
@@ -43,6 +41,8 @@ from data.packed import (
 from data.score import Score
 from data.storage import Location
 from fitting.paired import compare_pieces
+
+from data import abc_writer
 from trainers.cell import Cell
 from trainers.gradients import World
 from trainers.loop import train
