@@ -5,27 +5,29 @@
 
 Each size keeps its parameters: the width of the model is the nearest to the ladder's that the head
 divides. Every cell's result is a file, so the same command goes on where it was interrupted.
-`--table` prints what there is; tokens a second are those of the cells themselves, so a machine
-that does other work beside them shows in it.
+`--table` prints what there is, and the speed of steps taken in turns, by processor time.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
 import torch
+from torch.nn import functional as F
 
 from data.store.manifest import read_manifest
 from trainers.cell import Cell
 from trainers.gradients import World
-from trainers.ladder import LadderError
+from trainers.ladder import LadderError, rung
 from trainers.loop import train
 from trainers.models import transformer
 
@@ -34,6 +36,8 @@ HEADS = (16, 32, 64, 48, 24, 8)
 SEEDS = (0, 1)
 BUDGETS = {"50k": (1, 2), "300k": (1, 2), "1M": (1, 2), "5M": (0.5, 1)}
 """Millions of tokens."""
+VOCABULARY, TURNS, STEPS = 139, 9, 3
+"""Of the measurement of speed."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,17 @@ def trials(sizes: list[str], heads: list[int], rates: list[float]) -> Iterator[T
                         yield Trial(size, head, millions, seed, rate)
 
 
+@contextlib.contextmanager
+def heads_of(head: int) -> Iterator[None]:
+    """The ladder, with heads of this width and model widths that it divides."""
+    widths = [width for width in transformer._widths() if width % head == 0]
+    with (
+        mock.patch.object(transformer, "_n_heads", lambda d_model: d_model // head),
+        mock.patch.object(transformer, "_widths", side_effect=lambda: iter(widths)),
+    ):
+        yield
+
+
 def run(trial: Trial, data: Path, out: Path) -> None:
     """Train it and write what it measured; or that the ladder has no such shape."""
     manifest = read_manifest(data)
@@ -77,11 +92,7 @@ def run(trial: Trial, data: Path, out: Path) -> None:
         vocab_size=manifest.vocab_size,
         data=manifest.fingerprint,
     )
-    widths = [width for width in transformer._widths() if width % trial.head == 0]
-    with (
-        mock.patch.object(transformer, "_n_heads", lambda d_model: d_model // trial.head),
-        mock.patch.object(transformer, "_widths", side_effect=lambda: iter(widths)),
-    ):
+    with heads_of(trial.head):
         try:
             shape = cell.rung.shape
         except LadderError as error:
@@ -108,10 +119,30 @@ def write(path: Path, found: dict) -> None:
     path.with_suffix(".tmp").rename(path)
 
 
+def tokens_per_second(size: str, heads: list[int], vocab_size: int) -> dict[int, float]:
+    """By width of the head: the median over turns in which each takes a few steps."""
+    models = {}
+    for head in heads:
+        with heads_of(head), contextlib.suppress(LadderError):
+            models[head] = rung("transformer", size, vocab_size, CONTEXT).build()
+    rates: dict[int, list[float]] = {head: [] for head in models}
+    tokens = torch.randint(vocab_size, (BATCH_TOKENS // CONTEXT, CONTEXT))
+    for _ in range(TURNS):
+        for head, model in models.items():
+            started = time.process_time()
+            for _ in range(STEPS):
+                logits = model(tokens)
+                F.cross_entropy(logits.flatten(0, 1), tokens.flatten()).backward()
+                model.zero_grad()
+            rates[head].append(STEPS * BATCH_TOKENS / (time.process_time() - started))
+    return {head: statistics.median(found) for head, found in rates.items()}
+
+
 def print_table(sizes: list[str], heads: list[int], rates: list[float], out: Path) -> None:
     print("| size | head | model | tokens | rate | val loss, by seed | mean | tokens/s |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for size in sizes:
+        speed = tokens_per_second(size, heads, VOCABULARY)
         for millions in BUDGETS[size]:
             for head in sorted(heads):
                 for rate in rates:
@@ -123,12 +154,11 @@ def print_table(sizes: list[str], heads: list[int], rates: list[float], out: Pat
                         continue
                     shape = found[0]["shape"]
                     losses = [each["val_loss"] for each in found]
-                    speed = max(each["tokens"] / each["seconds"] for each in found)
                     print(
                         f"| {size} | {shape['n_heads']} x {head} | {shape['d_model']} x "
                         f"{shape['n_layers']}, {shape['d_ff']} | {millions:g}M | {rate:g}x | "
                         f"{', '.join(f'{loss:.3f}' for loss in losses)} | "
-                        f"{statistics.mean(losses):.3f} | {speed:,.0f} |"
+                        f"{statistics.mean(losses):.3f} | {speed[head]:,.0f} |"
                     )
 
 
