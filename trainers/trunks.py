@@ -45,8 +45,10 @@ class Checkpoints:
             state = self._load(Location(said))
         if state is None:
             return None
-        self.tokens_from_trunk = state.get("tokens_from_trunk", 0)
-        if state["cell_key"] != self.cell.key:
+        # A cell that was killed may come back to what it has itself left in its trunk.
+        if self.cell.key in (state["cell_key"], state.get("left_by")):
+            self.tokens_from_trunk = state.get("tokens_from_trunk", 0)
+        else:
             self.tokens_from_trunk = state["step"] * self.cell.batch_tokens
         return state
 
@@ -75,7 +77,8 @@ class Checkpoints:
         """Leave it for larger budgets, in place of one of the same step."""
         assert self.trunk
         before = [place for place in newest_first(self.trunk) if step_of(place) == state["step"]]
-        checkpoint.save(self.trunk, state | {"cell_key": self.cell.trunk_key})
+        left = {"left_by": self.cell.key, "tokens_from_trunk": self.tokens_from_trunk}
+        checkpoint.save(self.trunk, state | left | {"cell_key": self.cell.trunk_key})
         for place in before:
             place.delete()
 

@@ -194,6 +194,18 @@ def test_a_step_is_kept_once(packed: Path, tmp_path: Path) -> None:
     assert [step_of(Location.of(place)) for place in trunk_places(tmp_path, cell)] == [56]
 
 
+def test_a_cell_that_comes_back_to_what_it_has_left_has_taken_nothing_over(
+    packed: Path, tmp_path: Path
+) -> None:
+    """Killed in its decay, before it saved there."""
+    (cell,) = of_steps(LSTM, 70)
+    run(cell, packed, tmp_path)
+    (Location.of(tmp_path) / cell.key).delete()
+    again = run(cell, packed, tmp_path)
+    assert again.steps == 70 - cell.trunk_steps
+    assert again.from_trunk == 0
+
+
 def test_what_differs_in_more_than_tokens_or_has_no_trunk_is_no_family() -> None:
     family = of_steps(LSTM, 100, 50)
     others = [replace(family[0], seed=1), replace(family[0], lr=0.1), replace(LSTM, data="other")]
