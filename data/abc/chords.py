@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence, Set
 from dataclasses import dataclass, field
 
-from data.abc.dialect import MARKS, NATURAL, PITCHES, key_alteration
-from data.abc.options import ALL_PITCHES, ALTERATION, note_tokens
+from data.abc.dialect import ALTERATIONS, MARKS, NATURAL, PITCHES, key_alteration
+from data.abc.options import ALL_PITCHES, note_tokens
 from data.music.maps import DEFAULT_METER
 
 NO_LIMIT = 1 << 30
@@ -129,7 +129,7 @@ class Sounding:
         sharps, _ = voice.key or (0, False)
         letter, octave = PITCHES.index(name) % 7, PITCHES.index(name) // 7
         own = key_alteration(letter, sharps)
-        alteration = ALTERATION[mark] if mark else own
+        alteration = ALTERATIONS[mark] if mark else own
         if alteration != own:
             voice.altered.add(letter)
         return 12 * octave + NATURAL[letter] + alteration

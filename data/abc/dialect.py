@@ -50,6 +50,7 @@ NATURAL = (0, 2, 4, 5, 7, 9, 11)
 SHARPENED, FLATTENED = "FCGDAEB", "BEADGCF"
 """The order in which key signatures alter letters."""
 MARKS = {1: "^", -1: "_", 0: "="}
+ALTERATIONS = {mark: alteration for alteration, mark in MARKS.items()}
 
 SYSTEM_QUARTERS = 3
 """The least duration of a system."""
@@ -102,6 +103,7 @@ def vocabulary() -> list[str]:
     ]
 
 
+@cache
 def key_alteration(letter: int, sharps: int) -> int:
     """How a key signature alters a letter (0 is C): by -1, 0 or 1 semitones."""
     name = LETTERS[letter]

@@ -80,7 +80,6 @@ def key_token(key: tuple[int, bool] | None) -> str:
     return KEY_TOKENS[key] if key else ""
 
 
-ALTERATION = {mark: alteration for alteration, mark in MARKS.items()}
 ALL_PITCHES = list(range(1, 128))
 """All but 0, which abc2midi reads as -1 in flat minor keys."""
 PROGRAMS = frozenset(map(str, range(1, 128)))
