@@ -29,7 +29,7 @@ class Rates:
     """Peak rates of what a model is made of."""
 
     hidden: float
-    """Matrices between embedding and head."""
+    """Matrices between embedding and head, kernels of convolutions among them."""
     head: float
     rest: float
     """Embeddings, gains and biases. A head that is tied to the embedding is an embedding."""
@@ -52,10 +52,14 @@ def flat(lr: float) -> Rates:
 
 
 def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.optim.AdamW:
-    """Hidden matrices and the head decay, all else does not."""
+    """Hidden matrices and the head decay, all else does not.
+
+    A convolution's kernel (outputs, inputs, taps) is a matrix too: what it takes in grows with the
+    width, and the taps are the same at every width.
+    """
     parts: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "rest": []}
     for name, parameter in model.named_parameters():
-        is_matrix = parameter.dim() == 2 and not name.startswith("embedding")
+        is_matrix = parameter.dim() >= 2 and not name.startswith("embedding")
         part = "rest" if not is_matrix else "head" if name.startswith("head") else "hidden"
         parts[part].append(parameter)
     groups = [
