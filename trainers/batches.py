@@ -2,11 +2,11 @@
 
 Pieces lie one after another in the stream and windows cut across them, so no token is padding and
 none is cropped. The prediction of a piece's first token from the piece before it is not scored.
-Where state and attention restart with each piece, a window is cut into a row for each of its
-pieces: the same tokens, and no model needs to know.
+If state and attention restart with each piece, a window is cut into one row per piece: the tokens
+are the same, and models need no special case.
 
-Batch `step` is the same for every architecture, world size and micro-batch, and can be had without
-drawing the ones before it, which is what makes a resumed cell equal to an undisturbed one.
+Batch `step` is the same for every architecture, world size and micro-batch, and can be computed
+without drawing the ones before it, so that a resumed cell equals an undisturbed one.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Batches:
 
     @property
     def windows_per_epoch(self) -> int:
-        # One token more than the context is read, and each epoch starts up to a context later.
+        # A window needs one token more than the context, and an epoch's offset is up to a context.
         return (len(self.tokens) - 1) // self.context - 1
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of a global batch, each (windows_per_batch, context) int64; with
-        `restart` (rows, at most context), longest row first, padded with what is not scored."""
+        `restart` (rows, at most context), longest row first, the padding not scored."""
         first = step * self.windows_per_batch
         starts = [self._start(index) for index in range(first, first + self.windows_per_batch)]
         windows = np.stack([self.tokens[start : start + self.context + 1] for start in starts])
@@ -60,7 +60,7 @@ class Batches:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """A worker's part of a batch, in micro-batches of at most `micro_tokens` (or one row).
 
-        Padded rows go with rows that are no more than half shorter, and their padding is left off.
+        A micro-batch holds rows of at least half the length of its longest, cut to that length.
         """
         inputs, targets = (part[rank::workers] for part in batch)
         lengths = np.full(len(inputs), self.context)
@@ -86,7 +86,7 @@ def _cut(inputs: np.ndarray, targets: np.ndarray, bos_id: int) -> tuple[np.ndarr
     begins = inputs == bos_id
     begins[:, 0] = True
     starts = np.flatnonzero(begins)
-    # All of a stretch is scored but its last target, where that is the next piece's first token.
+    # A stretch is scored throughout, except for a last target that opens the next piece.
     lengths = np.add.reduceat((targets != IGNORED).ravel(), starts)
     order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
     starts, lengths = starts[order], lengths[order]

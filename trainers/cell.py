@@ -1,4 +1,4 @@
-"""A cell: one model of one size trained on one data set; and what it runs on."""
+"""A cell, which is one model of one size trained on one data set; and what it runs on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ CHOICES = {
 }
 
 FIRST = {"precision": "fp32", "optimizer": "adamw"}
-"""The first default of each field that came after the first keys. A cell that takes it has the key
-that it would have without the field: so neither does a new field change a key, nor a later change
-of its default, for what is listed here stays."""
+"""The original default of each field that was added later. A field at this value is left out of the
+key, so that adding the field changes no existing key. Entries stay even if a default changes."""
 
 VERSIONS = {"wsd": 2}
-"""Schedules that mean something else than they first did. The second `wsd` warms up over a number
-of tokens that is the same for every budget."""
+"""Schedules whose meaning has changed. The second `wsd` warms up over a number of tokens that is
+the same for every budget."""
 
 
 @dataclass(frozen=True)
@@ -39,35 +38,35 @@ class Cell:
     size: str
     """The name of its size, such as `30k` or `5M`: non-embedding and head parameters."""
     seed: int
-    """Of the initialisation and of the order of the batches."""
+    """Seeds the initialisation and the order of the batches."""
     lr: float
     """Peak rate at `trainers.optim.BASE_WIDTH` and `BASE_DEPTH`."""
     tokens: int
-    """Training tokens to see, a multiple of `batch_tokens`."""
+    """Training tokens, a multiple of `batch_tokens`."""
     batch_tokens: int
-    """Tokens of a global batch, over all workers; a multiple of `context`."""
+    """Tokens per global batch, over all workers; a multiple of `context`."""
     context: int
-    """Tokens a model looks back on, at most."""
+    """The most tokens that a model looks back on."""
     weight_decay: float
-    """Of matrices."""
+    """Applied to matrices."""
     clip: float
-    """Largest norm of a step's gradient."""
+    """The largest gradient norm of a step; above it, the gradient is scaled down."""
     tokenizer: str
-    """Of the data set."""
+    """The data set's tokenizer."""
     vocab_size: int
-    """Of the data set."""
+    """The size of its vocabulary."""
     data: str
     """The data set's fingerprint."""
     schedule: str = "cosine"
-    """How the rate goes from first to last: one of `trainers.optim.SCHEDULES`."""
+    """How the rate changes during training: one of `trainers.optim.SCHEDULES`."""
     rates: str = "transferred"
     """Or `flat`: the same for every width, depth and parameter, as in many published studies."""
     boundaries: str = "carry"
-    """Whether state and attention are carried into the next piece of a window, or `restart`."""
+    """Whether state and attention `carry` into the next piece of a window, or `restart` there."""
     precision: str = "fp32"
-    """Of what training computes in. A sweep lets GPUs multiply `fp32` as TF32."""
+    """The number format of training. In a sweep, GPUs multiply `fp32` matrices as TF32."""
     optimizer: str = "adamw"
-    """What turns gradients into steps."""
+    """The optimiser."""
 
     def __post_init__(self) -> None:
         for field, known in CHOICES.items():
@@ -87,24 +86,24 @@ class Cell:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Cell:
-        """The cell whose `params` these are, or were before some of its fields were there."""
+        """The cell with these `params`, which may predate some of the fields."""
         known, values = {field.name for field in fields(cls)}, {**FIRST, **params}
         return cls(**{name: value for name, value in values.items() if name in known})
 
     @property
     def name(self) -> str:
-        """How its key begins; beside cells that differ in more, see `trainers.names`."""
+        """The beginning of its key. `trainers.names` has names that tell a sweep's cells apart."""
         return f"{self.arch}-{self.size}-seed{self.seed}"
 
     @property
     def key(self) -> str:
-        """Its identity: the name, and the hash of `params` but for fields at their `FIRST`."""
+        """Its identity: the name, and a hash of `params` without the fields at their `FIRST`."""
         return f"{self.name}-{_hash(self._identity())}"
 
     @property
     def trunk_key(self) -> str | None:
-        """The identity of what it shares with cells that differ from it in `tokens` alone; None for
-        a schedule of which they share nothing."""
+        """The identity of the trunk that it shares with cells that differ only in `tokens`; None
+        for a schedule under which they share nothing."""
         if self.schedule != "wsd":
             return None
         shared = {name: value for name, value in self._identity().items() if name != "tokens"}
@@ -112,7 +111,7 @@ class Cell:
 
     @property
     def trunk_steps(self) -> int:
-        """How many of its first steps it shares with them: all before it decays."""
+        """How many steps of the trunk it shares: all those before it decays."""
         if self.schedule != "wsd":
             return 0
         return optim.steps_before_decay(self.steps, self.batch_tokens)
@@ -137,7 +136,7 @@ class Cell:
 
     @property
     def warmup_tokens(self) -> int:
-        """Over which the rate rises."""
+        """The number of tokens over which the rate rises."""
         n_params = self.rung.counts.n_params
         if self.schedule == "wsd":
             return optim.trunk_warmup_tokens(n_params, self.batch_tokens)
@@ -149,14 +148,14 @@ class Cell:
         return self.rung.flops_per_token(self.context) * self.tokens
 
     def params(self) -> dict[str, Any]:
-        """The configuration, what version of it that is, and the shape it resolves to, flat."""
+        """The configuration, its version, and the shape that it resolves to, in one mapping."""
         shape = {f"shape_{name}": value for name, value in asdict(self.rung.shape).items()}
         version = VERSIONS.get(self.schedule)
         versions = {f"{self.schedule}_version": version} if version else {}
         return {**asdict(self), **versions, **shape}
 
     def facts(self, unique_tokens: int) -> dict[str, float]:
-        """What is known of the cell before it is trained, by the names of the run record."""
+        """What is known about the cell before it is trained, by the names of the run record."""
         return {
             **self.rung.counts.record(),
             "tokens": self.tokens,
@@ -172,16 +171,16 @@ def _hash(identity: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Placement:
-    """What a cell runs on. It changes the speed, never the result."""
+    """What a cell runs on. It affects the speed, never the result."""
 
     workers: int = 1
     cpus: float = 1
-    """Of each worker."""
+    """Per worker."""
     gpus: float = 0
-    """Of each worker; a fraction only with one worker, for NCCL refuses two ranks on one GPU."""
+    """Per worker; a fraction only with one worker, because NCCL refuses two ranks on one GPU."""
     micro_tokens: int = 16_384
-    """The most tokens that one worker pushes through the model at once."""
+    """The most tokens that one worker passes through the model at once."""
     checkpoint_seconds: float = 30
-    """What an interruption costs at most, near enough."""
+    """Roughly the most training time that an interruption can cost."""
     retries: int = 2
-    """How often a cell that raises is tried again. Lost nodes do not count."""
+    """How often a cell that fails is retried. Lost nodes do not count."""

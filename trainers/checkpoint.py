@@ -1,4 +1,4 @@
-"""A cell's checkpoint: a file and its checksum, written aside and renamed, loaded as tensors."""
+"""A cell's checkpoint: a file and its checksum, renamed into place; loading it runs no code."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from trainers.saved import CHECKSUM, STATE, newest_first, next_name
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is of another cell, or damaged; the message is one line."""
+    """A checkpoint that belongs to another cell or is damaged; the message is one line."""
 
 
 class DamagedError(CheckpointError):
-    """A checkpoint that is incomplete or not what was written. An older one may be sound."""
+    """A checkpoint that is incomplete or altered. An older one may be intact."""
 
 
 def save(folder: Location, state: dict[str, Any]) -> Location:
     """Write `state` (tensors, numbers, strings, lists and dicts of them) below a folder.
 
-    Returns where: a new place at each call, so that what is there stays whole until this one is.
-    Raises OSError, and then leaves nothing: a full disk would stay full while it holds a half.
+    Returns its folder, a new one at each call, so that the existing checkpoint stays whole until
+    this one is. Raises OSError, having removed what was written: on a full disk, half a checkpoint
+    would keep the disk full.
     """
     place = folder / next_name(state["step"])
     try:
         with place.writing_folder() as written:
             aside = written / f"{STATE}.tmp"
-            # By way of memory: on a full disk torch.save would raise what is no OSError.
+            # Via memory: on a full disk, torch.save would raise an error that is not an OSError.
             buffer = io.BytesIO()
             torch.save(state, buffer)
             aside.write_bytes(buffer.getbuffer())
@@ -48,7 +49,7 @@ def save(folder: Location, state: dict[str, Any]) -> Location:
 
 
 def save_next(folder: Location, state: dict[str, Any]) -> None:
-    """Save beside the newest there is, and remove the older ones: there are always one or two."""
+    """Save beside the newest checkpoint and remove the older ones: there are always one or two."""
     before = newest_first(folder)
     save(folder, state)
     for older in before[1:]:
@@ -56,7 +57,7 @@ def save_next(folder: Location, state: dict[str, Any]) -> None:
 
 
 def restore(folder: Location, cell_key: str) -> dict[str, Any] | None:
-    """The state of the newest checkpoint that is sound, or None if there is none.
+    """The state of the newest intact checkpoint, or None if there is none.
 
     Raises CheckpointError if it is not `cell_key`'s.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Counts:
     embedding: int
-    """Rows looked up, not multiplied: the token (and position) embedding."""
+    """Rows that are looked up, not multiplied: the token (and position) embedding."""
     non_embedding: int
     """Everything between the embedding and the head."""
     head: int
@@ -16,9 +16,9 @@ class Counts:
 
     @property
     def n_params(self) -> int:
-        """What a size is named by and a law is fitted on: the parameters that every token is
-        multiplied with. Kaplan et al. (2020) leave the head out, Hoffmann et al. (2022) count the
-        embedding too; at small sizes the choice bends the exponent (Pearce & Song 2024), so all
+        """The count that names a size and that laws are fitted to: the parameters applied to every
+        token. Kaplan et al. (2020) leave the head out, Hoffmann et al. (2022) count the embedding
+        as well; at small sizes the choice bends the exponent (Pearce & Song 2024), so all
         three parts are recorded."""
         return self.non_embedding + self.head
 

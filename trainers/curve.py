@@ -1,4 +1,4 @@
-"""The training curve of a cell: where its points lie, and when it says that the cell is lost."""
+"""The training curve of a cell: where its points are, and when it shows divergence."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ import math
 from trainers.cell import Cell
 
 POINTS_A_DOUBLING = 32
-"""Of the steps, once there are as many."""
+"""Points for each doubling of the steps, once there have been that many steps."""
 
 ENOUGH_TOKENS = 16_384
-"""Losses are averaged over so many before they are compared: a batch or two say little."""
+"""Losses are averaged over this many tokens before they are compared: one batch says little."""
 
 SPIKE_NATS = 0.5
 """A rise of the loss by less than this above its lowest is noise."""
 
 ABSURD_NATS = 1000.0
-"""A loss above this counts as this: one batch must not swallow the digits of the others."""
+"""Losses are capped here: one huge batch loss must not swallow the digits of the others."""
 
 Point = dict[str, float]
-"""One point of a training curve: tokens, train_loss (the mean since the point before),
+"""One point of a training curve: tokens, train_loss (the mean since the previous point),
 learning_rate, tokens_per_second, memory_mb, cpu_cores (processor time over wall time, of the first
 worker), gpu_percent where there is one, and time (seconds since the epoch)."""
 
 
 class DivergedError(RuntimeError):
-    """The loss is no longer a number, or is worse than guessing, or much worse than it has been;
-    the message says which."""
+    """The loss is not finite, or has risen far above guessing or its lowest; the message says
+    which."""
 
 
 def is_point(step: int) -> bool:
     """Whether a curve has a point after `step` steps, counted from 1.
 
-    It does not depend on where a cell ends, so that curves of all budgets have the same points:
-    after every step at first, and later `POINTS_A_DOUBLING`, evenly spaced up to the next power of
-    two.
+    This does not depend on where a cell ends, so curves of all budgets have the same points: at
+    first after every step, later `POINTS_A_DOUBLING` evenly spaced up to the next power of two.
     """
     return step % (1 << max(0, step.bit_length() - POINTS_A_DOUBLING.bit_length())) == 0
 
 
 def averaged(curve: list[Point]) -> list[tuple[float, bool]]:
-    """For each point, the mean loss over the last `ENOUGH_TOKENS` or a little more, and whether
-    there have been as many; else it is the mean since the beginning."""
+    """For each point, the mean loss over at least the last `ENOUGH_TOKENS`, and whether there have
+    been that many; if not, it is the mean since the beginning."""
     nats, tokens, first = [0.0], [0.0], 0
     found = []
     for point in curve:
@@ -56,10 +55,10 @@ def averaged(curve: list[Point]) -> list[tuple[float, bool]]:
 
 
 def check(point: Point, curve: list[Point], cell: Cell, past_warmup: bool) -> None:
-    """Raise DivergedError if `point`, which comes after `curve`, is not that of a sound cell.
+    """Raise DivergedError if `point`, which follows `curve`, shows that the cell has diverged.
 
-    A cell whose loss goes back by half of what it had learnt may recover, but what it then measures
-    is the accident and not its size.
+    A cell whose loss gives back half of what it had learnt may recover, but its final loss then
+    reflects the accident and not its size.
     """
     at = f"after {point['tokens']:,} tokens at lr {cell.lr}"
     if not math.isfinite(point["train_loss"]):

@@ -18,12 +18,14 @@ from trainers.losses import Losses
 def evaluate(
     model: nn.Module, split: Split, context: int, windows: int, device: torch.device
 ) -> tuple[dict[str, float], Losses]:
-    """What `summarise` makes of the split; and `loss_at_1`, `loss_at_2`, `loss_at_4` ...: of tokens
-    that see so many tokens, but not twice so many, before them. Beside it the losses by piece.
+    """The measurements of the split, and its losses by piece.
 
-    Each piece is scored from its own beginning. One that is longer than the context is read in
-    windows that overlap by half, so that every scored token but the first window's has at least
-    half a context behind it.
+    The measurements are those of `summarise`, and `loss_at_1`, `loss_at_2`, `loss_at_4` ...: the
+    loss on tokens that have at least that many tokens before them, but fewer than twice as many.
+
+    Each piece is scored from its own beginning. A piece longer than the context is read in windows
+    that overlap by half, so that after the first window every scored token has at least half a
+    context before it.
     """
     model.eval()
     nats = np.zeros(len(split.num_notes))
@@ -48,12 +50,12 @@ def evaluate(
 
 
 def summarise(losses: Losses) -> dict[str, float]:
-    """The split's losses in nats per token, per note and per second of music, and of how many
-    pieces and works they are.
+    """The split's losses in nats per token, per note and per second of music, and the numbers of
+    its pieces and works.
 
     The standard error is that of a ratio of sums over works drawn independently, each with all its
-    pieces (Cochran 1977, section 6.3): tokens of one piece are not independent of each
-    other, nor are versions of one work.
+    pieces (Cochran 1977, section 6.3), because tokens of one piece are not independent of each
+    other, and neither are versions of one work.
     """
     nats, tokens = losses.nats.sum(), losses.tokens.sum()
     loss = nats / tokens
@@ -72,8 +74,10 @@ def summarise(losses: Losses) -> dict[str, float]:
 
 
 def by_position(nats: np.ndarray, scored: np.ndarray) -> dict[str, float]:
-    """Sums by the number of tokens seen before, less one, each (context,) -> the loss in octaves
-    of it."""
+    """The mean loss by octave of the number of tokens seen before.
+
+    nats, scored: (context,) sums over the tokens with index + 1 tokens before them.
+    """
     starts = 2 ** np.arange(len(nats).bit_length()) - 1
     totals, counts = np.add.reduceat(nats, starts), np.add.reduceat(scored, starts)
     return {
@@ -86,9 +90,9 @@ def by_position(nats: np.ndarray, scored: np.ndarray) -> dict[str, float]:
 def _batches(
     split: Split, context: int, windows: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Piece numbers (windows,), inputs and targets (windows, time), padded with what is not scored.
+    """Piece numbers (windows,), inputs and targets (windows, time), the padding not scored.
 
-    Windows of like length share a batch: little of it is padding.
+    Windows of similar length share a batch, to keep padding small.
     """
     spans = sorted(_spans(split.starts, context), key=lambda span: span[2] - span[1])
     for first in range(0, len(spans), windows):
@@ -109,7 +113,7 @@ def _spans(starts: np.ndarray, context: int) -> Iterator[tuple[int, int, int, in
     for piece, (begin, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist())):
         scored_to = begin + 1
         while scored_to < end:
-            # The first window scores all it holds, later ones what the one before had not reached.
+            # The first window scores all it holds, later ones what the one before did not reach.
             start = begin if scored_to == begin + 1 else scored_to - 1 - (context - stride)
             stop = min(start + context + 1, end)
             yield piece, start, stop, scored_to - start - 1

@@ -1,4 +1,4 @@
-"""The gradient of a global batch: summed over micro-batches and workers, in the memory there is."""
+"""The gradient of a global batch, summed over micro-batches that fit in memory and over workers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 from trainers.batches import IGNORED, Batches
 
 AFTER_PROBE = 3
-"""Numbers a parameter that come to stay at the first step: AdamW's moments, and the buckets in
-which gradients are exchanged."""
+"""Numbers per parameter that are allocated at the first step and kept: AdamW's moments, and the
+buckets in which gradients are exchanged."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class World:
         return value
 
     def agree(self, flag: bool) -> bool:
-        """The first worker's opinion, on all workers."""
+        """The first worker's flag, on all workers."""
         if self.size == 1:
-            # Without asking the device, which would have to finish its step to answer.
+            # No tensor: reading one back would wait for the device to finish its step.
             return flag
         mine = torch.tensor(float(flag and self.rank == 0), device=self.device)
         return bool(self.sum(mine).item())
@@ -53,9 +53,9 @@ def largest_micro_tokens(
 ) -> int:
     """The largest of `micro_tokens` and its halves that fits in the memory of every worker.
 
-    model: bare. windows: that a worker has of each batch, `context` tokens each. Tried before the
-    first step, with room for what comes later set aside: once workers exchange gradients during
-    the backward pass, one that ran out would leave the others waiting for ever.
+    model: not replicated. windows: per batch and worker, of `context` tokens each. Tried before the
+    first step, with memory set aside for what is allocated later: once workers exchange gradients
+    in the backward pass, one that ran out of memory would leave the others waiting for ever.
     Raises MemoryError if a single window does not fit.
     """
     later = AFTER_PROBE * sum(parameter.numel() for parameter in model.parameters())
@@ -78,9 +78,9 @@ def largest_micro_tokens(
 
 
 def _fits(model: nn.Module, tokens: np.ndarray, later: int, device: torch.device) -> bool:
-    """Whether there is memory for a step on `tokens` beside `later` numbers.
+    """Whether there is memory for a step on `tokens` besides `later` numbers.
 
-    A function of its own: what it holds is gone before the next try.
+    A separate function, so that what it holds is freed before the next try.
     """
     try:
         aside = torch.empty(later, device=device)
@@ -92,7 +92,7 @@ def _fits(model: nn.Module, tokens: np.ndarray, later: int, device: torch.device
 
 
 def replicated(model: nn.Module, world: World) -> nn.Module:
-    """`model`, which exchanges its gradients with the other workers' while they are computed."""
+    """`model`, exchanging gradients with the other workers while they are computed."""
     if world.size == 1:
         return model
     return DistributedDataParallel(model, broadcast_buffers=False)
@@ -109,12 +109,12 @@ def gradient(
 
     model: `replicated`. Returns the summed nats of this worker's share, detached.
     """
-    # DistributedDataParallel takes the mean over workers of what is a sum.
+    # DistributedDataParallel averages over workers; a sum is needed.
     scale = world.size / int((batch[1] != IGNORED).sum())
     share = list(batches.share(batch, world.rank, world.size, micro_tokens))
     total = torch.zeros((), device=world.device)
     for number, (inputs, targets) in enumerate(share, start=1):
-        # Exchanged once, with the last micro-batch.
+        # Gradients are exchanged once, with the last micro-batch.
         alone = world.size > 1 and number < len(share)
         with model.no_sync() if alone else contextlib.nullcontext():  # type: ignore[operator]
             nats = _summed_nats(model, inputs, targets, world.device)

@@ -1,7 +1,7 @@
 """Cells as one Ray Train job: the same data-parallel workers train one after another.
 
-Ray Train places the workers and says when they are lost. It keeps nothing: a cell finds its own
-checkpoints by looking, whoever starts it and wherever, and its record says that it has ended.
+Ray Train places the workers and reports lost ones. It keeps no state: wherever a cell is started,
+it finds its own checkpoints in its folder, and its record says that it has ended.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ NOTICE_SECONDS = 2
 """How often a worker asks whether its machine is about to be taken away."""
 
 SCRATCH = ".ray"
-"""Below the storage: what Ray Train insists on writing, removed when a job ends."""
+"""A folder below the storage for what Ray Train insists on writing, removed when a job ends."""
 
 NODE_DIED = "node has died"
-"""How Ray's message names the death of a worker whose machine is gone, without notice."""
+"""In Ray's message when a worker died because its machine was lost without notice."""
 
 QUIET_AND_QUICK = {
-    # The controller looks after its workers this often; the default of 2 s is paid several times
-    # in each job.
+    # How often the controller checks its workers; the default of 2 s would be paid several times
+    # per job.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    # A process a job that asks whether its node is about to be taken. A node lost without notice
-    # costs what has been trained since the last checkpoint.
+    # One process per job that asks whether its node is about to be taken. A node lost without
+    # notice costs what has been trained since the last checkpoint.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
-"""Environment of the process that calls `fit`; Ray passes it on to controller and workers."""
+"""Environment of the process that calls `fit`; Ray passes it on to the controller and workers."""
 
 
 @dataclass(frozen=True)
@@ -70,42 +70,42 @@ class Outcome:
     """finished, diverged or failed."""
     reason: str
     measured: dict[str, float]
-    """By the names of the run record; empty if it did not finish."""
+    """Measurements by the names of the run record; empty if it did not finish."""
     curve: list[Point]
     started: float
-    """When its last try began, seconds since the epoch."""
+    """When its last attempt began, seconds since the epoch."""
     ran_on: dict[str, Any] = field(default_factory=dict)
-    """As `trainers.loop.ran_on` has it, of the last try, and `tokens_from_trunk` where the cell
-    branched off; empty if every try failed."""
+    """`trainers.loop.ran_on` of the last attempt, and `tokens_from_trunk` if the cell branched off
+    a trunk; empty if every attempt failed."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """What is told of a job's cells. Pickled, so it can hold actor handles but no connections."""
+    """Callbacks for a job's cells. Pickled, so they can hold actor handles but no connections."""
 
     began: Callable[[Cell], None]
-    """Called before a cell trains: by the caller of `fit` for a job's first one, whose workers take
-    seconds to come up, and by the first worker for those that follow."""
+    """Called before a cell trains: by `fit` itself for a job's first cell, because the workers take
+    seconds to start, and by the first worker for the others."""
     points: Callable[[Cell, list[Point]], None]
-    """Called by the first worker with new points of a curve; after a resume, with all earlier ones,
-    too."""
+    """Called by the first worker with new points of a curve; after a resume, also with all earlier
+    ones."""
     ended: Callable[[Cell, Outcome], None]
     """Called when a cell has ended, before the next one begins; writes its record."""
     leave: Callable[[], bool]
-    """Asked by the workers now and then: whether to save and end."""
+    """Polled by the workers: whether to save and end."""
 
 
 def fit(
     cells: list[Cell], data: Location, storage: Location, placement: Placement, listener: Listener
 ) -> None:
-    """Train those of `cells` that have no record, in their order, and wait until all have one.
+    """Train those of `cells` that have no record, in order, and wait until all have one.
 
-    cells: of one architecture and size, that can share workers.
+    cells: of one architecture and size, so that they can share workers.
     data, storage: folders that every node sees; a cell's checkpoints and record lie below
     `storage`/key.
-    A cell during which training fails is tried again from its last checkpoint, as often as
-    `placement` says; then its outcome is "failed", and the job goes on with the next.
-    Raises OSError when the storage stays full or out of reach.
+    If training fails during a cell, the cell is retried from its last checkpoint, as often as
+    `placement` says; after that its outcome is "failed", and the job continues with the next.
+    Raises OSError if the storage stays full or out of reach.
     """
 
     def has_ended(cell: Cell) -> bool:
@@ -124,20 +124,20 @@ def fit(
             failures[cell.key] += 1
             if failures[cell.key] > placement.retries:
                 listener.ended(cell, Outcome("failed", reason(error), {}, [], started))
-        # Where it returned and cells are left, a machine is about to be taken away: the cell has
-        # saved, and goes on elsewhere.
+        # If it returned with cells left, a machine is about to be taken away: the cell has saved
+        # and continues elsewhere.
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong as one line: the exception itself, below its traceback."""
+    """What went wrong, in one line: the exception without its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Its message may go on below.
+    # The exception's message may continue on later lines.
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
     return (named or lines or [type(error).__name__])[-1]
 
 
 def _lost_a_machine(error: TrainingFailedError) -> bool:
-    """Whether a machine went away under the workers, for which no cell is to blame."""
+    """Whether the workers lost their machine, which is no fault of the cell."""
     failures = getattr(error, "worker_failures", {}).values()
     causes = [getattr(failure, "health_check_failure", failure) for failure in failures]
     return isinstance(error, PreemptionError) or any(
@@ -172,7 +172,7 @@ def _run(
         run_config=RunConfig(
             name=scratch.name,
             storage_path=str(scratch.parent),
-            # Tries are counted for each cell, and Ray knows of jobs only.
+            # Attempts are counted per cell; Ray only knows jobs.
             failure_config=FailureConfig(max_failures=0, max_preemption_failures=0),
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
@@ -183,7 +183,7 @@ def _run(
             trainer.fit()
         except ControllerError as error:
             if isinstance(error.controller_failure, OSError):
-                # Such as a full disk when Ray writes to its folder: no fault of a cell.
+                # For example, a full disk when Ray writes to its folder: no fault of the cell.
                 raise error.controller_failure from None
             raise
 
@@ -195,7 +195,7 @@ def _run(
 
 
 def _work(config: dict[str, Any]) -> None:
-    """What every worker runs."""
+    """The function that every worker runs."""
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     torch.set_float32_matmul_precision("high")
@@ -208,7 +208,7 @@ def _work(config: dict[str, Any]) -> None:
             return
         if world.rank == 0:
             listener.ended(cell, outcome)
-        # A model and its compiled code hold each other, and the memory of the next one.
+        # A model and its compiled code refer to each other, and would occupy the next one's memory.
         gc.collect()
 
 
@@ -231,7 +231,7 @@ def _train(
             listener.points(cell, points)
 
     def first_alone(save: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-        """All workers have the same state."""
+        """Save on the first worker only: all have the same state."""
         return lambda state: patiently(lambda: save(state)) if world.rank == 0 else None
 
     def where() -> dict[str, Any]:
@@ -241,8 +241,11 @@ def _train(
     asked = time.monotonic()
 
     def stop() -> bool:
-        """Whether a worker's machine is about to be taken away, or the job is to end. All workers
-        must ask as often; one alone, which is asked after every step, asks Ray now and then."""
+        """Whether a worker's machine is about to be taken away, or the job is to end.
+
+        Several workers must all ask Ray at the same points. A single worker calls this after every
+        step, and asks Ray only every `NOTICE_SECONDS`.
+        """
         nonlocal asked
         if world.size == 1 and time.monotonic() - asked < NOTICE_SECONDS:
             return False
@@ -265,9 +268,9 @@ def _train(
             checkpoint_seconds=placement.checkpoint_seconds,
         )
     except StoppedError:
-        # Not raised: Ray would take it for a failure.
+        # Not re-raised: Ray would count it as a failure.
         return None
     except DivergedError as error:
-        # Not raised: trying again would diverge again.
+        # Not re-raised: a retry would diverge again.
         return Outcome("diverged", str(error), {}, curve, started, where())
     return Outcome("finished", "", measured, curve, started, where())

@@ -9,20 +9,20 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 ONEDNN_FROM = 2**24
-"""Products of two numbers, tokens x inputs x outputs, from which oneDNN gains more than its
-reordering of the weights costs; EXPERIMENTS.md has the table."""
+"""The number of multiplications, tokens x inputs x outputs, from which oneDNN gains more than it
+spends on reordering the weights; EXPERIMENTS.md has the table."""
 
 
 class Linear(nn.Linear):
     """As PyTorch's, but large products in fp32 on a CPU go to oneDNN.
 
-    PyTorch gives them to MKL, which on processors that are not Intel's keeps to AVX2. The weights,
+    PyTorch gives them to MKL, which uses no more than AVX2 on non-Intel processors. The weights,
     their names and their gradients are those of `nn.Linear`.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., in_features) -> (..., out_features)."""
-        # A compiler chooses its kernels itself.
+        # A compiler chooses its own kernels.
         if not torch.compiler.is_compiling() and _for_onednn(x, self.out_features):
             return _OneDNN.apply(x, self.weight, self.bias)
         return super().forward(x)
@@ -35,8 +35,8 @@ def _for_onednn(x: Tensor, out_features: int) -> bool:
 
 
 class _OneDNN(torch.autograd.Function):
-    """x W^T + b and its gradients. `Tensor.to_mkldnn` would do it too, but keeps a copy of all
-    that goes in and comes out."""
+    """x W^T + b and its gradients. `Tensor.to_mkldnn` would do it too, but keeps copies of all
+    inputs and outputs."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

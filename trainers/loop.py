@@ -1,8 +1,8 @@
-"""The training loop of one cell: PyTorch only, the world around it handed in.
+"""The training loop of one cell: PyTorch only; everything else is passed in.
 
-The loop is a function of the cell and the data alone. Where it is interrupted, on how many workers
-it runs and how often it reports or saves do not change its weights (bit for bit with one worker
-count; to rounding between counts).
+The result is a function of the cell and the data alone. Where it is interrupted, how many workers
+it runs on and how often it reports or saves do not change the weights (bit for bit at one number of
+workers; up to rounding between different numbers).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from trainers.memory import peak_resident_bytes
 
 
 class StoppedError(RuntimeError):
-    """The cell was asked to stop, and has saved."""
+    """The cell was asked to stop and has saved."""
 
 
 def train(
@@ -50,14 +50,14 @@ def train(
     """Train `cell` to its end and evaluate it on the whole validation and test splits.
 
     prepare: makes a model fast on its device.
-    restore: a state that `save` was given by this cell, or `save_trunk` by one that shares its
-    trunk and decays no later; or None.
-    keep: is given the losses by piece of the two splits, before this returns.
-    report: is given new points of the curve; after a resume, all of those before it, too.
+    restore: returns a state that this cell gave to `save`, or that a cell that shares its trunk and
+    decays no later gave to `save_trunk`; or None.
+    keep: receives the losses by piece of both splits, before this returns.
+    report: receives new points of the curve; after a resume, also all earlier ones.
     stop: asked after every step (with several workers, at every point) whether to save and leave.
-    micro_tokens: the most tokens that one worker pushes through the model at once; halved where
-    they do not fit.
-    save_trunk: is given the state before the decay begins, from which other budgets can go on.
+    micro_tokens: the most tokens that one worker passes through the model at once; halved until
+    they fit in memory.
+    save_trunk: receives the state before the decay, from which other budgets can continue.
     Returns the final measurements by the names of the run record.
     Raises DivergedError, StoppedError.
     """
@@ -164,17 +164,17 @@ def train(
 
 
 def prepare(model: nn.Module, device: torch.device) -> nn.Module:
-    """On a GPU compiled. The parameters stay those of `model`."""
+    """`model`, compiled if on a GPU; it keeps the same parameters."""
     if device.type != "cuda":
         return model
-    # Whatever was compiled for earlier cells of the process counts towards a limit, beyond which
-    # PyTorch compiles no more (`torch._dynamo.config.recompile_limit`).
+    # What was compiled for earlier cells of this process counts towards a limit beyond which
+    # PyTorch stops compiling (`torch._dynamo.config.recompile_limit`).
     torch.compiler.reset()
     return torch.compile(model)  # type: ignore[return-value]
 
 
 def ran_on(world: World) -> dict[str, Any]:
-    """What changes the speed of a cell and is no part of it, for the record."""
+    """What affects the speed of a cell but not its result, for the record."""
     on_gpu = world.device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(world.device) if on_gpu else "cpu",
@@ -185,7 +185,7 @@ def ran_on(world: World) -> dict[str, Any]:
 
 
 def _device_use(device: torch.device) -> dict[str, float]:
-    """The most memory that was held so far; on a GPU also how busy it is now."""
+    """Peak memory so far; on a GPU, also its current utilisation."""
     if device.type == "cuda":
         return {
             "memory_mb": torch.cuda.max_memory_allocated(device) / 1e6,

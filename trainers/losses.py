@@ -1,7 +1,7 @@
 """The losses of a cell by piece, in a small file beside its record.
 
-Its rows are the pieces of the validation and the test split, in the splits' order: in the files of
-cells with the same data, a row stands for the same piece.
+Its rows are the pieces of the validation and test splits, in the splits' order: across cells with
+the same data, a given row is the same piece.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ COLUMNS = pa.schema(
 
 @dataclass(frozen=True)
 class Losses:
-    """Of each piece of a split; columns of (pieces,)."""
+    """The losses of a split by piece; each column is (pieces,)."""
 
     nats: np.ndarray
-    """Summed over the tokens that were scored."""
+    """Summed over the scored tokens."""
     tokens: np.ndarray
-    """That were scored: all but the first of a piece."""
+    """Scored tokens: all but the first of a piece."""
     notes: np.ndarray
     seconds: np.ndarray
     groups: np.ndarray
@@ -50,7 +50,7 @@ def losses_path(cell: Location) -> Location:
 
 
 def write_losses(cell: Location, losses: Mapping[str, Losses]) -> None:
-    """Write what there is of each split into the cell's folder, whole or not at all."""
+    """Write the losses of each split into the cell's folder, all or nothing."""
     tables = [
         pa.table(
             {
@@ -72,9 +72,9 @@ def write_losses(cell: Location, losses: Mapping[str, Losses]) -> None:
 
 
 def read_losses(cell: Location) -> dict[str, Losses]:
-    """The losses by split; none where the cell is of a version that kept none.
+    """The losses by split; empty if the cell was trained by a version that kept none.
 
-    Raises VersionError for a file of a newer version, or one that is damaged.
+    Raises VersionError if the file is damaged or from a newer version.
     """
     path = losses_path(cell)
     try:

@@ -1,4 +1,4 @@
-"""How much memory a cell needs, by formula, which a sweep places cells by; and what was used."""
+"""How much memory a cell needs, by the formula that sweeps place them by; and the peak in use."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _COPIES = 4
 
 
 def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
-    """What PyTorch's allocator holds at most on one worker while `cell` is trained.
+    """The most that PyTorch's allocator holds on one worker while `cell` is trained.
 
-    micro_tokens: the most tokens that a worker pushes through the model at once.
-    world: workers; with several, DDP keeps the gradients a second time, to exchange them.
+    micro_tokens: the most tokens that a worker passes through the model at once.
+    world: the number of workers; with several, DDP keeps a second copy of the gradients.
 
-    Measured on a CPU (`benchmarks/training_memory.py`). On a GPU, where it has not been measured,
-    what CUDA itself takes comes on top.
+    Checked on a CPU (`benchmarks/training_memory.py`) but not on a GPU, where CUDA's own memory
+    comes on top.
     """
     counts = cell.rung.counts
     copies = _COPIES + (world > 1)
@@ -30,13 +30,13 @@ def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
 
 
 def checkpoint_bytes(cell: Cell) -> int:
-    """On disk, near enough: the weights and AdamW's two moments."""
+    """Approximate size on disk: the weights and AdamW's two moments."""
     counts = cell.rung.counts
     return _FP32 * 3 * (counts.n_params + counts.embedding)
 
 
 def peak_resident_bytes() -> int:
-    """The most that this process has held in memory so far, by the operating system's count."""
+    """The peak resident memory of this process so far, as counted by the operating system."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # In kibibytes on Linux, in bytes on macOS (getrusage(2) of each).
     return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,4 +1,4 @@
-"""What people call cells: architecture, size, seed, and whatever else varies among them.
+"""Readable names for cells: architecture, size, seed, and whatever else varies among them.
 
 Cells come as mappings from the fields of `trainers.cell.Cell` to their values, so that a sweep's
 status can name them without PyTorch.
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 SILENT = ("arch", "size", "data", "vocab_size")
-"""What every name holds, and what comes with the tokenizer."""
+"""Fields that every name has anyway, or that follow from the tokenizer."""
 
 
 def varying(cells: Iterable[Mapping[str, Any]]) -> list[str]:
     """The fields by which cells of one architecture and size differ, in the order of the fields.
 
-    A budget by parameters or FLOPs differs with the size, and says nothing more.
+    A budget set by parameters or FLOPs varies with the size alone, and so is not named.
     """
     seen: dict[tuple[str, str, str], set[Any]] = {}
     for cell in cells:
@@ -29,7 +29,7 @@ def varying(cells: Iterable[Mapping[str, Any]]) -> list[str]:
 def names(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A name for each cell, by key: `lstm-300k-seed0`, or `lstm-300k-lr0.02-wsd-seed0`.
 
-    They can be typed, and can begin the name of a file.
+    They are easy to type, and safe at the beginning of a file name.
     """
     told = [field for field in varying(cells.values()) if field != "seed"]
     return {

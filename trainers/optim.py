@@ -14,33 +14,34 @@ BASE_WIDTH = 64
 """The width at which a cell's `lr` is the rate of its matrices."""
 
 BASE_DEPTH = 2
-"""The number of layers at which it is."""
+"""The number of layers at which it is that rate."""
 
 DECAY_SHARE = 0.2
-"""The part of a cell in which `wsd` decays (Hägele et al. 2024, section 3.2: 10 to 20 %)."""
+"""The share of a cell over which `wsd` decays (Hägele et al. 2024, section 3.2: 10 to 20 %)."""
 
 
 BETAS = (0.9, 0.95)
-"""Of AdamW: what its moments keep from step to step."""
+"""AdamW's decay rates of the first and second moment."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Peak rates of what a model is made of."""
+    """Peak learning rates of the parts of a model."""
 
     hidden: float
     """Matrices between embedding and head, kernels of convolutions among them."""
     head: float
     rest: float
-    """Embeddings, gains and biases. A head that is tied to the embedding is an embedding."""
+    """Embeddings, gains and biases. A head tied to the embedding counts as an embedding."""
 
 
 def transferred(lr: float, width: int, depth: int) -> Rates:
-    """What corresponds to `lr` at BASE_WIDTH and BASE_DEPTH.
+    """The rates at this width and depth that correspond to `lr` at BASE_WIDTH and BASE_DEPTH.
 
-    Width by muP's rule for Adam (Yang et al. 2022, table 3): what is multiplied with a vector that
-    grows with the width must move less as it grows. Depth by Depth-muP's (Yang et al. 2023,
-    table 1): branches of a residual model, and their rates, shrink with the root of the layers.
+    Width follows muP's rule for Adam (Yang et al. 2022, table 3): the rate of a matrix whose input
+    grows with the width is inversely proportional to it. Depth follows Depth-muP (Yang et al. 2023,
+    table 1): the branches of a residual model, and their rates, shrink with the square root of the
+    number of layers.
     """
     head = lr * BASE_WIDTH / width
     return Rates(hidden=head * math.sqrt(BASE_DEPTH / depth), head=head, rest=lr)
@@ -52,10 +53,10 @@ def flat(lr: float) -> Rates:
 
 
 def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.optim.AdamW:
-    """Hidden matrices and the head decay, all else does not.
+    """AdamW, with weight decay on hidden matrices and the head only.
 
-    A convolution's kernel (outputs, inputs, taps) is a matrix too: what it takes in grows with the
-    width, and the taps are the same at every width.
+    A convolution's kernel (outputs, inputs, taps) counts as a matrix: its fan-in grows with the
+    width, and the number of taps is the same at every width.
     """
     parts: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "rest": []}
     for name, parameter in model.named_parameters():
@@ -76,21 +77,21 @@ def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.opti
 
 
 def warmup_tokens(n_params: int, tokens: int) -> int:
-    """One token a parameter (Porian et al. 2024, section 3.3), within 2 % and 10 % of the cell."""
+    """One token per parameter (Porian et al. 2024, section 3.3), but 2 to 10 % of the cell."""
     return round(min(max(n_params, 0.02 * tokens), 0.1 * tokens))
 
 
 def trunk_warmup_tokens(n_params: int, batch_tokens: int) -> int:
-    """One token a parameter, and no fewer than 2 / (1 - beta2) batches, which AdamW's second moment
-    takes to settle (Ma and Yarats 2021).
+    """One token per parameter, but at least 2 / (1 - beta2) batches, the time that AdamW's second
+    moment takes to settle (Ma and Yarats 2021).
 
-    Cells of every budget share it, and so all that comes before the first of them decays.
+    It is the same for every budget, so cells share every step before the first of them decays.
     """
     return max(n_params, round(2 / (1 - BETAS[1])) * batch_tokens)
 
 
 def cosine(seen: float, tokens: float, warmup: float) -> float:
-    """The share of the peak rate after `seen` tokens: a linear rise, then half a cosine to zero."""
+    """The share of the peak rate after `seen` tokens: a linear rise, then a half-cosine to zero."""
     if seen < warmup:
         return seen / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (seen - warmup) / (tokens - warmup))))
@@ -100,18 +101,19 @@ def wsd(seen: float, tokens: float, warmup: float) -> float:
     """A linear rise, the peak, and a fall to zero as 1 - sqrt over the last DECAY_SHARE of the cell
     (Hu et al. 2024; the fall is that of Hägele et al. 2024, equation 1).
 
-    Until it falls it does not depend on `tokens`; a cell that is too short still rises as it falls.
+    Before the decay it does not depend on `tokens`. In a very short cell the warmup and the decay
+    overlap.
     """
     return min(1.0, seen / warmup) * (1 - math.sqrt(decayed(seen, tokens)))
 
 
 def decayed(seen: float, tokens: float) -> float:
-    """How much of the decay of `wsd` lies behind after `seen` tokens: 0 before it, 1 at its end."""
+    """The fraction of the decay of `wsd` that is over after `seen` tokens, from 0 to 1."""
     return min(1.0, max(0.0, (seen / tokens - (1 - DECAY_SHARE)) / DECAY_SHARE))
 
 
 def steps_before_decay(steps: int, batch_tokens: int) -> int:
-    """How many of the steps of a `wsd` cell have the rate that they have under every budget."""
+    """The number of steps of a `wsd` cell before its decay, when the rate is that of any budget."""
 
     def decays(step: int) -> bool:
         return decayed((step + 0.5) * batch_tokens, steps * batch_tokens) > 0
@@ -120,7 +122,7 @@ def steps_before_decay(steps: int, batch_tokens: int) -> int:
 
 
 def constant(seen: float, tokens: float, warmup: float) -> float:
-    """The peak from first to last, without a rise: the recipe of many published studies."""
+    """The peak rate throughout, without warmup: the recipe of many published studies."""
     return 1.0
 
 

@@ -1,6 +1,6 @@
-"""Terminal records: one JSON file a cell, written when it has ended and never half.
+"""Terminal records: one JSON file per cell, written atomically when the cell has ended.
 
-The file, and nothing else, says that a cell is done. Trackers mirror it.
+The file alone says that a cell is done. Trackers mirror it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from data.store.location import Location
 from data.store.versioned import read_versioned
 
 SCHEMA = 2
-"""Of a record. The second says what it ran on, and has its losses by piece beside it."""
+"""The format's version. The second says what a cell ran on, and has its losses by piece beside
+it."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,16 @@ class Record:
     params: dict[str, Any]
     """The cell's configuration and shape."""
     measured: dict[str, Any]
-    """By the names of `fitting.contract`; empty if it did not finish."""
+    """Measurements by the names of `fitting.contract`; empty if it did not finish."""
     curve: list[dict[str, float]]
     """Points as `trainers.loop` reports them."""
     started: float
-    """When the last try began, seconds since the epoch."""
+    """When the last attempt began, seconds since the epoch."""
     ended: float
     forecast: str = ""
-    """sha256 of the forecast that was registered before it trained; "" for what is no target."""
+    """sha256 of the forecast that was registered before it trained; "" if it is not a target."""
     ran_on: dict[str, Any] = field(default_factory=dict)
-    """What changes the speed and not the result, as `trainers.loop.ran_on` has it."""
+    """What affects the speed but not the result, from `trainers.loop.ran_on`."""
     schema: int = SCHEMA
 
 

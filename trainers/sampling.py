@@ -1,9 +1,9 @@
-"""Sampling from a trained model: one step a token, batched, each row from its own seed.
+"""Sampling from a trained model: one step per token, batched, each row from its own seed.
 
-A model's `step` carries its state (keys and values, or an LSTM's), so that a token costs the same
-work whether it is drawn alone or after five hundred. When the context is full, the last half of it
-is read again into a fresh state: as in `trainers.evaluate`, a token has at least half a context
-behind it, and no model looks back further than it was trained to.
+A model's `step` carries its state (keys and values, or an LSTM's), so the cost of a token does not
+grow with the number before it. When the context is full, its last half is read again into a fresh
+state: as in `trainers.evaluate`, a token then has at least half a context before it, and no model
+looks back further than it was trained to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import nn
 
 
 class Model(Protocol):
-    """What `trainers/models` offer."""
+    """What the models in `trainers/models` offer."""
 
     def step(self, token: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]: ...
 
@@ -28,7 +28,7 @@ class Model(Protocol):
 
 
 class Grammar(Protocol):
-    """One piece as it comes into being, as `data.abc.grammar` follows it."""
+    """Follows one piece as it is written, like `data.abc.grammar`."""
 
     @property
     def allowed(self) -> np.ndarray:
@@ -38,7 +38,7 @@ class Grammar(Protocol):
     def push(self, token: int) -> None: ...
 
     def hurry(self) -> None:
-        """Lead to an end."""
+        """From now on, allow only what leads to an end."""
         ...
 
 
@@ -47,13 +47,13 @@ class Draw:
     """How a token is drawn from the model's distribution."""
 
     temperature: float = 1.0
-    """Logits are divided by it; 0 takes the likeliest token."""
+    """Logits are divided by this; 0 takes the likeliest token."""
     top_k: int = 0
-    """Keep so many of the likeliest tokens; 0 keeps all (Fan et al. 2018)."""
+    """Keep this many of the likeliest tokens; 0 keeps all (Fan et al. 2018)."""
     top_p: float = 1.0
-    """Keep the likeliest tokens that together have this probability (Holtzman et al. 2020)."""
+    """Keep the likeliest tokens that together reach this probability (Holtzman et al. 2020)."""
     min_p: float = 0.0
-    """Keep tokens with this share of the likeliest one's probability (Nguyen et al. 2024)."""
+    """Keep tokens of at least this share of the likeliest's probability (Nguyen et al. 2024)."""
 
     def __post_init__(self) -> None:
         if not (self.temperature >= 0 and self.top_k >= 0):
@@ -67,17 +67,17 @@ class Sample:
     tokens: np.ndarray
     """(n,) uint16, the prompt included."""
     log_probability: float
-    """Nats, of what follows the prompt under the model itself, unfiltered."""
+    """Of what follows the prompt, in nats, under the model's own unfiltered distribution."""
     prompt: int
     """How many tokens were given."""
     complete: bool
-    """Whether it ends with the tokenizer's end."""
+    """Whether it ends with the tokenizer's end token."""
 
 
 def probabilities(logits: np.ndarray, draw: Draw, allowed: np.ndarray | None = None) -> np.ndarray:
-    """logits, allowed: (batch, vocab) -> what to draw from, (batch, vocab) float64, rows sum to 1.
+    """logits, allowed: (batch, vocab) -> probabilities to draw from, float64, rows sum to 1.
 
-    The grammar comes first, then the temperature, then the filters.
+    The grammar applies first, then the temperature, then the filters.
     """
     logits = logits.astype(np.float64)
     if allowed is not None:
@@ -93,7 +93,7 @@ def probabilities(logits: np.ndarray, draw: Draw, allowed: np.ndarray | None = N
         kept = np.ones_like(keep)
         if draw.top_k:
             kept[:, draw.top_k :] = False
-        # A token stays while what is likelier than it falls short of top_p: one always does.
+        # A token stays if those likelier than it do not reach top_p: the first always stays.
         kept &= np.cumsum(ranked, axis=1) - ranked < draw.top_p
         inverse = np.argsort(order, axis=1, kind="stable")
         keep &= np.take_along_axis(kept, inverse, axis=1)
@@ -113,11 +113,12 @@ def sample(
     draw: Draw,
     grammar: Callable[[], Grammar] | None = None,
 ) -> list[Sample]:
-    """Go on from each prompt, (n,) ids that open with the beginning of a piece, until it ends.
+    """Continue each prompt, (n,) ids that start at the beginning of a piece, until the piece ends.
 
-    A row depends on its own prompt and seed alone, not on its neighbours (but for the rounding of
-    the matrix products). Without a grammar it stops at `max_tokens`. With one it is cut back to
-    where it could last have ended, or led to an end if there is no such place: it is complete.
+    A row depends on its own prompt and seed only, not on its neighbours (except through rounding in
+    the matrix products). Without a grammar it stops at `max_tokens`. With one it is cut back there
+    to the last place where it could have ended, or steered to an end if there is none, and so is
+    always complete.
     Raises ValueError if a prompt does not follow the grammar.
     """
     model.eval()
@@ -131,8 +132,8 @@ def sample(
     begin, read, state = 0, 0, None
     logits = torch.empty(0)
     while any(row.open for row in rows):
-        # The newest token of each row, or the next of its prompt, after `read` tokens, of which the
-        # state holds those from `begin` on.
+        # Read each row's token number `read`, drawn or of its prompt; the state holds those from
+        # `begin` on.
         start = read
         if read - begin == context:
             state, begin = None, read - context // 2
@@ -146,9 +147,10 @@ def sample(
 
 
 def lay_out_for_steps(model: Model) -> None:
-    """Store matrices by columns, as they are: on CPUs a matrix times one vector takes half as long.
+    """Store matrices by columns, values unchanged: on CPUs this halves the time of a matrix-vector
+    product.
 
-    The products of a forward pass over many tokens do not care.
+    Forward passes over many tokens are not affected.
     """
     for parameter in model.parameters():
         if parameter.dim() == 2:
@@ -164,7 +166,7 @@ class _Row:
         self.nats: list[float] = []
         self.open = True
         self.could_end = 0
-        """Tokens after which the end was allowed."""
+        """The number of tokens after which the end was last allowed."""
         if grammar:
             for token in tokens:
                 grammar.push(token)
@@ -179,7 +181,7 @@ class _Row:
         self.open = token != eos_id
 
     def stop(self) -> None:
-        """The limit is reached."""
+        """End the row, or steer it to an end, because the limit is reached."""
         if self.grammar and not self.could_end:
             self.grammar.hurry()
             return
@@ -209,7 +211,7 @@ def _extend(
     p = probabilities(logits[ready], draw, np.array(masks) if masks else None)
     own = np.log(_softmax(logits[ready].astype(np.float64)))
     for index, row_p, row_own in zip(ready, p, own):
-        # Inverse of the distribution function: one uniform number a token.
+        # Inverse transform sampling: one uniform number per token.
         edges = np.cumsum(row_p)
         token = int(np.searchsorted(edges, rows[index].generator.random() * edges[-1], "right"))
         rows[index].take(token, float(row_own[token]), eos_id)

@@ -1,4 +1,4 @@
-"""Train one cell, without a sweep. The same command again goes on where it stopped.
+"""Train one cell, without a sweep. The same command resumes where it stopped.
 
 python -m trainers.train --arch lstm --size 1M --data runs/data/folk-abc
 """
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def cell_of(args: argparse.Namespace) -> Cell:
-    """The cell that the arguments describe, on the data they name."""
+    """The cell that the arguments describe."""
     manifest = read_manifest(args.data)
     batches = max(1, round(args.tokens / args.batch_tokens))
     return Cell(
@@ -72,7 +72,7 @@ def cell_of(args: argparse.Namespace) -> Cell:
 
 
 def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Train to the end, or until SIGINT or SIGTERM; checkpoints and the result lie in `folder`."""
+    """Train to the end, or until SIGINT or SIGTERM; checkpoints and the result go to `folder`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(f"{cell.name}  {cell.rung.counts.n_params:,} parameters  {device}", file=sys.stderr)
     place = Location.of(folder)
@@ -99,7 +99,7 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 @contextlib.contextmanager
 def progress(cell: Cell) -> Iterator[Any]:
-    """A bar, fed with points of the curve."""
+    """A progress bar, fed with points of the curve."""
     columns = (
         BarColumn(),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} tokens  {task.description}"),
@@ -133,26 +133,26 @@ def parse_args() -> argparse.Namespace:
     add("--size", required=True, help="parameters, such as 300k or 5M")
     add("--data", type=Path, required=True, help="a folder made by python -m data.prepare")
     add("--out", type=Path, help="where checkpoints and result go [runs/cells/KEY]")
-    add("--tokens", type=count, default=10_000_000, help="to train on, such as 2.5M [10M]")
-    add("--batch-tokens", type=count, default=1024, help="of a batch [1024]")
+    add("--tokens", type=count, default=10_000_000, help="training tokens, such as 2.5M [10M]")
+    add("--batch-tokens", type=count, default=1024, help="tokens per batch [1024]")
     add("--context", type=count, default=256, help="tokens that the model looks back on [256]")
     add("--lr", type=float, help="peak rate at width 64 [the architecture's own]")
-    add("--seed", type=int, default=0, help="of initialisation and order [0]")
-    add("--weight-decay", type=float, default=0.1, help="of matrices [0.1]")
-    add("--clip", type=float, default=1.0, help="largest norm of a gradient [1]")
+    add("--seed", type=int, default=0, help="seed of the initialisation and the batch order [0]")
+    add("--weight-decay", type=float, default=0.1, help="weight decay of matrices [0.1]")
+    add("--clip", type=float, default=1.0, help="largest gradient norm [1]")
     for choice, values in CHOICES.items():
         add(f"--{choice}", default=values[0], help=f"{' or '.join(values)} [{values[0]}]")
     add(
         "--micro-tokens",
         type=count,
         default=Placement.micro_tokens,
-        help=f"pushed through the model at once [{Placement.micro_tokens}]",
+        help=f"the most tokens in one forward pass [{Placement.micro_tokens}]",
     )
     add(
         "--checkpoint-seconds",
         type=float,
         default=Placement.checkpoint_seconds,
-        help=f"between checkpoints, at least [{Placement.checkpoint_seconds}]",
+        help=f"least seconds between checkpoints [{Placement.checkpoint_seconds}]",
     )
     return parser.parse_args()
 

@@ -1,9 +1,9 @@
-"""Trunks: what cells that differ in their budget alone train in common, and branch from.
+"""Trunks: the shared part of the training of cells that differ only in their budget.
 
 With the schedule `wsd` their steps are the same until the first of them decays. A cell that is
-about to decay leaves a checkpoint in the folder of their trunk, and a cell with a larger budget
-goes on from the last one there: a family costs its longest run and the decays of the others (Hägele
-et al. 2024, section 4). Its results are bit for bit those of the same cells trained alone.
+about to decay saves a checkpoint in the folder of their trunk, and a cell with a larger budget
+continues from the last one there: a family costs its longest run and the decays of the others
+(Hägele et al. 2024, section 4). The results are bit for bit those of the same cells trained alone.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ from trainers.saved import is_whole, newest_first, newest_step, step_of
 
 
 class Checkpoints:
-    """Those of one cell, and of its trunk, below a sweep's folder of cells."""
+    """The checkpoints of one cell and of its trunk, below a sweep's folder of cells."""
 
     def __init__(self, storage: Location, cell: Cell) -> None:
         self.cell = cell
         self.own = storage / cell.key
         self.trunk = storage / cell.trunk_key if cell.trunk_key else None
         self.tokens_from_trunk = 0
-        """What the cell has not trained itself; known once it is restored."""
+        """Tokens that the cell did not train itself; known once it is restored."""
 
     def restore(self, world: World) -> dict[str, Any] | None:
-        """The state of most steps, of the cell's own and of those of its trunk before the cell
-        decays; None if there is none.
+        """The state with the most steps, among the cell's own checkpoints and those of its trunk
+        from before the cell decays; None if there is none.
 
-        What is damaged, or lies in the trunk's folder and is not the trunk's, costs a line, and the
-        one before is taken. Raises CheckpointError where the cell's own folder holds another's.
+        A checkpoint that is damaged, or that does not belong in the trunk's folder, is reported in
+        one line, and the one before is used. Raises CheckpointError if the cell's own folder holds
+        another cell's checkpoint.
         """
         place, state = self._newest() if world.rank == 0 else (None, None)
-        # Another worker may not see yet what the first one does: it is told which to take.
+        # Another worker may not yet see the same files as the first, so it is told which to load.
         said = world.told(str(place or ""))
         if said and state is None:
             state = self._load(Location(said))
@@ -57,7 +58,7 @@ class Checkpoints:
         if self.trunk:
             shared = newest_first(self.trunk)
             there += [place for place in shared if step_of(place) <= self.cell.trunk_steps]
-        # Sorting is stable: of equals, the cell's own comes first.
+        # The sort is stable: among equals, the cell's own comes first.
         for place in sorted(there, key=step_of, reverse=True):
             try:
                 return place, self._load(place)
@@ -74,7 +75,7 @@ class Checkpoints:
         checkpoint.save_next(self.own, state | {"tokens_from_trunk": self.tokens_from_trunk})
 
     def save_trunk(self, state: dict[str, Any]) -> None:
-        """Leave it for larger budgets, in place of one of the same step."""
+        """Save it for larger budgets, replacing one of the same step."""
         assert self.trunk
         before = [place for place in newest_first(self.trunk) if step_of(place) == state["step"]]
         left = {"left_by": self.cell.key, "tokens_from_trunk": self.tokens_from_trunk}
@@ -84,7 +85,7 @@ class Checkpoints:
 
 
 def families(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """The cells of each trunk, by rising budget; one that has no trunk is a family of its own."""
+    """The cells of each trunk, by rising budget; a cell without a trunk is its own family."""
     found: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         found[cell.trunk_key or cell.key].append(cell)
@@ -92,8 +93,8 @@ def families(cells: Iterable[Cell]) -> list[list[Cell]]:
 
 
 def kept_steps(storage: Location, family: list[Cell]) -> dict[str, list[int]]:
-    """The steps of the whole checkpoints below `storage`, by key of a cell or trunk: of a cell the
-    newest, of the trunk all."""
+    """The steps of the complete checkpoints below `storage`, by key: the newest of each cell, and
+    all of the trunk."""
     own = {cell.key: newest_step(storage / cell.key) for cell in family}
     found = {key: [step] for key, step in own.items() if step is not None}
     if trunk := family[0].trunk_key:
@@ -102,7 +103,7 @@ def kept_steps(storage: Location, family: list[Cell]) -> dict[str, list[int]]:
 
 
 def tokens_to_train(family: list[Cell], kept: Mapping[str, list[int]]) -> list[int]:
-    """How many tokens each cell of a family trains itself, one after another.
+    """How many tokens each cell of a family trains itself, when they train one after another.
 
     family: by rising budget. kept: as `kept_steps` returns it.
     """
