@@ -27,22 +27,15 @@ from unittest import mock
 
 import numpy as np
 import torch
-from data.abc_layout import NONE, Page, Stretches, lay_out, places
-from data.abc_tokenizer import AbcTokenizer
-from data.packed import (
-    MANIFEST,
-    SPLITS,
-    Split,
-    open_split,
-    read_manifest,
-    write_manifest,
-    write_split,
-)
-from data.score import Score
-from data.storage import Location
-from fitting.paired import compare_pieces
 
-from data import abc_writer
+from data.abc import writer
+from data.abc.layout import NONE, Layout, Stretches, lay_out, places
+from data.abc.tokenizer import AbcTokenizer
+from data.music.score import Score
+from data.store.flat import SPLITS, Split, open_split, write_split
+from data.store.location import Location
+from data.store.manifest import MANIFEST, read_manifest, write_manifest
+from fitting.compare.pieces import compare_pieces
 from trainers.cell import Cell
 from trainers.gradients import World
 from trainers.loop import train
@@ -93,9 +86,9 @@ def partitions(longest: int, eighth: int) -> list[tuple[int, ...]]:
     return found
 
 
-def tied(page: Page, eighth: int) -> Page:
-    """The same page with stretches that cannot be drawn cut into some that can."""
-    before = page.stretches
+def tied(layout: Layout, eighth: int) -> Layout:
+    """The same layout with stretches that cannot be drawn cut into some that can."""
+    before = layout.stretches
     ticks = before.end - before.start
     partition = partitions(int(ticks.max()), eighth)
     parts = [partition[each] for each in ticks.tolist()]
@@ -106,13 +99,13 @@ def tied(page: Page, eighth: int) -> Page:
     goes_on = places(count) + 1 < count[row]
     chord = before.chord[row]
     tie = np.where(goes_on, chord != NONE, before.tied[row])
-    return page._replace(stretches=Stretches(before.cell[row], end - length, end, chord, tie))
+    return layout._replace(stretches=Stretches(before.cell[row], end - length, end, chord, tie))
 
 
 def respelled(ids: np.ndarray, tokenizer: AbcTokenizer) -> np.ndarray:
     """A piece in the tied dialect. Raises ValueError if it does not read as the same score."""
     score, eighth = tokenizer.decode(ids), tokenizer.ticks_per_quarter // 2
-    with mock.patch.object(abc_writer, "lay_out", lambda scores: tied(lay_out(scores), eighth)):
+    with mock.patch.object(writer, "lay_out", lambda scores: tied(lay_out(scores), eighth)):
         twin = tokenizer.encode(score)
     if content(tokenizer.decode(twin)) != content(score):
         raise ValueError(f"a piece of {len(score)} notes reads otherwise with tied lengths")

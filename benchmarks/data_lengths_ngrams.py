@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from data.packed import Split, open_split, read_manifest
-from fitting.paired import compare_pieces
 from numpy.typing import NDArray
 
 from benchmarks.data_lengths import TIED, TODAY
+from data.store.flat import Split, open_split
+from data.store.manifest import read_manifest
+from fitting.compare.pieces import compare_pieces
 
 Keys = NDArray[np.uint64]
 Floats = NDArray[np.float64]
