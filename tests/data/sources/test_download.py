@@ -120,7 +120,7 @@ def test_a_wrong_checksum_is_refused_and_nothing_is_left(corpus: Corpus, tmp_pat
 def test_a_server_that_brings_nothing_is_given_up(
     server: Server, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data.download.ATTEMPTS", 2)
+    monkeypatch.setattr("data.sources.download.ATTEMPTS", 2)
     server.sends = 0
     with pytest.raises(DataError, match="the same command goes on"):
         fetch(corpus, Location.of(tmp_path))
