@@ -10,7 +10,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 ONEDNN_FROM = 2**24
 """Products of two numbers, tokens x inputs x outputs, from which oneDNN gains more than its
-reordering of the weights costs; EXPERIMENTS.md has the table."""
+reordering of the weights costs; docs/experiments/trainers.md has the table."""
 
 
 class Linear(nn.Linear):
