@@ -1,6 +1,7 @@
 """Peak memory of whole cells beside `trainers.memory.peak_bytes`.
 
     python -m benchmarks.training_memory
+    python -m benchmarks.training_memory --arch lstm
 
 `harness/peak_memory.py` says what is measured and what is not seen.
 """
@@ -31,15 +32,17 @@ SETTINGS = (
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    )
+    parser.add_argument("--arch", choices=archs(), help="this one alone; all if left out")
+    only = parser.parse_args().arch
     torch.set_num_threads(1)
     print("| arch | size | context | batch | micro-batch | measured MB | formula MB | ratio |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         write_data(Path(folder))
-        for arch in archs():
+        for arch in [only] if only else archs():
             for size, context, batch, micro in SETTINGS:
                 cell = Cell(
                     *(arch, size, 0, 0.001, 2 * batch, batch, context, 0.1, 1.0),

@@ -44,7 +44,8 @@ def width(arch: str, size: str, sweep: Path) -> int:
     """Of the model with this size."""
     path = next(sweep.glob(f"cells/{arch}-{size}-*/record.json"))
     params = json.loads(path.read_text())["params"]
-    return params["shape_d_hidden"] if arch == "lstm" else params["shape_d_model"]
+    shape = {k.removeprefix("shape_"): v for k, v in params.items() if k.startswith("shape_")}
+    return load_arch(arch).Shape(**shape).width
 
 
 def optimum(losses: Losses) -> float:

@@ -1,10 +1,25 @@
 """The size ladder: from a name such as `3k`, `5M` or `100M` to a model of that many parameters.
 
 An architecture is a module under `trainers/models/`; its name is the file's name. It offers
-`LR`, `Shape` (with the `width` and the `depth` that rates are scaled by, see `trainers.optim`),
-`candidates(n_params, vocab_size, context)`, `count`, `flops_per_token`, `activations_per_token` and
-`Model` (with `step` beside `forward`; names of parameters that begin with `embedding` or `head` say
-what these are). CONTRIBUTING.md has the steps.
+
+- `LR`: the peak rate at width 64 and depth 2, from which `trainers.optim` derives all others.
+- `Shape`: a frozen dataclass of numbers. What grows with the width is named `d_...` or `n_heads`,
+  the layers are `n_layers`, and all else stays when tests vary width or depth. Rates follow its
+  properties `width` and `depth`; without a stream that every layer adds to, `depth` is BASE_DEPTH.
+- `candidates(n_params, vocab_size, context)`: shapes near `n_params`, the preferred one first. One
+  of them has to lie within 3 % of every size from 3k to 3B with a vocabulary of 139, from 20k on
+  with one of 512, and a larger size must never be narrower. Of what has a `d_ff`, `bent` of
+  `trainers.models.transformer` finds them; it derives the depth from the width.
+- `count`, `flops_per_token`, `activations_per_token`: formulas, for sizes that nobody builds.
+- `Model(shape, vocab_size)`: `forward` reads many tokens at once, `step` one more. Parameters named
+  `embedding...` are looked up, `head.weight` projects to the vocabulary and starts at zero (or so
+  small that the first loss is that of a guess). Other weights of two or more dimensions are
+  matrices: they decay, and their rate falls with the width. A weight whose inputs do not grow with
+  the width, as in a depthwise convolution, is kept as a vector.
+- The state of `step`: None before the first token, then what `step` returned last. It may be of any
+  type and may change in place, for no former state is used again.
+
+CONTRIBUTING.md has the steps.
 """
 
 from __future__ import annotations

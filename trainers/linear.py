@@ -10,7 +10,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 ONEDNN_FROM = 2**24
 """The number of multiplications, tokens x inputs x outputs, from which oneDNN gains more than it
-spends on reordering the weights; EXPERIMENTS.md has the table."""
+spends on reordering the weights; docs/experiments/trainers.md has the table."""
 
 
 class Linear(nn.Linear):

@@ -20,7 +20,7 @@ from trainers.models.transformer import bent
 from trainers.optim import BASE_DEPTH, BASE_WIDTH
 
 LR = 0.008
-"""Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
+"""Peak rate at width 64, by the sweeps in docs/experiments/trainers.md and sweeps.md."""
 
 EMBEDDING_STD = 0.02
 """GPT-2's. It has to be small, for the same matrix is the head."""

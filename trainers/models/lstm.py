@@ -18,7 +18,7 @@ from trainers.linear import Linear
 from trainers.optim import BASE_DEPTH
 
 LR = 0.048
-"""Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
+"""Peak rate at width 64, by the sweeps in docs/experiments/sweeps.md."""
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state, each (layers, batch, d_hidden)."""

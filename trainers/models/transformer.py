@@ -20,7 +20,7 @@ from trainers.linear import Linear
 from trainers.optim import BASE_DEPTH
 
 LR = 0.008
-"""Peak rate at width 64; EXPERIMENTS.md has the sweep that it comes from."""
+"""Peak rate at width 64, by the sweeps in docs/experiments/sweeps.md."""
 
 ROPE_BASE = 10_000.0
 
