@@ -245,42 +245,40 @@ def analysis_of(sweep: Sweep) -> Analysis | None:
 
 
 def report(sweep: Sweep, uri: str) -> None:
-    """Fit the laws, write the report, and log it to MLflow if that answers."""
-    from mlflow.exceptions import MlflowException
-
-    from fitting.report import log_to_mlflow, write
+    """Fit the laws and write the report; then let the models compose, and link to what they did."""
+    from fitting.page import report_page
+    from fitting.report import write
     from sweeps import forecasts
+    from sweeps.composing import samples
 
     analysis = analysis_of(sweep)
     if analysis is None:
         return
     review = forecasts.reviewed(sweep, uri)
     with sweep.report.writing_folder() as folder:
-        # First, so that the report can point to what it finds beside it.
-        heard = samples(sweep, folder)
-        paths = write(analysis, folder, review) | heard
-        try:
-            log_to_mlflow(analysis, paths, sweep.name, uri)
-        except MlflowException as error:
-            say(f"The report is not in MLflow: {error}")
+        log(sweep, uri, analysis, write(analysis, folder, review))
+    # The law is safe now: whatever goes wrong here costs the samples only.
+    try:
+        with sweep.report.writing_folder() as folder:
+            if pages := samples(sweep, folder):
+                page = folder / "report.html"
+                html = report_page.html(analysis, list(pages.values()), review)
+                Location.of(page).write_text(html)
+                log(sweep, uri, analysis, pages | {page.name: page})
+    except OSError as error:
+        say(f"The report does not link to the samples: {error}")
 
 
-def samples(sweep: Sweep, folder: Path) -> dict[str, Path]:
-    """Let the cells compose a little, one page a tokenizer: name to path."""
-    from trainers.generate import make_page
-    from trainers.samples.cells import CellError
+def log(sweep: Sweep, uri: str, analysis: Analysis, paths: dict[str, Path]) -> None:
+    """Log files of the report to MLflow, if that answers."""
+    from mlflow.exceptions import MlflowException
 
-    say("Samples  let every model compose")
-    pages, several = {}, len(sweep.grid.data.tokenizer) > 1
-    for tokenizer in sweep.grid.data.tokenizer:
-        name = f"samples-{tokenizer}.html" if several else "samples.html"
-        try:
-            make_page(sweep.cells, sweep.data(tokenizer), folder / name, count=8, shown=2)
-        except CellError as error:
-            say(f"No samples: {error}")
-        else:
-            pages[name] = folder / name
-    return pages
+    from fitting.report import log_to_mlflow
+
+    try:
+        log_to_mlflow(analysis, paths, sweep.name, uri)
+    except MlflowException as error:
+        say(f"The report is not in MLflow: {error}")
 
 
 def drained(tracker: Any, seconds: float = 60) -> bool:

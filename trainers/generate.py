@@ -13,19 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from data.abc.dialect import AbcError, tokens_of
 from data.abc.tokenizer import AbcTokenizer
 from data.errors import DataError
 from data.music.files import from_midi
 from data.music.score import Score, ScoreError
-from data.store.flat import local_copy
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from data.tokens.make import load_tokenizer
 from data.tokens.protocol import Tokenizer
 from trainers.samples import files, page
+from trainers.samples.apart import Apart, in_turn
 from trainers.samples.cells import CellError, Trained, finished
 from trainers.samples.study import Request, Study, study
 from trainers.sampling import Draw
@@ -48,9 +47,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"trainers.generate: {error}", file=sys.stderr)
         return 2
     try:
-        sweep = args.sweep if "/" in args.sweep else str(args.out / args.sweep)
-        cells = choose(finished(Location.of(sweep) / "cells"), args.cell, args.best)
-        data = data_of(cells[0], Location.of(args.data) if args.data else Location.of(args.out))
+        sweep = Location.of(args.sweep) if "/" in args.sweep else args.out / args.sweep
+        cells = finished(sweep / "cells")
+        if args.data:
+            cells = trained_on(args.data, cells)
+        cells = choose(cells, args.cell, args.best)
+        data = args.data or data_of(cells, args.out)
         tokenizer = load_tokenizer(data / "tokenizer.json")
         request = Request(
             count=args.count,
@@ -61,33 +63,32 @@ def main(argv: list[str] | None = None) -> int:
             grammar=args.grammar,
             prompt=read_prompt(args.prompt, tokenizer) if args.prompt else None,
         )
-        made = study(cells, data, request, lambda name: print(f"{name} ...", file=sys.stderr))
-        folder = Location.of(args.to or f"{sweep}/samples")
+        made = study(cells, data, request, tell=lambda name: print(f"{name} ...", file=sys.stderr))
+        folder = Location.of(args.to) if args.to else sweep / "samples"
         files.write(folder, made.composed, tokenizer, args.shown)
         (folder / "samples.html").write_text(write_page(made, tokenizer, request, args.shown))
     except (CellError, DataError, PromptError, OSError, ValueError) as error:
         print(f"trainers.generate: {error}", file=sys.stderr)
         return 1
+    for name, why in made.failed.items():
+        print(f"trainers.generate: nothing of {name}: {why}", file=sys.stderr)
     print(folder / "samples.html")
-    return 0
+    return 1 if made.failed else 0
 
 
-def make_page(cells: Location, data: Location, target: Path, count: int, shown: int) -> None:
+def make_page(
+    cells: Location, data: Location, target: Path, count: int, shown: int, apart: Apart = in_turn
+) -> dict[str, str]:
     """The page of the cells that were trained on `data`, as the last step of a sweep makes it.
 
-    Raises CellError if none has finished.
+    Returns the names of cells that could not compose, with the reasons. Raises CellError if none
+    could, or none has finished.
     """
-    fingerprint = read_manifest(data).fingerprint
-    chosen = [one for one in finished(cells) if one.cell.data == fingerprint]
-    if not chosen:
-        raise CellError(f"{cells}: no finished cell was trained on {data}")
-    copy = with_tokenizer(data)
     request = Request(count=count)
-    # Steps of one token are too short to share: threads that wait for each other are slower.
-    torch.set_num_threads(1)
-    made = study(chosen, copy, request, lambda name: None)
-    tokenizer = load_tokenizer(copy / "tokenizer.json")
-    target.write_text(write_page(made, tokenizer, request, shown), encoding="utf-8")
+    made = study(trained_on(data, finished(cells)), data, request, apart)
+    tokenizer = load_tokenizer(data / "tokenizer.json")
+    Location.of(target).write_text(write_page(made, tokenizer, request, shown))
+    return made.failed
 
 
 def write_page(made: Study, tokenizer: Tokenizer, request: Request, shown: int) -> str:
@@ -117,24 +118,30 @@ def choose(cells: Sequence[Trained], name: str | None, best: bool) -> list[Train
     return [min(chosen, key=lambda one: one.val_loss)] if best else chosen
 
 
-def data_of(trained: Trained, out: Location) -> Path:
-    """The data that a cell was trained on: `out` itself, or a folder of `out`/data."""
+def trained_on(data: Location, cells: Sequence[Trained]) -> list[Trained]:
+    """Those of the cells. Raises CellError if there are none."""
+    fingerprint = read_manifest(data).fingerprint
+    found = [one for one in cells if one.cell.data == fingerprint]
+    if not found:
+        raise CellError(f"no finished cell was trained on {data}")
+    return found
+
+
+def data_of(cells: Sequence[Trained], out: Location) -> Location:
+    """The data that the cells were trained on: `out` itself, or a folder of `out`/data.
+
+    Raises CellError if they were trained on several, DataError if these are not there.
+    """
+    if len({one.cell.data for one in cells}) > 1:
+        raise CellError("the cells were trained on several data sets; name one with --data")
     for folder in [out, *(out / "data").children()]:
         found = (folder / "manifest.json").exists()
-        if found and read_manifest(folder).fingerprint == trained.cell.data:
-            return with_tokenizer(folder)
+        if found and read_manifest(folder).fingerprint == cells[0].cell.data:
+            return folder
     raise DataError(
-        f"{out}: no data with the fingerprint {trained.cell.data} that {trained.name} was "
+        f"{out}: no data with the fingerprint {cells[0].cell.data} that {cells[0].name} was "
         "trained on; name its folder with --data"
     )
-
-
-def with_tokenizer(data: Location) -> Path:
-    """This node's copy of the data, tokenizer included."""
-    copy = local_copy(data)
-    if not (copy / "tokenizer.json").exists():
-        (copy / "tokenizer.json").write_bytes((data / "tokenizer.json").read_bytes())
-    return copy
 
 
 def read_prompt(path: Path, tokenizer: Tokenizer) -> np.ndarray:
@@ -168,9 +175,18 @@ def _parser() -> argparse.ArgumentParser:
         "--sweep", required=True, metavar="NAME", help="a sweep below --out, or its folder"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where sweeps lie [runs]"
+        "--out",
+        type=Location.of,
+        default=Location.of("runs"),
+        metavar="DIR",
+        help="where sweeps lie [runs]",
     )
-    parser.add_argument("--data", metavar="DIR", help="the cells' data [found below --out/data]")
+    parser.add_argument(
+        "--data",
+        type=Location.of,
+        metavar="DIR",
+        help="only cells trained on these data [found below --out/data]",
+    )
     parser.add_argument("--to", metavar="DIR", help="where to write [the sweep's folder/samples]")
     parser.add_argument("--cell", metavar="NAME", help="only this cell, such as lstm-300k-seed0")
     parser.add_argument("--best", action="store_true", help="only the cell of the lowest loss")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from data.store.manifest import read_manifest
 from tests.conftest import CELL
 from tests.data.conftest import melody, same_music
 from trainers import checkpoint
+from trainers.cell import Cell
 from trainers.generate import choose, main, make_page
 from trainers.ladder import rung
 from trainers.records import Record, write_record
@@ -76,6 +78,27 @@ def out(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def generate(out: Path, *more: str) -> int:
     return main(["--sweep", "sweep", "--out", str(out), "--count", "3", *more])
+
+
+def test_a_damaged_checkpoint_costs_its_own_samples_only(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(out, tmp_path / "runs")
+    (sound,) = (tmp_path / "runs" / "sweep" / "cells").iterdir()
+    record = json.loads((sound / "record.json").read_text())
+    params = record["params"] | {"seed": 1}
+    key = Cell.of(params).key
+    damaged = shutil.copytree(sound, sound.with_name(key))
+    (damaged / "record.json").write_text(
+        json.dumps(record | {"cell_key": key, "params": params}), encoding="utf-8"
+    )
+    next(damaged.glob("checkpoint_*/state.pt")).write_bytes(b"half of it")
+    assert generate(tmp_path / "runs", "--bars", "2", "--shown", "1") == 1
+    page = tmp_path / "runs" / "sweep" / "samples" / "samples.html"
+    assert page.read_text().count("<article") == 1 + 8
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "nothing of lstm-9k-seed1" in last
+    assert "checksum" in last
 
 
 def test_cells_that_differ_in_a_rate_are_told_apart(out: Path, tmp_path: Path) -> None:

@@ -30,21 +30,18 @@ class Index:
     """(n,) int64: neighbours in a piece are neighbours here, pieces are apart."""
 
     @classmethod
-    def of(cls, lines: Iterable[np.ndarray]) -> Index:
-        """lines: the runs of each track of each piece, from `data.works.signatures.lines`."""
-        found, places, at = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], 0
-        for line in lines:
-            found.append(_whole(line))
-            places.append(np.arange(at, at + len(found[-1])))
-            at += len(found[-1]) + 1
-        run, place = np.concatenate(found), np.concatenate(places)
-        order = np.lexsort((place, run))
+    def of(cls, lines: np.ndarray) -> Index:
+        """lines: the runs of each track of each piece, (m,) uint64, from `joined`."""
+        place = np.flatnonzero(_whole(lines))
+        run = lines[place]
+        # Stable: places stay in order within a run.
+        order = np.argsort(run, kind="stable")
         return cls(run[order], place[order])
 
     def novelty(self, lines: list[np.ndarray]) -> Novelty:
         """Of one piece, by the runs of its tracks."""
         found = hits = longest = 0
-        for line in map(_whole, lines):
+        for line in (line[_whole(line)] for line in lines):
             low = np.searchsorted(self.run, line, side="left")
             high = np.searchsorted(self.run, line, side="right")
             found, hits = found + len(line), hits + int((high > low).sum())
@@ -58,6 +55,20 @@ class Index:
         return Novelty(share, longest + GRAM if longest else 0)
 
 
+def joined(lines: Iterable[np.ndarray]) -> np.ndarray:
+    """Lines of runs, one after the other and apart: (n,) uint64.
+
+    lines: of `data.works.signatures.lines`, or what this has joined already.
+    """
+    parts = [np.empty(0, np.uint64)]
+    for line in lines:
+        parts += [line, _BREAK]
+    return np.concatenate(parts)
+
+
+_BREAK = np.array([127 << 56], np.uint64)
+
+
 def _whole(line: np.ndarray) -> np.ndarray:
-    """Without the one run of a line that is too short for any: it is filled up with leaps."""
-    return line[line >> np.uint64(56) != 127]
+    """(n,) bool: not the one run of a line too short for any, which is filled up with leaps."""
+    return line >> np.uint64(56) != 127

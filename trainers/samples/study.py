@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
+import torch
 
 from data.music.score import Score
-from data.store.flat import open_split
+from data.store.flat import local_copy, open_split
+from data.store.location import Location
 from data.tokens.grammars import grammar, known
 from data.tokens.make import load_tokenizer
 from data.tokens.protocol import Tokenizer
 from data.works import signatures
-from trainers.samples.cells import Trained
+from trainers.samples.apart import Apart, in_turn
+from trainers.samples.cells import CellError, Trained
 from trainers.samples.measures import Estimate, difference, mean, measure, share
 from trainers.samples.novelty import Index
+from trainers.samples.training import training_lines
 from trainers.sampling import Draw, Sample, sample
 
 MEASURES = {
@@ -65,6 +69,8 @@ class Study:
     composed: list[Composed]
     reference: list[Piece]
     """Pieces of the test split."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """By the names of cells that could not compose: why not, in a line."""
 
     def mean(self, name: str) -> Estimate:
         """Of the test split."""
@@ -96,35 +102,42 @@ def values(pieces: Sequence[Piece], name: str) -> np.ndarray:
 
 
 def study(
-    cells: Sequence[Trained], data: Path, request: Request, tell: Callable[[str], None]
+    cells: Sequence[Trained],
+    data: Location,
+    request: Request,
+    apart: Apart = in_turn,
+    tell: Callable[[str], None] = lambda name: None,
 ) -> Study:
     """Sample every cell and measure what came, beside pieces of the test split.
 
     data: the folder that the cells were trained on. tell: is told of each cell begun.
+    Raises CellError if no cell could compose.
     """
     tokenizer = load_tokenizer(data / "tokenizer.json")
-    index = training_index(tokenizer, data)
-    composed = []
+    index = Index.of(training_lines(tokenizer, data, apart))
+    composed, failed = [], {}
+    results = apart(compose, [(trained,) for trained in cells], (tokenizer, index, request))
     for trained in cells:
         tell(trained.name)
-        composed.append(compose(trained, tokenizer, index, request))
-    return Study(composed, reference(tokenizer, data, index))
+        made = next(results)
+        if isinstance(made, Exception):
+            failed[trained.name] = in_a_line(made)
+        else:
+            composed.append(made)
+    if not composed:
+        raise CellError("; ".join(f"{name}: {why}" for name, why in failed.items()))
+    return Study(composed, reference(tokenizer, data, index), failed)
 
 
-def training_index(tokenizer: Tokenizer, data: Path) -> Index:
-    return Index.of(
-        line for ids in pieces_of(data, "train") for line in signatures.lines(tokenizer.decode(ids))
-    )
+def in_a_line(error: Exception) -> str:
+    """What an error says; for one that was not foreseen, its kind as well."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, CellError) else f"{type(error).__name__}: {text}"
 
 
-def pieces_of(data: Path, split: str) -> list[np.ndarray]:
-    """The tokens of each piece of a split."""
-    packed = open_split(data, split)
-    return [packed.tokens[a:b] for a, b in zip(packed.starts[:-1], packed.starts[1:])]
-
-
-def reference(tokenizer: Tokenizer, data: Path, index: Index) -> list[Piece]:
-    found = pieces_of(data, "test")[:REFERENCE_PIECES]
+def reference(tokenizer: Tokenizer, data: Location, index: Index) -> list[Piece]:
+    split = open_split(local_copy(data), "test")
+    found = [split.tokens[a:b] for a, b in pairwise(split.starts[: REFERENCE_PIECES + 1].tolist())]
     return [
         piece(f"test-{number}", tokenizer.decode(ids), np.array(ids), None, index)
         for number, ids in enumerate(found, start=1)
@@ -139,7 +152,11 @@ def piece(
     return Piece(name, score, tokens, log_probability, measure(score) | copied)
 
 
-def compose(trained: Trained, tokenizer: Tokenizer, index: Index, request: Request) -> Composed:
+def compose(tokenizer: Tokenizer, index: Index, request: Request, trained: Trained) -> Composed:
+    """Raises CellError if there is no model to load."""
+    # Steps of one token are too short to share: threads that wait for each other are slower. And
+    # what is composed must not depend on how many processors there are.
+    torch.set_num_threads(1)
     model, prompt = trained.model(), request.prompt
     prompts = [np.array([tokenizer.bos_id]) if prompt is None else prompt] * request.count
     seeds = [request.seed + number for number in range(request.count)]

@@ -13,7 +13,7 @@ from tests.conftest import CELL
 from tests.data.conftest import melody
 from trainers.samples.cells import Trained
 from trainers.samples.measures import share
-from trainers.samples.novelty import Index
+from trainers.samples.novelty import Index, joined
 from trainers.samples.study import Composed, Piece, Study, piece
 
 
@@ -24,7 +24,7 @@ def tokenizer() -> AbcTokenizer:
 
 @pytest.fixture(scope="session")
 def study(tokenizer: AbcTokenizer) -> Study:
-    generator, index = np.random.default_rng(0), Index.of([])
+    generator, index = np.random.default_rng(0), Index.of(joined([]))
 
     def tune(name: str, log_probability: float | None) -> Piece:
         score = melody((60 + np.cumsum(generator.integers(-3, 4, size=24))).tolist())

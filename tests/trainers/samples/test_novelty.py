@@ -7,11 +7,12 @@ import pytest
 
 from data.works import signatures
 from tests.data.conftest import melody
-from trainers.samples.novelty import Index
+from trainers.samples.novelty import Index, joined
 
 GENERATOR = np.random.default_rng(0)
 TUNES = [GENERATOR.integers(60, 80, size=60) for _ in range(20)]
-INDEX = Index.of(line for tune in TUNES for line in signatures.lines(melody(tune.tolist())))
+LINES = [line for tune in TUNES for line in signatures.lines(melody(tune.tolist()))]
+INDEX = Index.of(joined(LINES))
 
 
 def test_a_planted_copy_in_another_key_is_found() -> None:
