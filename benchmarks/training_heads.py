@@ -3,10 +3,10 @@
     python -m data.prepare --source folk --out runs/data/folk-abc
     python -m benchmarks.training_heads --data runs/data/folk-abc --out runs/heads
 
-Each size keeps its parameters: the width of the model is the nearest to the ladder's that the head
-divides. Every cell's result is a file, so the same command goes on where it was interrupted.
-`--table` prints what there is; tokens a second are those of the cells themselves, so a machine
-that does other work beside them shows in it.
+Each size keeps its number of parameters: the model's width is the multiple of the head's nearest to
+the ladder's width. Each cell's result is a file, so the same command resumes after an interruption.
+`--table` prints the results so far; tokens per second are measured in the cells themselves, so
+other work on the machine affects them.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def interrupt(*_: object) -> NoReturn:
 
 
 def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
-    """The cells, if all have ended and are tracked; None otherwise. Takes a second, starts
+    """The cells, if all have ended and are tracked; else None. Takes a second and starts
     nothing."""
     if not sweep.tracked.exists():
         return None
@@ -221,8 +221,7 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
 
 
 def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> tuple[list[Job], list[Job]]:
-    """Jobs for the cluster as it is now: those of the cells that are not targets, then the
-    targets'."""
+    """Jobs for the cluster as it is now: those of other cells, then those of the targets."""
     from sweeps import jobs
     from sweeps.schedule import present
     from sweeps.throughput import guessed_seconds
@@ -337,12 +336,12 @@ def parse_args() -> argparse.Namespace:
         default=Location.of("runs"),
         help="where data, cells and reports go: a folder that every node sees, or s3://... [runs]",
     )
-    add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="only the cells with these values")
+    add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="only these cells")
     add("--retry-failed", action="store_true", help="retry cells that failed")
     add("--fresh", action="store_true", help="remove what was trained, after asking")
     add("--prune", action="store_true", help="remove trunks' checkpoints, after asking")
     add("--status", action="store_true", help="print the state of each cell; starts nothing")
-    add("--check", action="store_true", help="print whether every node is fit for it; trains nothing")
+    add("--check", action="store_true", help="test whether every node can run it; trains nothing")
     add("--dry-run", action="store_true", help="print the time, memory and cost; starts nothing")
     add("--cluster", default="", metavar="8x1", help="also plan for NODESxGPUS[xCPUS]")
     add("--gpu-price", type=float, help="also plan the cost, at this price per GPU-hour")

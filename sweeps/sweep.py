@@ -90,8 +90,7 @@ class Sweep:
 
     @property
     def tracked(self) -> Location:
-        """Lists the cells of the last sweep that ended with everything fitted and logged to
-        MLflow."""
+        """Lists the cells of the last sweep that ended with all of it fitted and in MLflow."""
         return self.folder / "tracked.txt"
 
     @property

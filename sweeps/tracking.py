@@ -143,8 +143,8 @@ def _answers(uri: str) -> bool:
 
 
 def tags() -> dict[str, str]:
-    """Tags of every MLflow run: the version of the code. The data's fingerprint comes with the
-    cell."""
+    """Tags of every MLflow run: the code's version. A cell's run also has the data's
+    fingerprint."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return {CODE: found.stdout.strip() or "unknown"}
