@@ -1,4 +1,4 @@
-"""Prepare damaged MIDI files: every one must end as a piece or as a rejected file with its reason.
+"""Prepare damaged MIDI files: each must become a piece, or a rejected file with a reason.
 
 python -m benchmarks.data_abuse multitrack.tar.gz nottingham.tar.gz --files 10000
 """

@@ -1,9 +1,9 @@
-"""Time and memory of preparing more and more files: perturbed copies of the tunes of an archive.
+"""Time and memory of preparing ever more files: perturbed copies of the tunes of an archive.
 
     python -m benchmarks.data_growth nottingham.tar.gz --sizes 1000 10000
 
-Each copy is transposed, loses a tenth of its notes and has a tempo of its own, so that none is a
-duplicate. Memory is the largest resident set of the driver, and of any one worker (Linux). The
+Each copy is transposed, loses a tenth of its notes and has its own tempo, so that none is a
+duplicate. Memory is the peak resident set of the driver, and of the largest worker (Linux). The
 first size is prepared twice, so that imports are not counted.
 """
 

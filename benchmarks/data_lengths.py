@@ -1,15 +1,15 @@
-"""What would it cost to write only lengths that notation has? Two dialects, the same music.
+"""What would it cost to write only note lengths that notation has? Two dialects, the same music.
 
     python -m data.prepare --source folk --out runs/data/folk-abc
     python -m benchmarks.data_lengths --data runs/data/folk-abc --out runs/lengths/folk
 
-Readers that draw take no `z5` and no `A19/8`. In the tied dialect these are `z4 z` and `A2-A3/8`:
-the writer is the same, and what it cuts at bar lines is cut once more, into lengths that can be
-drawn. Each piece must read as the same score in both.
+ABC readers that engrave reject `z5` and `A19/8`. In the tied dialect these are `z4 z` and
+`A2-A3/8`: the writer is the same, but after the cuts at bar lines it cuts notes again, into lengths
+that can be engraved. Each piece must read as the same score in both.
 
-Both are trained alike on equal tokens, and the tied one, which needs more for a note, on equal
-notes as well. Every cell's result is a file, so the same command goes on where it was interrupted;
-`--table` prints what there is, `--texts 40` writes so many pieces of both as ABC.
+Both are trained in the same way on equal tokens, and the tied one, which needs more tokens per
+note, also on equal notes. Each cell's result is a file, so the same command resumes after an
+interruption; `--table` prints the results so far, `--texts 40` writes 40 pieces in both as ABC.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The two dialects of `benchmarks.data_lengths` to a model without a seed: mixed n-grams.
+"""The two dialects of `benchmarks.data_lengths` under a model without a seed: mixed n-grams.
 
     python -m benchmarks.data_lengths_ngrams runs/lengths/pop909 --pieces 100 400 --orders 4 6 8
 
-What a transformer's loss owes to its seed hides small differences. Counts have no seed: the
-probability of a token after its last n is mixed from those after n, n - 1, ..., 0 by Witten and
-Bell's rule (1991, method C), all learnt from the same pieces in both dialects.
+Variation between a transformer's seeds hides small differences. Counts have no seed: the
+probability of a token given the last n is mixed from those given n, n - 1, ..., 0 tokens by the
+rule of Witten and Bell (1991, method C), all learnt from the same pieces in both dialects.
 """
 
 from __future__ import annotations

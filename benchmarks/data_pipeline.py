@@ -1,10 +1,10 @@
-"""The pipeline on two cores against twice one process: files a second to staged Parquet.
+"""The pipeline on two cores against two times one process: files per second to staged Parquet.
 
     python -m benchmarks.data_pipeline pop909.tar.gz
 
-`text` reads, quantises and writes tokens and text in this process, and keeps nothing. `all` is a
-task's whole work in this process: sketches of versions, hashes and Parquet besides. The pipeline
-does all of it on Ray Data, over some copies of the archive, and its workers have started before.
+`text` reads, quantises and makes tokens and text in this process, and keeps nothing. `all` is the
+whole work of a task in this process: also sketches of versions, hashes and Parquet. The pipeline
+does all of it on Ray Data, over several copies of the archive, with workers already started.
 """
 
 import argparse

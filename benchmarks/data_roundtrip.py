@@ -1,8 +1,8 @@
-"""What comes back of every file: through each tokenizer, and through abc2midi, which is not ours.
+"""What survives a round trip of every file, through each tokenizer and through abc2midi.
 
     python -m benchmarks.data_roundtrip multitrack.tar.gz nottingham.tar.gz pop909.tar.gz
 
-`abc` and abc2midi see every file, MidiTok's tokenizers every `--every`-th.
+`abc` and abc2midi see every file, MidiTok's tokenizers one in `--every`.
 """
 
 from __future__ import annotations

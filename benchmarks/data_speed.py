@@ -1,9 +1,9 @@
-"""Files a second, in one process, of each step from MIDI bytes to tokens and text.
+"""Files per second, in one process, for each step from MIDI bytes to tokens and text.
 
     python -m benchmarks.data_speed pop909.tar.gz --files 300
 
-Processor time, not wall time, and the median over passes, so that other work on the machine
-disturbs it little. Batches are those of `data.parts`.
+Measures processor time, not wall time, and takes the median over passes, so that other work on
+the machine disturbs it little. Batches are those of `data.parts`.
 """
 
 import argparse

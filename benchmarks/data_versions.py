@@ -1,12 +1,12 @@
-"""Which works the groups tear and merge, in corpora and in simulated performances of them.
+"""Which works the groups split or merge, in corpora and in simulated performances of them.
 
     python -m benchmarks.data_versions pop909.tar.gz --works '/[0-9]{3}/'
     python -m benchmarks.data_versions pop909.tar.gz --works '/[0-9]{3}/' --enough 8 16 32 64
     python -m benchmarks.data_versions nottingham.tar.gz folk
     python -m benchmarks.data_versions pop909.tar.gz --works '/[0-9]{3}/' --performances 3
 
-Groups are made from the notes alone; `--works` only says which files should have been together.
-Performances are those of `harness.performances`, of one file of each of `--pieces` works.
+Groups are made from the notes alone; `--works` only says which files should be together.
+Performances are by `harness.performances`, of one file from each of `--pieces` works.
 """
 
 from __future__ import annotations

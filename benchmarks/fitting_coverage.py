@@ -1,9 +1,9 @@
-"""Do the intervals cover, and does the verdict err? Simulated sweeps with a known answer.
+"""Coverage of the intervals and errors of the verdict, from simulated sweeps with a known answer.
 
     python -m benchmarks.fitting_coverage [--draws 20] [--cases base between] [--designs 5x3 8x3]
 
-Four kinds of noise, each relative to the loss: the same for every run (base); as much again that
-the runs of a size share (between); falling tenfold from the smallest size to the largest (falling);
+Four kinds of noise, each relative to the loss: the same for every run (base); as much again, shared
+by the runs of a size (between); falling tenfold from the smallest size to the largest (falling);
 both. Prints tables in Markdown. Coverage: how often the 95 % intervals of alpha, of c, of the
 held-out largest size and of the loss at ten times that contain the truth, over the sweeps whose
 verdict is not "not supported". Later: the same where alpha changes beyond the range. Verdicts: how

@@ -1,11 +1,12 @@
-"""Do the checks of a law's shape err? Simulated sweeps with a known answer.
+"""Errors of the checks of a law's shape, from simulated sweeps with a known answer.
 
     python -m benchmarks.fitting_forms [--draws 200] [--only tenfold drift collapse]
 
-Tenfold: how often a range at ten times the largest size holds the true loss, by the law's own 95 %
-band and joined with the forms that survive their held-out sizes, where the truth is a law and where
-another exponent takes over. Drift: how often leaving sizes out is said to move alpha. Collapse: how
-often a size is named whose training went as the others', and one that trained at too high a rate.
+Tenfold: how often a range at ten times the largest size contains the true loss, using the law's own
+95 % band, alone and joined with the forms that survive their held-out sizes; where the truth is a
+law and where another exponent takes over. Drift: how often leaving sizes out is said to move alpha.
+Collapse: how often a size is named that trained like the others, and one that trained at too high a
+rate.
 Sizes span a factor of 100; noise is relative to the loss.
 """
 

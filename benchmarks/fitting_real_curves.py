@@ -5,7 +5,7 @@
 FOLDER holds isoflops.csv: experiment, n_params, tokens, budget, loss, outlier. Prints in Markdown:
 the surface L(N, D) and the law L(C) along the frontier, each with the last one, two and three
 budgets held out; and how often real curves ended inside a law's interval at 3 and at 10 times its
-range. "All" takes every run; "clean" leaves out those that the collectors marked as outliers, by
+range. "All" uses every run; "clean" leaves out those that the collectors marked as outliers, by
 eye and after the fact, among them the two largest computes of Llama 3.
 """
 

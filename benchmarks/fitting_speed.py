@@ -2,8 +2,8 @@
 
     python -m benchmarks.fitting_speed --table chinchilla_figure4.csv [--runs 1000]
 
-The surface L(N, D), 1,000 bootstrap draws of it, and the way from an MLflow database of many runs,
-each with a training curve, to the written report. Writing that database is not counted.
+Times the surface L(N, D), 1,000 bootstrap draws of it, and everything from an MLflow database of
+many runs, each with a training curve, to the written report. Writing that database is not counted.
 """
 
 import argparse

@@ -1,12 +1,13 @@
-"""Do the intervals of L(N, D) cover, and is a design that cannot tell N from D refused?
+"""Coverage of the intervals of L(N, D), and how often designs that cannot tell N from D are
+refused.
 
     python -m benchmarks.fitting_surface_coverage [--draws 300]
 
 Simulates L(N, D) = 1.5 + (N / 1e7)^-.3 + (D / 1e9)^-.4 with noise relative to the loss, and prints
 in Markdown, for each design: how often the exponents are refused, and how often the 95 % intervals
 of alpha, beta, E, beta / (alpha + beta), N_opt at 1e20 FLOPs and of a new run at four times the
-largest N and D hold the truth where they are not. "Shared" is an error that the seeds of a size and
-budget have in common, as large as that of each seed.
+largest N and D contain the truth otherwise. "Shared" is an error common to the seeds of a size and
+budget, as large as that of each seed.
 """
 
 import argparse

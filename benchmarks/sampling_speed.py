@@ -1,9 +1,9 @@
-"""What a carried state saves: tokens a second by `step`, against recomputing the prefix each time.
+"""What a carried state saves: tokens per second by `step`, or recomputing the prefix each time.
 
     python -m benchmarks.sampling_speed [--size 5M] [--tokens 512] [--rows 8]
 
-Both draw with the same model, on one thread, turn about; the table shows medians. Linear means that
-the second half of the tokens takes as long as the first. One row alone is bound by the reading of
+Both draw with the same model, on one thread, in alternation; the table shows medians. Linear means
+that the second half of the tokens takes as long as the first. A single row is limited by reading
 the weights; a sweep draws eight together.
 """
 

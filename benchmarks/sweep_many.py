@@ -1,4 +1,4 @@
-"""Five hundred cells of a second each: does a sweep slow down or grow as it goes on?
+"""Five hundred cells of one second each: does a sweep get slower or larger as it proceeds?
 
     python -m benchmarks.sweep_many
 

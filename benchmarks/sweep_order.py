@@ -1,10 +1,11 @@
-"""Thousands of cells on hundreds of GPUs, as arithmetic: ordered how fast, and into which jobs?
+"""Simulates thousands of cells on hundreds of GPUs: how fast are they ordered, and into which jobs?
 
     python -m benchmarks.sweep_order
 
-Orders ladders of sizes by today's rule and by the one that tries each cell at each end, then
-divides such ladders into jobs and compares with one job a group and one job a cell. Uses no Ray;
-seconds are the processor's. How well a whole sweep packs is measured by `benchmarks.sweep_packing`.
+Orders size ladders by today's rule and by the one that tries every cell whenever one ends, then
+divides such ladders into jobs and compares with one job per group and one job per cell. Uses no
+Ray; seconds are processor time. How well a whole sweep packs is measured by
+`benchmarks.sweep_packing`.
 """
 
 from __future__ import annotations

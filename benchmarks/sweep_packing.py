@@ -1,9 +1,10 @@
-"""Forty cells of a quarter of a GPU to four on eight logical GPUs of two nodes: how well packed?
+"""How well are forty cells, of a quarter of a GPU to four GPUs, packed on two nodes of four GPUs?
 
     python -m benchmarks.sweep_packing
 
-The cells are stand-ins that hold what a cell holds and sleep; Tune, the admission and Ray's
-placement groups are those of a sweep. Prints the makespan against what no order can beat.
+GPUs are logical, and cells are stand-ins that hold the same resources and sleep; Tune, the
+admission and Ray's placement groups are those of a sweep. Prints the makespan against a lower bound
+for any order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the time of a sweep's cells goes, and what trunks have spared.
+"""Where the time of a sweep's cells goes, and how much trunks have saved.
 
 python -m benchmarks.sweep_time runs/quickstart 2     the 2: jobs at a time
 """

@@ -1,10 +1,10 @@
-"""From which size on `trainers.linear` should give a product to oneDNN: times of MKL over its own.
+"""From which size should `trainers.linear` use oneDNN? The ratio of MKL's time to oneDNN's.
 
     python -m benchmarks.training_linear
     ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.training_linear      as on an older processor
 
-One thread, forward and backward, turn about, medians. A row is a matrix, a column tokens at once;
-in brackets what falls short of ONEDNN_FROM, and is left to MKL.
+One thread, forward and backward, in alternation; medians. Rows are matrices, columns tokens at
+once. Products below ONEDNN_FROM, which are left to MKL, are in brackets.
 """
 
 from __future__ import annotations

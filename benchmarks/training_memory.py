@@ -1,9 +1,9 @@
-"""Peak memory of whole cells beside `trainers.memory.peak_bytes`.
+"""Peak memory of whole cells, compared with `trainers.memory.peak_bytes`.
 
     python -m benchmarks.training_memory
     python -m benchmarks.training_memory --arch lstm
 
-`harness/peak_memory.py` says what is measured and what is not seen.
+`harness/peak_memory.py` says what is measured and what is not.
 """
 
 from __future__ import annotations

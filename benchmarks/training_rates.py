@@ -1,11 +1,11 @@
-"""Which rate is best at which width: the table and the plot of a sweep over rates.
+"""Which learning rate is best at which width: the table and the plot of a sweep over rates.
 
     python sweeps/run_grid.py --grid lr
     python -m benchmarks.training_rates runs/lr --plot docs/rates.png
 
-Losses by multiples of each architecture's own rate, at the size that the grid names. The best is
-in bold; beside it the minimum of the parabola through the best point and its neighbours, in
-log rate, which says how far apart the optima of two widths are.
+Losses by multiples of each architecture's own rate, at each size of the grid. The best is in bold.
+Beside it is the minimum of the parabola through the best point and its neighbours, in log rate,
+which shows how far apart the optima of two widths are.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Our recipe beside the classic one, on the same tokens: 1M and 5M of each architecture.
+"""Our recipe against the classic one, on the same tokens: 1M and 5M of each architecture.
 
     python -m benchmarks.training_recipe --data DIR --out runs/recipe
 
 Classic: a constant rate of 3e-4 for every size and parameter, no warm-up, decay .01, batches of 50
-thousand tokens. Every cell is `python -m trainers.train`, so the same command goes on where it was
-interrupted, and skips what has ended. `--table` prints what there is.
+thousand tokens. Each cell is `python -m trainers.train`, so the same command resumes after an
+interruption and skips what has ended. `--table` prints the results so far.
 """
 
 from __future__ import annotations

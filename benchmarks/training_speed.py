@@ -3,11 +3,11 @@
     python -m benchmarks.training_speed                 1M and 5M, context 512 (needs transformers)
     python -m benchmarks.training_speed --peak          the share of the GEMM peak, 3k to 5M
 
-Contenders take turns, one step each, and a row gives medians over the turns, of ratios as of
-speeds, so that what else the machine does hits all alike. `ours` is the cell's loop with its
+Contenders take turns, one step each, and a row gives medians over the turns, of both ratios and
+speeds, so that other work on the machine affects all equally. `ours` is the cell's loop with its
 batches, clipping, schedule and curve; `bare` is forward, backward, clipping and AdamW around the
 same model on a batch in memory, `compiled` the same with `torch.compile`, which needs a C++
-compiler. `HF sdpa` and `HF eager` are their model with their two attentions.
+compiler. `HF sdpa` and `HF eager` are the Hugging Face model with its two attention kernels.
 """
 
 from __future__ import annotations

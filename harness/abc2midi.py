@@ -1,8 +1,8 @@
-"""What abc2midi hears, which symusic carries: a reader of ABC that is not ours.
+"""What abc2midi, an independent ABC reader that ships with symusic, makes of our ABC.
 
-What is not ours to decide: abc2midi strums chords unless told not to. It has 16 channels, one to a
-voice, so that pieces of more voices lose notes in it. And it looks accidentals up in a table that
-does not reach below MIDI pitch 12 (five commas), where it plays a semitone wrong in some keys.
+Its own limits: it strums chords unless told not to. It has 16 channels, one per voice, so pieces
+with more voices lose notes. And its table of accidentals does not reach below MIDI pitch 12 (five
+commas), where it plays some keys a semitone wrong.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from data.music.score import Score
 from data.sources.folk import abc2midi
 
 CHANNELS = 15
-"""For voices that are not drums."""
+"""Available to voices that are not drums."""
 LOWEST = 12
 
 
 def events(midi: symusic.Score) -> np.ndarray:
-    """(5, notes) pitch, is_drum, program, onset, end; in ticks, sorted."""
+    """(5, notes) pitch, is_drum, program, onset and end in ticks; sorted."""
     parts = [np.empty((5, 0), np.int64)]
     for track in midi.tracks:
         notes = track.notes.numpy()
@@ -35,7 +35,7 @@ def events(midi: symusic.Score) -> np.ndarray:
 
 
 def differences(written: list[Score]) -> list[str]:
-    """What abc2midi hears otherwise than it is written; one line a piece."""
+    """Where abc2midi plays something other than what is written; one line per piece."""
     found = []
     for number, score in enumerate(written):
         content, _ = abc2midi(text(score))

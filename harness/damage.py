@@ -1,4 +1,4 @@
-"""Ways in which MIDI files are broken."""
+"""Random damage to MIDI files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def mutate(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """Up to three damages at random.
+    """`content` with one to three random kinds of damage.
 
-    Bits flipped, the end cut off, a chunk's length or delta times made absurd, running status
-    without end, the header rewritten, bytes of another file put in between.
+    Flipped bits, a cut-off end, an absurd chunk length or delta time, endless running status, a
+    rewritten header, or inserted bytes of another file.
     """
     data = bytearray(content)
     for _ in range(int(rng.integers(1, 4))):

@@ -11,7 +11,7 @@ TRUE_LAWS = {"transformer": (6.0, 0.30, 1.20), "lstm": (4.0, 0.24, 1.15)}
 
 
 def make_records(seeds: int = 3, noise: float = 0.003, sizes: int = 8) -> pd.DataFrame:
-    """Finished cells of two architectures with the laws above, `noise` relative."""
+    """Finished cells of two architectures with the laws above and this relative noise."""
     rng = np.random.default_rng(7)
     rows = []
     for arch, (a, alpha, c) in TRUE_LAWS.items():
@@ -55,7 +55,7 @@ def log_experiment(
 ) -> None:
     """Write records to MLflow under the names that sweeps/tracking.py uses.
 
-    artifacts: where files of the experiment go; None is MLflow's choice.
+    artifacts: where files of the experiment go; with None, MLflow chooses.
     """
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment(name, artifacts)

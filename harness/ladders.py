@@ -1,4 +1,4 @@
-"""Grids of sizes as units of work, to divide into jobs."""
+"""Size ladders as units of work, to divide into jobs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from sweeps.packing import Unit
 def ladder(seeds: int, seconds: float, slower: float, gpus: tuple[float, ...]) -> list[Unit]:
     """Two architectures; the largest size takes 100 times as long as the smallest.
 
-    seconds: of a cell of the smallest size; each further seed takes 2 % more.
-    slower: what a cell of the second architecture takes, of one of the first.
-    gpus: of a cell, for each size.
+    seconds: for a cell of the smallest size; each further seed takes 2 % more.
+    slower: the time of a cell of the second architecture relative to one of the first.
+    gpus: per cell, for each size.
     """
     found = []
     for arch, factor in (("first", 1.0), ("second", slower)):

@@ -1,8 +1,8 @@
-"""Peak memory of a whole cell, as PyTorch's allocator saw it.
+"""Peak memory of a whole cell, as PyTorch's allocator sees it.
 
-Two steps of training and both evaluations, under PyTorch's profiler, which sees every tensor that
-is allocated and freed: the peak is the largest sum alive. What it does not see: the interpreter,
-the libraries' code, scratch space that oneDNN allocates for itself, and fragmentation.
+Two steps of training and both evaluations run under PyTorch's profiler, which sees every tensor
+that is allocated and freed; the peak is the largest sum alive at one time. It does not see the
+interpreter, the libraries' code, scratch space that oneDNN allocates for itself, or fragmentation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VOCAB = 139
 
 
 def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
-    """Bytes."""
+    """Peak bytes."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         train(
             cell,
@@ -51,7 +51,7 @@ def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
 
 
 def write_data(folder: Path) -> None:
-    """Random tokens: memory does not depend on what they are."""
+    """Write random tokens: memory does not depend on their values."""
     generator = np.random.default_rng(0)
     for name, pieces in (("train", 200), ("val", 4), ("test", 4)):
         lengths = np.full(pieces, 600)

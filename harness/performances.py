@@ -1,8 +1,8 @@
-"""Simulated performances of a score: what players add, miss, spread and bend.
+"""Simulated performances of a score: players add and miss notes, spread chords and bend the tempo.
 
-Each disturbance takes notes and gives notes, so that it can be had alone. How far they go is a
-guess at good amateurs: of a hundred notes two are wrong, two missing and two added, chords are
-spread by up to 60 ms, and the tempo is bent by up to a fifth, beside a pace of the player's own.
+Each disturbance maps notes to notes, so it can be applied alone. Their extent is a guess at good
+amateurs: of a hundred notes two are wrong, two missing and two added, chords are spread over up to
+60 ms, and the tempo is bent by up to a fifth, on top of the player's own pace.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from data.music.score import Score, build
 
 ERRORS = 0.02
-"""Of the notes, that are wrong, missing and added, each."""
+"""The share of notes that are wrong, and likewise of those missing and added."""
 ORNAMENTS = 0.03
-"""Of the notes, that become trills, mordents or have a grace note."""
+"""The share of notes that become trills or mordents, or get a grace note."""
 SPREAD, JITTER = 0.06, 0.008
-"""Seconds: from a chord's first note to its last at most; standard deviation of each note."""
+"""Seconds: the most from a chord's first note to its last; the standard deviation of each note."""
 BEND = 0.2
 TICKS_PER_QUARTER, BPM = 24, 120
 
@@ -27,7 +27,7 @@ TICKS_PER_QUARTER, BPM = 24, 120
 @dataclass(frozen=True)
 class Notes:
     chord: np.ndarray
-    """(n,) which notes are written to be struck together."""
+    """(n,) the number of the chord; notes of one chord are written to be struck together."""
     start: np.ndarray
     """(n,) seconds."""
     length: np.ndarray
@@ -38,7 +38,7 @@ class Notes:
         return Notes(self.chord[which], self.start[which], self.length[which], self.pitch[which])
 
     def plus(self, start: np.ndarray, length: np.ndarray, pitch: np.ndarray) -> Notes:
-        """With notes that belong to no chord."""
+        """These notes and new ones, each of which is a chord of its own."""
         alone = self.chord.max() + 1 + np.arange(len(start))
         more = ((self.chord, alone), (self.start, start), (self.length, length))
         chord, begun, held = map(np.concatenate, more)
@@ -49,7 +49,7 @@ Disturbance = Callable[[Notes, np.random.Generator], Notes]
 
 
 def repeats(notes: Notes, rng: np.random.Generator) -> Notes:
-    """An eighth to a third of the piece is played twice; in one of two performances."""
+    """In every second performance, an eighth to a third of the piece is played twice."""
     if rng.random() < 0.5:
         return notes
     end = notes.start.max()
@@ -80,7 +80,7 @@ def rubato(notes: Notes, rng: np.random.Generator) -> Notes:
 
 
 def spread(notes: Notes, rng: np.random.Generator) -> Notes:
-    """Chords from the lowest note to the highest, one in seven downwards; and unsteady hands."""
+    """Chords spread upwards, one in seven downwards, and random jitter."""
     order = np.lexsort((notes.pitch, notes.chord))
     _, first, size = np.unique(notes.chord[order], return_index=True, return_counts=True)
     rank = np.arange(len(order)) - np.repeat(first, size)
@@ -102,7 +102,7 @@ def missing(notes: Notes, rng: np.random.Generator) -> Notes:
 
 
 def added(notes: Notes, rng: np.random.Generator) -> Notes:
-    """Notes within an octave and a third of a second of those that are written."""
+    """Extra notes within an octave and a third of a second of written ones."""
     near = notes.take(rng.random(len(notes.pitch)) < ERRORS)
     count = len(near.pitch)
     start = near.start + rng.uniform(0, 1 / 3, count)
@@ -152,7 +152,8 @@ DISTURBANCES: dict[str, Disturbance] = {
 
 
 def perform(score: Score, names: Iterable[str], rng: np.random.Generator) -> Score:
-    """The pitched notes of a score as one track, on the grid at 120 quarters a minute."""
+    """The pitched notes of a score, performed, as one track on the grid at 120 quarters a
+    minute."""
     pitched = ~score.is_drum
     onset = score.onset[pitched]
     start = seconds(score, onset)

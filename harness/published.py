@@ -1,4 +1,4 @@
-"""Published runs at equal compute, of three studies."""
+"""Published isoFLOP runs of three studies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETS = {
 
 
 def read_isoflops(folder: Path) -> dict[str, pd.DataFrame]:
-    """The runs of each set, by its short name: all, and without the marked outliers."""
+    """The runs of each set, by short name: all of them, and those not marked as outliers."""
     table = pd.read_csv(folder / "isoflops.csv").rename(
         columns={"budget": "flops", "loss": "val_loss"}
     )

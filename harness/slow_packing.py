@@ -1,7 +1,7 @@
-"""The rules of `sweeps.packing` as first written, one cell after the other: the reference.
+"""The rules of `sweeps.packing` as first written, one cell at a time: the reference.
 
-At every end each waiting cell is tried, and each try adds up what every GPU carries, so that time
-grows with the square of the cells and more.
+Whenever a cell ends, every waiting cell is tried, and each try sums the load of every GPU, so the
+time grows at least with the square of the number of cells.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sweeps.packing import ORDERS, ROUNDING, Capacity, Demand
 
 @dataclass
 class SlowPool:
-    """Who holds what, added up anew whenever one asks."""
+    """Who holds what, summed again at each query."""
 
     capacity: Capacity
     cpus: dict[str, float] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class SlowPool:
         if sum(self.cpus.values()) + demand.cpus > self.capacity.cpus + ROUNDING:
             return False
         self.gpus += [{} for _ in range(self.capacity.gpus - len(self.gpus))]
-        # GPUs that went away: what was held there is trained again, in the place it has booked.
+        # GPUs that went away: what ran there is trained again in the place that it still holds.
         beyond = sum(bool(held) for held in self.gpus) - self.capacity.gpus
         chosen = [] if beyond > 0 else self._choose(demand.gpus, beyond == 0)
         if demand.gpus and not chosen:
@@ -53,7 +53,7 @@ class SlowPool:
 
 
 def slow_makespan(demands: list[Demand], capacity: Capacity) -> float:
-    """`makespan`, trying every waiting demand at every end."""
+    """`makespan`, trying every waiting demand whenever one ends."""
     pool, waiting = SlowPool(capacity), list(demands)
     running: list[tuple[float, str]] = []
     now = 0.0
@@ -71,6 +71,6 @@ def slow_makespan(demands: list[Demand], capacity: Capacity) -> float:
 
 
 def slow_in_order(demands: list[Demand], capacity: Capacity) -> list[Demand]:
-    """`in_order` by `slow_makespan`, of demands that all fit."""
+    """`in_order` by `slow_makespan`, for demands that all fit."""
     orders = [sorted(demands, key=key) for key in ORDERS.values()]
     return min(orders, key=lambda order: slow_makespan(order, capacity))

@@ -1,4 +1,4 @@
-"""Stand-ins that hold what a cell holds and wait, on a cluster of logical GPUs.
+"""Stand-ins for cells, which hold the same resources and sleep, on a cluster of logical GPUs.
 
 Tune, the admission and Ray's placement groups are those of a sweep.
 """
@@ -26,10 +26,10 @@ class Held:
 
     demand: Demand
     asked: float
-    """When its process was ready; it had to wait until it was placed."""
+    """When its process was ready and began to wait for its placement."""
     placed: float
     released: float
-    """When it began to give back: what it held was no other's until then."""
+    """When it began to release its resources, which no other could hold until then."""
 
 
 class Log:
@@ -44,7 +44,7 @@ class Log:
 
 
 def mixed(cells: int, seconds: float) -> list[Demand]:
-    """Cells of every width; the durations are spread by a factor of two around `seconds`."""
+    """Cells of every width, their durations spread by a factor of two around `seconds`."""
     return [
         Demand(f"cell{index}", 1, SHARES[index % 5], seconds * (0.7 + 0.1 * (index * 3 % 8)))
         for index in range(cells)
@@ -56,9 +56,10 @@ def asleep(demand: Demand) -> None:
 
 
 def run_stand_ins(demands: list[Demand], hold: Callable[[Demand], None] = asleep) -> list[Held]:
-    """Let them be placed, hold, and give back, on the cluster that this process has joined.
+    """Place stand-ins for the demands on the joined cluster; each holds its resources and releases
+    them.
 
-    hold: called when a stand-in is placed, in its own process; it gives back when that returns.
+    hold: called in the stand-in's process once it is placed; it releases when that returns.
     """
     log = ray.remote(num_cpus=0)(Log).remote()
     by_key = {demand.key: demand for demand in demands}
@@ -81,7 +82,7 @@ def run_stand_ins(demands: list[Demand], hold: Callable[[Demand], None] = asleep
 
 
 def most_at_once(held: list[Held]) -> float:
-    """GPUs that were held at one moment."""
+    """The most GPUs that were held at one time."""
     changes = [(each.placed, each.demand.gpus) for each in held]
     # A release counts before a placement at the same instant.
     changes += [(each.released, -each.demand.gpus) for each in held]
@@ -93,7 +94,7 @@ def most_at_once(held: list[Held]) -> float:
 
 
 def two_nodes() -> Cluster:
-    """Of four logical GPUs each."""
+    """A cluster of two nodes with four logical GPUs each."""
     node: dict[str, Any] = {"num_cpus": 32, "num_gpus": 4, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     cluster.add_node(num_cpus=32, num_gpus=4)

@@ -1,4 +1,4 @@
-"""Sweeps with training curves whose course is known, and a size that trained at too high a rate."""
+"""Sweeps with training curves of known shape, and a size that trained at too high a rate."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 SMALLEST, SPAN = 3e4, 100.0
-"""Parameters of the smallest size, and how many times as many the largest has."""
+"""Parameters of the smallest size, and the ratio of the largest to it."""
 TOKENS_SEEN = 30
-"""For each parameter."""
+"""Per parameter."""
 
 
 def training_curves(
@@ -21,9 +21,12 @@ def training_curves(
     excess: float = 0.02,
     falls: float = 0.0,
 ) -> pd.DataFrame:
-    """Runs with training curves of one course: points scatter by `point`,
-    runs by `noise`, at the smallest size, and by N^-falls of it beyond; from a third of its
-    training on, size `bad` comes to lie `excess` above."""
+    """Runs whose training curves have the same shape.
+
+    At the smallest size points scatter by `point` and runs by `noise`, both relative; at larger
+    sizes both are smaller, by N^-falls. From a third of its training on, size number `bad` drifts
+    up to `excess` above the others.
+    """
     t = np.arange(1, 101) / 100
     course = t**-0.35 * (1 - 0.25 * t) / 0.75
     rows = []

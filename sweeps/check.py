@@ -1,6 +1,6 @@
-"""Before a long run: can every node do what a sweep asks of it? One line each, with what to do.
+"""Before a long run: can every node do what a sweep needs? One line per test, with what to do.
 
-It sees the nodes that are there. Where workers come from zero, ask for some first:
+Only running nodes are checked. If the cluster scales up from zero, ask for some first:
 `docs/cluster.md` says how.
 """
 
@@ -32,7 +32,7 @@ from sweeps.schedule import DRIVER
 from sweeps.sweep import Sweep
 
 ANSWER_SECONDS = 180
-"""How long the nodes may take to answer, and then the workers to train together."""
+"""How long the nodes may take to answer, and after that the workers to train together."""
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a node reports of itself."""
+    """What a node reports about itself."""
 
     versions: dict[str, str]
     storage_error: str
@@ -62,7 +62,7 @@ class Seen:
 
 
 def versions() -> dict[str, str]:
-    """Of what must be the same on every node."""
+    """The versions that must be the same on every node."""
     code = hashlib.sha256()
     rooms = ("data", "trainers", "sweeps", "fitting")
     for path in sorted(path for room in rooms for path in (ROOT / room).rglob("*.py")):
@@ -76,7 +76,7 @@ def versions() -> dict[str, str]:
 
 
 def error_of(attempt: Callable[[], object]) -> str:
-    """Its error as one line; empty if there is none."""
+    """The error of a call, in one line; empty if there is none."""
     try:
         attempt()
     except (OSError, ValueError) as error:
@@ -85,20 +85,20 @@ def error_of(attempt: Callable[[], object]) -> str:
 
 
 def use_storage(folder: Location, word: str) -> None:
-    """Read what the head has written; write, rename and read a file of one's own.
+    """Read what the head has written; write, rename and read a file of this node's own.
 
-    Raises OSError, or ValueError if what lies here is not what the head wrote.
+    Raises OSError, or ValueError if the content is not what was written.
     """
     common, own = folder / "head", folder / uuid.uuid4().hex
     if not common.exists() or common.read_text() != word:
         raise ValueError("what the head wrote is not here")
-    own.write_text(word)  # On a disk under another name, and then renamed.
+    own.write_text(word)  # On a disk, this writes under another name and renames.
     if own.read_text() != word:
         raise ValueError("what was written is not what is read")
 
 
 def read_data(sweep: Sweep) -> None:
-    """Open the packed files, or the source if they are not made. Raises OSError, DataError."""
+    """Open the packed files, or the source if there are none. Raises OSError, DataError."""
     spec = sweep.grid.data
     for name in spec.tokenizer:
         data = sweep.data(name)
@@ -157,7 +157,7 @@ def judge_workers(workers: int, backend: str, error: str) -> Finding:
 
 def look_everywhere(sweep: Sweep, folder: Location) -> list[Finding]:
     word, until = uuid.uuid4().hex, time.monotonic() + ANSWER_SECONDS
-    # If this goes wrong, each node finds out for itself.
+    # If this fails, each node will report it.
     error_of(lambda: (folder / "head").write_text(word))
     asked = {}
     for node in alive():
@@ -177,7 +177,7 @@ def alive() -> list[dict[str, Any]]:
 
 
 def answer_of(answer: ray.ObjectRef, until: float) -> Any:
-    """What the task returned, or as a text why it did not."""
+    """What the task returned, or the reason why it did not, as text."""
     try:
         return ray.get(answer, timeout=max(0.0, until - time.monotonic()))
     except GetTimeoutError:
@@ -188,7 +188,7 @@ def answer_of(answer: ray.ObjectRef, until: float) -> Any:
 
 
 def ask_mlflow(uri: str) -> str:
-    """What is wrong with the server, as the tracker would find."""
+    """What is wrong with the server, as the tracker would see it; empty if nothing is."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -201,7 +201,7 @@ def ask_mlflow(uri: str) -> str:
 
 
 def add_up(config: dict[str, int]) -> None:
-    """Run in every worker: multiply on its device, and add up over all of them."""
+    """Run in every worker: multiply on its device, and sum the results over all workers."""
     ones = torch.ones(64, 64, device=ray.train.torch.get_device())
     total = (ones @ ones).mean() / 64
     torch.distributed.all_reduce(total)
@@ -210,7 +210,7 @@ def add_up(config: dict[str, int]) -> None:
 
 
 def train(workers: int, backend: str, folder: Location) -> str:
-    """What is wrong with training on so many at a time."""
+    """What is wrong with training on this many workers together; empty if nothing is."""
     try:
         TorchTrainer(
             add_up,
@@ -227,7 +227,7 @@ def train(workers: int, backend: str, folder: Location) -> str:
 
 
 def train_everywhere(folder: Location) -> Finding:
-    """A worker on each GPU, or, where there are none, on each node that has a CPU."""
+    """Train with a worker on each GPU or, if there are none, on each node that has a CPU."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
     cpus = sum(node["Resources"].get("CPU", 0) >= 1 for node in alive())
     workers, backend = (gpus, "nccl") if gpus else (cpus, "gloo")
@@ -237,13 +237,13 @@ def train_everywhere(folder: Location) -> Finding:
 
 
 def check(sweep: Sweep, uri: str | None) -> int:
-    """Print what the nodes of the cluster that was joined can do; 1 if one cannot."""
+    """Print what each node of the joined cluster can do; 1 if anything failed."""
     folder = sweep.out / f"check-{uuid.uuid4().hex}"
     try:
         findings = look_everywhere(sweep, folder)
         findings.append(judge_mlflow(uri, ask_mlflow(uri) if uri else ""))
         if not any(finding.todo for finding in findings):
-            # It needs the storage and the code: what is wrong with those would be said twice.
+            # Training needs storage and code, whose failures would be reported twice.
             findings.append(train_everywhere(folder))
     finally:
         error_of(folder.delete)

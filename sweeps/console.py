@@ -1,4 +1,4 @@
-"""What the user sees of a sweep, and where all else that is printed goes."""
+"""What the user sees of a sweep, and where all other output goes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 NARROWEST = 110
-"""Columns that a table takes even where the terminal has fewer: shortened numbers are of no use."""
+"""The least width of a table, even in a narrower terminal: truncated numbers are of no use."""
 
 
 def console() -> Console:
-    """Writes to the user, past whatever `quiet` has redirected."""
+    """A console that writes to the user, whatever `quiet` has redirected."""
     found = Console(file=sys.__stdout__, highlight=False, soft_wrap=True)
     if found.width < NARROWEST:
         found.width = NARROWEST
@@ -28,7 +28,7 @@ def say(text: str) -> None:
 
 
 def table(left: list[str], right: list[str], last: list[str]) -> Table:
-    """With these columns: texts, numbers, and texts again."""
+    """An empty table with these columns: text, numbers, and text again."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for names, justify in ((left, "left"), (right, "right"), (last, "left")):
         for name in names:
@@ -42,7 +42,7 @@ def quiet(log: Path, verbose: bool) -> Iterator[None]:
     if verbose:
         yield
         return
-    # Read at import and by Tune, whose new output prints whatever its verbosity.
+    # Read at import, and by Tune, whose new output ignores the verbosity.
     os.environ |= {"RAY_AIR_NEW_OUTPUT": "0", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "1"}
     log.parent.mkdir(parents=True, exist_ok=True)
     with (

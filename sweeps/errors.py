@@ -1,5 +1,5 @@
-"""The error that reading, planning and running a grid have in common."""
+"""The error that reading, planning and running a grid share."""
 
 
 class GridError(ValueError):
-    """A grid that cannot be run; the message is one line that names the place."""
+    """A grid that cannot be run; the message is one line that says where the mistake is."""

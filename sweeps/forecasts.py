@@ -1,7 +1,7 @@
-"""A sweep's forecast: registered before the first target trains, read again beside what came.
+"""A sweep's forecast: registered before the first target trains, later compared with the outcome.
 
 It is written once and never again. Its sha256 goes to MLflow and into the record of each target, so
-that whoever changes it afterwards is noticed.
+that later changes are noticed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def refuse_targets_alone(sweep: Sweep, cells: list[Listed], pending: set[str]) -> None:
-    """Raises GridError where only targets are to train, and cannot yet.
+    """Raises GridError if only targets are to train and they cannot yet.
 
-    cells: all of the grid. pending: keys of those that are to train now.
+    cells: all cells of the grid. pending: the keys of those that are to train now.
     """
     targets = {cell.key for cell in cells if cell.target}
     waiting = waits_for(sweep, cells)
@@ -36,7 +36,7 @@ def refuse_targets_alone(sweep: Sweep, cells: list[Listed], pending: set[str]) -
 
 
 def waits_for(sweep: Sweep, cells: list[Listed]) -> int:
-    """How many cells the targets still wait for; none where they need wait no more."""
+    """How many cells the targets still wait for; 0 if they need not wait any more."""
     base = [cell.key for cell in cells if not cell.target]
     if sweep.forecast.exists() or begun(sweep, cells):
         return 0
@@ -52,10 +52,10 @@ def begun(sweep: Sweep, cells: list[Listed]) -> list[Listed]:
 def registered(
     sweep: Sweep, cells: list[Cell], targets: list[Cell], tracker: Any, uri: str
 ) -> dict[str, str] | None:
-    """By key of each of `targets` the sha256 of its forecast, if it has one; the forecast has been
-    made if there was none, and logged to MLflow. None if targets must wait, which is said.
+    """The sha256 of its forecast for each of `targets` that has one, by key; None, with a message,
+    if the targets must wait. A forecast is made, and logged to MLflow, if there is none.
 
-    cells: all of the grid. tracker: handle of a `sweeps.tracking.Tracker`.
+    cells: all cells of the grid. tracker: handle of a `sweeps.tracking.Tracker`.
     """
     from fitting.forecast import digest
 
@@ -72,15 +72,15 @@ def registered(
         sweep.forecast.write_text(_made(sweep, cells, {cell.key for cell in listed if cell.target}))
     text = sweep.forecast.read_text()
     tracker.register.remote(text, digest(text), new)
-    # What was registered first is what counts, whatever the file says now.
+    # What was registered first counts, whatever the file says now.
     sha256 = (None if new else in_mlflow(sweep, uri)) or digest(text)
-    say(f"Forecast {'made' if new else 'stands'}: {sweep.forecast}, sha256 {sha256[:12]}...")
+    say(f"Forecast {'made' if new else 'already made'}: {sweep.forecast}, sha256 {sha256[:12]}...")
     theirs = _targets(text)
     return {cell.key: sha256 for cell in targets if theirs is None or cell.key in theirs}
 
 
 def _targets(text: str) -> set[str] | None:
-    """The cell keys of a forecast's targets; None if it cannot be read, as the report will say."""
+    """The cell keys of a forecast's targets; None if it is unreadable, as the report will say."""
     from fitting.forecast import ForecastError, read_json
 
     try:
@@ -107,13 +107,13 @@ def _made(sweep: Sweep, cells: list[Cell], targets: set[str]) -> str:
 
 
 def _row(cell: Cell) -> Record:
-    """A target as far as it is known before it trains."""
+    """What is known about a target before it trains."""
     known = {"n_params": cell.rung.counts.n_params, "tokens": cell.tokens}
     return Record(cell.key, "to come", "", cell.params(), known, [], 0.0, 0.0)
 
 
 def in_mlflow(sweep: Sweep, uri: str) -> str | None:
-    """The sha256 that the sweep's run holds; None if there is none, or MLflow does not answer."""
+    """The sha256 in the sweep's MLflow run; None if there is none or MLflow does not answer."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -128,7 +128,7 @@ def in_mlflow(sweep: Sweep, uri: str) -> str | None:
 
 
 def standing(sweep: Sweep) -> str:
-    """Whether a forecast is registered, in one line."""
+    """One line that says whether a forecast is registered."""
     if review := reviewed(sweep):
         made = review.forecast
         return f"Forecast registered {made.time}: {review.sentence()}" if made else review.problem
@@ -143,9 +143,9 @@ def standing(sweep: Sweep) -> str:
 
 
 def reviewed(sweep: Sweep, uri: str | None = None) -> Review | None:
-    """The forecast beside what came; None where the sweep has none.
+    """The forecast compared with the outcome; None if the sweep has none.
 
-    uri: of MLflow, if that is to be asked for the sha256 it holds.
+    uri: MLflow's, if it is to be asked for the sha256 that it holds.
     """
     from fitting.outcomes import review
     from sweeps.summary import frame

@@ -23,13 +23,13 @@ from trainers.ladder import LadderError, Rung, load_arch, parse_size
 class DataSpec:
     source: str
     tokenizer: tuple[str, ...] = ("abc",)
-    """Each one is a data set of its own, and every cell is trained on every one."""
+    """Each makes a data set of its own, and every cell is trained on each."""
     ticks_per_quarter: int = DEFAULT_TICKS_PER_QUARTER
     filters: Filters = field(default_factory=Filters)
     max_tokens: int | None = None
     """Longer pieces are cut at bar lines."""
     works: str = ""
-    """A regular expression: files whose paths hold the same match are of one work."""
+    """A regular expression: files whose paths match with the same text belong to one work."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Budget:
 
     amount: float
     unit: str = "tokens"
-    """tokens; param: so many for each parameter; flops: as many as so much compute pays for."""
+    """tokens; param: tokens per parameter; flops: as many tokens as this compute pays for."""
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -79,16 +79,16 @@ class Rate:
 
 
 LARGEST = 1e30
-"""Of any number in a grid: more FLOPs than there are in the world."""
+"""The limit of any number in a grid: more FLOPs than there are in the world."""
 LARGEST_WHOLE = 2**53
-"""Beyond it a number that was read as a float may be another."""
+"""Above this, a whole number that was read as a float may not be exact."""
 
 AXES = ("arch", "size", "tokens", "seed", "lr")
 OF_DATA = ("tokenizer", "vocab_size", "data")
 SETTINGS = {each.name: each for each in fields(Cell) if each.name not in (*AXES, *OF_DATA)}
-"""What else decides a cell, such as `context`: shared by all cells, or an axis like the others."""
+"""What else determines a cell, such as `context`: shared by all cells, or an axis as well."""
 USUAL = {"weight_decay": 0.1, "clip": 1.0}
-"""Of these, what a grid need not say, beside the defaults of `Cell`."""
+"""Defaults of settings for which `Cell` has none."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Block:
     settings: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """Values of `SETTINGS`, by name."""
     where: str = field(default="", compare=False)
-    """How an error of its sizes begins: the file and the line."""
+    """The beginning of an error about its sizes: the file and the line."""
 
     def cells(self, manifest: Manifest) -> list[Cell]:
         """Raises LadderError for a size that the architecture does not have, and for two budgets
@@ -138,13 +138,13 @@ class Block:
         return list(found)
 
     def values(self, name: str) -> tuple[Any, ...]:
-        """What its cells have for this axis or setting."""
+        """The values that its cells have for this axis or setting."""
         if name in AXES:
             return getattr(self, name)
         return self.settings.get(name, (SETTINGS[name].default,))
 
     def narrowed(self, wanted: dict[str, tuple[Any, ...]]) -> Block | None:
-        """The part of it that has none but these values, by name; None if there is no such part."""
+        """The part of it that has only these values, by name; None if there is no such part."""
         kept = {
             name: tuple(value for value in self.values(name) if value in values)
             for name, values in wanted.items()
@@ -163,15 +163,15 @@ class Grid:
     cells: tuple[Block, ...]
     placement: Needs
     targets: tuple[Block, ...] = ()
-    """The parts of `cells` whose losses are forecast from the others before they train."""
+    """The parts of `cells` whose losses are forecast from the rest before they train."""
 
     def resolve(self, manifests: list[Manifest]) -> list[Cell]:
-        """The grid's cells on its data sets, the most compute first. Raises LadderError."""
+        """The grid's cells on its data sets, most compute first. Raises LadderError."""
         found = _resolved(self.cells, manifests)
         return sorted(found.values(), key=lambda cell: cell.flops, reverse=True)
 
     def target_keys(self, manifests: list[Manifest]) -> set[str]:
-        """The keys of those of the cells that are targets."""
+        """The keys of the cells that are targets."""
         return set(_resolved(self.targets, manifests))
 
 
@@ -196,7 +196,7 @@ def count(text: str) -> float:
 
 
 def _some(text: str) -> float:
-    """The same, but for 0."""
+    """As `count`, but not 0."""
     number = count(text)
     if not number:
         raise ValueError("0 of it is none")

@@ -1,4 +1,4 @@
-"""Reads a grid from YAML and names the line of what is wrong with it."""
+"""Reads a grid from YAML and reports mistakes with their line."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from trainers.ladder import load_arch, parse_size
 SHIPPED = Path(__file__).parent / "grids"
 SECTIONS = ("schema", "data", "cells", "training", "placement", "forecast", "options")
 SCHEMA = 1
-"""Of a grid, and of one that names none. Raised when what a word of it means changes."""
+"""The format's version, also of a grid that gives none. Raised when a key's meaning changes."""
 
 
 def load_grid(name: str, options: Iterable[str] = ()) -> Grid:
     """The shipped grid of that name, or the YAML file at that path. Raises GridError.
 
-    options: names from the grid's `options` section, which are laid over the rest of it.
+    options: names from the grid's `options` section, which override the rest of it.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
@@ -51,7 +51,7 @@ class _Reader(Values):
     def __init__(self, file: str) -> None:
         super().__init__(file)
         self.spelled: dict[int, str] = {}
-        """How the cells write each size."""
+        """How each size is first written, by its number."""
 
     def grid(self, root: yaml.Node, name: str, options: list[str]) -> Grid:
         sections = self.mapping(root, "the grid", SECTIONS)
@@ -81,7 +81,7 @@ class _Reader(Values):
     def lay_over(
         self, sections: dict[str, yaml.Node], offered: yaml.Node | None, wanted: list[str]
     ) -> None:
-        """Replace what the wanted options give by key, in every block of cells alike."""
+        """Override, key by key, what the wanted options give, in every block of cells."""
         known = self.mapping(offered, "options") if offered else {}
         parts = {name: self.mapping(known[name], name, SECTIONS[1:-1]) for name in known}
         for name in wanted:
@@ -163,7 +163,7 @@ class _Reader(Values):
         return block
 
     def targets(self, node: yaml.Node, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-        """The parts of the blocks whose cells have these values."""
+        """The parts of the blocks whose cells have the targets' values."""
         sections = self.mapping(node, "forecast", ("targets",))
         if "targets" not in sections:
             raise self.error(node, "'forecast' lacks 'targets'")
@@ -186,7 +186,7 @@ class _Reader(Values):
         return targets
 
     def values(self, given: dict[str, yaml.Node]) -> dict[str, tuple[Any, ...]]:
-        """What axes and settings are given, by name."""
+        """The values of the given axes and settings, by name."""
         read: dict[str, Callable[[yaml.Node, str], Any]] = {
             "arch": self.arch,
             "size": self.size,
@@ -199,7 +199,7 @@ class _Reader(Values):
         }
 
     def check(self, block: Block, node: yaml.Node, given: dict[str, yaml.Node]) -> None:
-        """What only a whole cell can tell, such as a batch that is no multiple of the context."""
+        """Check whole cells, for example that a batch is a multiple of the context."""
         for arch in block.arch:
             if any(rate.relative for rate in block.lr) and not hasattr(load_arch(arch), "LR"):
                 raise self.error(node, f"{arch} has no rate of its own; give an lr")
@@ -218,7 +218,7 @@ class _Reader(Values):
                     data="",
                 )
             except ValueError as error:
-                # What a cell refuses it names, the field at fault first.
+                # The error names fields, the one at fault first.
                 named = [word for word in re.findall(r"\w+", str(error)) if word in given]
                 for key in named[:1]:
                     node = items(given[key])[block.settings[key].index(settings[key])]
@@ -266,7 +266,7 @@ class _Reader(Values):
         return self.checked(node, key, parse_size)
 
     def spelled_alike(self, node: yaml.Node, sizes: tuple[str, ...]) -> None:
-        """`5k` and `5K` would be two cells, and one model trained twice no measure of noise."""
+        """`5k` and `5K` would make two cells of one model, with no noise between them."""
         for item, size in zip(items(node), sizes):
             before = self.spelled.setdefault(parse_size(size), size)
             if size != before:

@@ -1,4 +1,4 @@
-"""Which cells the same workers train, one after another: a job."""
+"""Jobs: which cells the same workers train, one after another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainers.names import names
 from trainers.trunks import families, kept_steps, tokens_to_train, with_trunks
 
 START_SECONDS = 15
-"""Of a job, until its workers train; `benchmarks/sweep_time.py` measures it."""
+"""How long a job takes until its workers train; measured by `benchmarks/sweep_time.py`."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Job:
     data: Location
     placement: Placement
     to_train: tuple[int, ...] = ()
-    """Tokens that each cell is expected to train itself: not what it takes over from its trunk or
-    from a checkpoint of its own."""
+    """Tokens that each cell is expected to train itself, without those that it takes over from its
+    trunk or its own checkpoint."""
     seconds: float = 0.0
-    """Expected, its start included."""
+    """Expected, including its start."""
 
     @property
     def key(self) -> str:
@@ -43,8 +43,8 @@ class Job:
 
 
 def kept_of(storage: Location, cells: list[Cell]) -> dict[str, list[int]]:
-    """The steps of the checkpoints below `storage` that `cells` could go on from, by key of a cell
-    or of a trunk."""
+    """The steps of the checkpoints below `storage` that `cells` could resume from, by key of a cell
+    or trunk."""
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(lambda family: kept_steps(storage, family), families(cells))
     return {key: steps for each in found for key, steps in each.items()}
@@ -58,9 +58,9 @@ def in_phases(
     capacity: Capacity,
     kept: Mapping[str, list[int]],
 ) -> tuple[list[Job], list[Job]]:
-    """The jobs of the cells that are no targets; and those of the targets, which wait for them.
+    """The jobs of the cells that are not targets, and those of the targets, which wait for them.
 
-    targets: keys of cells. The rest: as `jobs_of` takes it.
+    targets: keys of cells. The rest is as for `jobs_of`.
     """
     first = [cell for cell in cells if cell.key not in targets]
     last = [cell for cell in cells if cell.key in targets]
@@ -78,9 +78,9 @@ def jobs_of(
 ) -> list[Job]:
     """`cells` as jobs, for a cluster of `capacity`.
 
-    Cells share workers if they are of one architecture, size and data set, and placed alike; those
-    of one trunk do in any case, by rising budget.
-    data: the folder of a tokenizer's data set. seconds: of training the whole of a cell so placed.
+    Cells can share workers if they have the same architecture, size, data set and placement. Those
+    of one trunk always do, by rising budget.
+    data: the folder of a tokenizer's data set. seconds: for training a whole cell so placed.
     kept: as `kept_of` returns it.
     """
     by_key = {family[0].key: family for family in families(cells)}
@@ -89,7 +89,7 @@ def jobs_of(
     units = []
     for key, family in by_key.items():
         placed, first = placements[key], family[0]
-        # Of all its cells a token costs the same.
+        # A token costs the same in all its cells.
         took = seconds(first, placed) * sum(to_train[key]) / first.tokens
         demand = Demand.of(key, placed, took)
         group = f"{first.arch} {first.size} {first.data} {placed}"
@@ -107,7 +107,7 @@ def jobs_of(
 
 
 def refuse_what_never_fits(jobs: list[Job], capacity: Capacity) -> None:
-    """Raises GridError for a job that a cluster of `capacity` could not hold if it were empty."""
+    """Raises GridError for a job that would not fit even an empty cluster of `capacity`."""
     called = names({cell.key: vars(cell) for job in jobs for cell in job.cells})
     for job in jobs:
         demand, others = job.demand, len(job.cells) - 1

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: cells save, then the sweep ends."""
+"""On Ctrl-C or SIGTERM, cells save and then the sweep ends."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sweeps.console import say
 from trainers.saved import newest_step
 
 SAVE_SECONDS = 30
-"""How long cells have, at most: what they have not saved by then is trained again."""
+"""The longest that cells may take to save; what is not saved by then is trained again."""
 
 
 class Leaving:
-    """While it is entered, the first signal lets the cells save and then raises KeyboardInterrupt
-    in the main thread; a second one raises it at once."""
+    """A context in which the first signal lets the cells save and then raises KeyboardInterrupt in
+    the main thread; a second signal raises it at once."""
 
     def __init__(self, tracker: Any, cells: Location) -> None:
         self.tracker, self.cells = tracker, cells
@@ -39,8 +39,8 @@ class Leaving:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        say("The cells save what they have; the same again leaves at once.")
-        # Not here: the signal may have come in the middle of a call to Ray.
+        say("The cells are saving; a second Ctrl-C leaves at once.")
+        # In a thread, because the signal may have come in the middle of a call to Ray.
         threading.Thread(target=self._leave, daemon=True).start()
 
     def _leave(self) -> None:

@@ -1,4 +1,4 @@
-"""The live view of a sweep: a table that a terminal redraws, or a plain line now and then."""
+"""The live view of a sweep: a table, redrawn in a terminal, or else a plain line now and then."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sweeps.throughput import work
 from trainers.names import varying, words
 
 ALIVE_SECONDS = 15
-"""How often the sweep leaves word that it is running, for `--status`."""
+"""How often the sweep records that it is running, for `--status`."""
 
 
 class LiveView:
-    """Shows cells done, cells running with loss and tokens/s, and the time left, until it exits."""
+    """Shows finished and running cells, loss, tokens/s and the time left, until it exits."""
 
     def __init__(self, jobs: list[Job], ended: list[str], tracker: Any, alive: Location) -> None:
-        """ended: how the cells that are in none of `jobs` have ended."""
+        """ended: the statuses of the cells that are in none of `jobs`."""
         self.jobs = [[cell.key for cell in job.cells] for job in jobs]
         self.pending = {cell.key: cell for job in jobs for cell in job.cells}
         self.to_train = dict(zip(self.pending, (n for job in jobs for n in job.to_train)))
@@ -75,8 +75,8 @@ class LiveView:
     def line(
         self, running: dict[str, dict[str, Any]], ended: dict[str, str], seconds: float
     ) -> str:
-        """running: the last point of each running cell by key; ended: status of those that ended
-        in this sweep, by key."""
+        """running: the last point of each running cell, by key. ended: the status of those that
+        ended in this sweep, by key."""
         parts = [self.count(ended)]
         for key, point in running.items():
             parts.append(" ".join([*self.called(key), *self.pace(key, point)]))
@@ -112,7 +112,7 @@ class LiveView:
         ]
 
     def done(self, key: str, seen: float) -> float:
-        """The work of a cell that has seen so many tokens, but for those it began with."""
+        """The work of a cell that has seen this many tokens, without those it began with."""
         began = self.pending[key].tokens - self.to_train[key]
         return work(self.pending[key], max(0, seen - began))
 
@@ -122,10 +122,10 @@ class LiveView:
         done = sum(self.done(key, self.pending[key].tokens) for key in ended)
         done += sum(self.done(key, point["tokens"]) for key, point in running.items())
         if self.work_before is None and done:
-            # Tokens seen before this sweep began say nothing of its speed.
+            # Tokens seen before this sweep began say nothing about its speed.
             self.work_before, self.started = done, time.monotonic()
-            return "time left unknown yet"
+            return "time left not known yet"
         gained = done - (self.work_before or 0)
         if gained <= 0:
-            return "time left unknown yet"
+            return "time left not known yet"
         return f"about {(self.total_work - done) / gained * seconds / 60:.0f} min left"

@@ -1,4 +1,4 @@
-"""What cells run on: the same for all of them, by size, or as their memory asks."""
+"""What cells run on: the same for all, by size, or according to their memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from trainers.ladder import parse_size
 from trainers.memory import peak_bytes
 
 MARGIN = 1.15
-"""The formula is within 15 % of what was measured."""
+"""The formula is within 15 % of the measurements."""
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
-"""Of a GPU, that `auto` gives to a cell."""
+"""The fractions of a GPU that `auto` can give to a cell."""
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,15 @@ class Needs:
     """The `placement` section of a grid."""
 
     gpus: float | Literal["auto"] | dict[str, float] = 0
-    """Of a cell: a share of one GPU, one, or several with a worker each. By size (`{1M: 0.25,
-    100M: 4}`), an entry holds for its size and all larger ones up to the next. `auto` takes the
-    smallest share of a GPU that the cell's memory fits."""
+    """Per cell: a fraction of a GPU, one, or several with a worker each. If given by size (`{1M:
+    0.25, 100M: 4}`), an entry holds for its size and all larger ones up to the next. `auto` takes
+    the smallest fraction of a GPU that the cell's memory fits."""
     gpu_gb: float = 24
-    """Memory of one GPU, which `auto` and the plan count with."""
+    """Memory of one GPU, as `auto` and the plan assume."""
     workers: int = 1
-    """Of a cell that uses no GPU, or shares one."""
+    """Per cell that uses no GPU, or shares one."""
     cpus: float = 1
-    """Of each worker."""
+    """Per worker."""
     micro_tokens: int = Placement.micro_tokens
     checkpoint_seconds: float = Placement.checkpoint_seconds
     retries: int = Placement.retries
@@ -53,8 +53,8 @@ class Needs:
         )
 
     def _smallest(self, cell: Cell) -> Placement:
-        """The smallest share of a GPU that is large enough; smaller micro-batches on a whole one
-        if none is. The last resort, one window at a time, may still not fit: the plan says so."""
+        """The smallest fraction of a GPU that is large enough; if none is, a whole one with smaller
+        micro-batches. Even one window at a time may not fit; the plan then says so."""
         micro_tokens = self.micro_tokens
         while True:
             for share in SHARES:
@@ -67,12 +67,12 @@ class Needs:
 
 
 def _by_size(listed: dict[str, float], cell: Cell) -> float:
-    """What is listed for the largest size up to the cell's; for smaller ones the first."""
+    """The entry of the largest size up to the cell's; for smaller cells, the first."""
     sizes = sorted(listed, key=parse_size)
     below = [size for size in sizes if parse_size(size) <= parse_size(cell.size)]
     return listed[below[-1] if below else sizes[0]]
 
 
 def memory_bytes(cell: Cell, placement: Placement) -> float:
-    """Of one worker at its peak, with room for what the formula misses."""
+    """Peak memory of one worker, with room for what the formula misses."""
     return MARGIN * peak_bytes(cell, placement.micro_tokens, placement.workers)

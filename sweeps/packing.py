@@ -1,7 +1,7 @@
-"""Cells on shared GPUs, as arithmetic: what fits now, which cells share a job, in which order jobs
-start, how long all takes.
+"""The arithmetic of cells on shared GPUs: what fits now, which cells share a job, in which order
+jobs start, and how long it all takes.
 
-The plan and the scheduler use the same rules, so that what `--dry-run` says is what happens.
+The plan and the scheduler use the same rules, so `--dry-run` shows what will happen.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Demand:
 
     key: str
     cpus: float
-    """Of all its workers."""
+    """Over all its workers."""
     gpus: float
-    """Of all its workers: a share of one, or a whole number."""
+    """Over all its workers: a fraction of one, or a whole number."""
     seconds: float = 0.0
-    """Expected; only the order depends on it."""
+    """Expected; affects only the order."""
 
     @classmethod
     def of(cls, key: str, placement: Placement, seconds: float) -> Demand:
-        """What a cell takes that is placed so."""
+        """What a cell with this placement takes."""
         workers = placement.workers
         return cls(key, workers * placement.cpus, workers * placement.gpus, seconds)
 
@@ -53,22 +53,22 @@ class Capacity:
 
 @dataclass
 class Pool:
-    """Who holds what. Shares of a GPU are packed, so that whole ones stay free."""
+    """Who holds what. Fractions of a GPU are packed together, so that whole GPUs stay free."""
 
     capacity: Capacity
     cpus: dict[str, float] = field(default_factory=dict)
     gpus: list[dict[str, float]] = field(default_factory=list)
-    """The shares that are held of each GPU."""
+    """The fractions of each GPU that are held, by holder."""
     _cpus: float = 0.0
-    """The sum of what is held."""
+    """The sum of the CPUs held."""
     _places: dict[str, list[int]] = field(default_factory=dict)
     """The GPUs of each holder."""
     _by_load: list[tuple[float, int]] = field(default_factory=list)
-    """Of each GPU what is held, negative, and its number, sorted: the fullest first, then the
-    lower number. Those that nobody holds are the last."""
+    """For each GPU, minus the fraction held and its number, sorted: the fullest first, then the
+    lower number. Free GPUs come last."""
 
     def take(self, demand: Demand) -> bool:
-        """Book it if there is room. What did not fit fits no better after another has taken."""
+        """Book it if there is room. What does not fit will not fit after another booking either."""
         if self._cpus + demand.cpus > self.capacity.cpus + ROUNDING:
             return False
         for gpu in range(len(self.gpus), self.capacity.gpus):
@@ -88,8 +88,8 @@ class Pool:
         used = bisect_left(self._by_load, (0.0, -1))
         unused = self.capacity.gpus - used
         if unused < 0:
-            # GPUs went away. What was held there is trained again, in the place it has booked, and
-            # nothing new begins before it.
+            # GPUs went away. What ran there is trained again in the place that it still holds, and
+            # nothing new begins before that.
             return []
         if 0 < gpus < 1:
             first = bisect_left(self._by_load, (gpus - 1 - ROUNDING, -1))
@@ -103,7 +103,7 @@ class Pool:
             self._change(gpu, key, 0.0)
 
     def _change(self, gpu: int, key: str, share: float) -> None:
-        """Let `key` hold so much of it."""
+        """Let `key` hold this fraction of it."""
         held = self.gpus[gpu]
         del self._by_load[bisect_left(self._by_load, (-sum(held.values()), gpu))]
         if share:
@@ -116,10 +116,10 @@ class Pool:
 def makespan(demands: list[Demand], capacity: Capacity) -> float:
     """Seconds until all have run, each started as soon as it fits, earlier ones in the list first.
 
-    Takes time that grows with the demands times the kinds of them: those of equal CPUs and GPUs.
-    Raises ValueError if one does not fit at all.
+    Takes time proportional to the number of demands times that of their kinds; demands of a kind
+    have equal CPUs and GPUs. Raises ValueError if one does not fit at all.
     """
-    # Of a kind only the first can be the next to start, so an end costs a look at each kind.
+    # Only the first of a kind can be next to start, so each end takes one look at each kind.
     kinds: dict[tuple[float, float], deque[tuple[int, Demand]]] = {}
     for place, demand in enumerate(demands):
         kinds.setdefault((demand.cpus, demand.gpus), deque()).append((place, demand))
@@ -148,7 +148,7 @@ def makespan(demands: list[Demand], capacity: Capacity) -> float:
 
 
 def lower_bound(demands: list[Demand], capacity: Capacity) -> float:
-    """Seconds that no order can beat: the work over what there is, or the longest cell."""
+    """Seconds that no order can beat: the total work over the capacity, or the longest cell."""
     over_gpus = sum(d.gpus * d.seconds for d in demands) / max(1, capacity.gpus)
     over_cpus = sum(d.cpus * d.seconds for d in demands) / capacity.cpus
     return max(over_gpus, over_cpus, *(d.seconds for d in demands))
@@ -162,10 +162,10 @@ ORDERS: dict[str, Callable[[Demand], tuple[float, ...]]] = {
 
 
 def in_order(demands: list[Demand], capacity: Capacity) -> list[Demand]:
-    """Longest first, or by GPUs or GPU-seconds where that ends sooner.
+    """Longest first, or by GPUs or GPU-seconds if that ends sooner.
 
-    Longest first alone lets cells of several GPUs wait until the very end: whatever is given back
-    is taken by a small one.
+    With longest first alone, cells of several GPUs could wait until the very end, because small
+    ones take whatever is released.
     """
     fitting = [demand for demand in demands if capacity.holds(demand)]
     waiting = [demand for demand in demands if not capacity.holds(demand)]
@@ -176,11 +176,11 @@ def in_order(demands: list[Demand], capacity: Capacity) -> list[Demand]:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is never torn apart: a cell, or a family of cells that share a trunk."""
+    """What is never split: a cell, or a family of cells that share a trunk."""
 
     key: str
     group: str
-    """What may share a job: cells of one architecture, size, data set and placement."""
+    """Units of one group may share a job: same architecture, size, data set and placement."""
     cpus: float
     gpus: float
     seconds: float
@@ -188,16 +188,16 @@ class Unit:
 
 
 def demand_of(job: list[Unit], start: float) -> Demand:
-    """What a job takes that trains its units one after another. Its key is that of the first.
+    """What a job takes, training its units one after another. Its key is that of the first.
 
-    start: seconds that a job costs before it trains.
+    start: seconds that a job takes before it trains.
     """
     first = job[0]
     return Demand(first.key, first.cpus, first.gpus, start + sum(unit.seconds for unit in job))
 
 
 def least_seconds(units: list[Unit], capacity: Capacity, start: float) -> float:
-    """Seconds that no jobs in any order can beat: `lower_bound`, with one start a group."""
+    """Seconds that no jobs in any order can beat: `lower_bound`, with one start per group."""
     demands = []
     for group in _groups(units):
         demands += [demand_of([group[0]], start), *(demand_of([unit], 0) for unit in group[1:])]
@@ -205,12 +205,13 @@ def least_seconds(units: list[Unit], capacity: Capacity, start: float) -> float:
 
 
 def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[Unit]]:
-    """Jobs of units of one group each, in the order in which to begin them; the longest unit first.
+    """Jobs, each of units of one group, the longest unit first; in the order in which to start
+    them.
 
-    A job pays `start` seconds once, and occupies what it takes until its last unit ends. So a group
-    is spread over several jobs where they can run at once, and is one job where they would only
-    follow each other. The jobs end no later than with one job a group or one job a unit, each in
-    the order of `in_order`.
+    A job pays `start` seconds once, and occupies its resources until its last unit ends. So a group
+    is spread over several jobs if they can run at once, and is one job if they would only follow
+    each other. The jobs end no later than with one job per group or one job per unit, each in the
+    order of `in_order`.
 
     A unit that does not fit is a job of its own: how many will run at once is not known yet.
     """
@@ -219,7 +220,7 @@ def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[
     place = {unit.key: number for number, unit in enumerate(units)}
 
     def ordered(jobs: list[list[Unit]]) -> list[list[Unit]]:
-        # Where nothing else decides, what was listed first is first, however groups are cut.
+        # Ties go to what was listed first, however groups are cut.
         listed = sorted(jobs, key=lambda job: min(place[unit.key] for unit in job))
         by_key = {job[0].key: job for job in listed}
         demands = [demand_of(job, start) for job in listed]
@@ -227,7 +228,7 @@ def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[
 
     def cost(jobs: list[list[Unit]]) -> tuple[float, int]:
         seconds = makespan([demand_of(job, start) for job in jobs], capacity)
-        # The same seconds, added up in another order, differ in the last bit.
+        # The same seconds, summed in another order, differ in the last bit.
         return round(seconds, 6), len(jobs)
 
     groups = _groups(fitting)
@@ -236,7 +237,7 @@ def into_jobs(units: list[Unit], capacity: Capacity, start: float) -> list[list[
 
 
 def _groups(units: list[Unit]) -> list[list[Unit]]:
-    """Those that may share a job, the longest first."""
+    """The units that may share a job, the longest first."""
     groups: dict[tuple[str, float, float], list[Unit]] = {}
     for unit in sorted(units, key=lambda unit: -unit.seconds):
         groups.setdefault((unit.group, unit.cpus, unit.gpus), []).append(unit)
@@ -244,11 +245,10 @@ def _groups(units: list[Unit]) -> list[list[Unit]]:
 
 
 def _counts(groups: list[list[Unit]], capacity: Capacity) -> list[tuple[int, ...]]:
-    """Into how many jobs to cut each group: all that is worth trying.
+    """Into how many jobs to cut each group: all the candidates worth trying.
 
-    What a job may train is tried from twice what would fill the cluster evenly down to a sixteenth:
-    where jobs are as long as the whole, they leave gaps beside each other; where they are short,
-    there are many starts.
+    The longest job allowed is varied from twice the time that would fill the cluster evenly down to
+    a sixteenth of it: long jobs leave gaps beside each other, and short ones mean many starts.
     """
     one, each = tuple(1 for _ in groups), tuple(len(group) for group in groups)
     if one == each:
@@ -265,7 +265,7 @@ def _counts(groups: list[list[Unit]], capacity: Capacity) -> list[tuple[int, ...
 
 
 def _cut(groups: list[list[Unit]], counts: tuple[int, ...]) -> list[list[Unit]]:
-    """Each group as so many jobs: the longest unit first, to the job that has least to do.
+    """Each group cut into this many jobs: the longest unit first, to the job with the least work.
 
     "Longest processing time first": Graham, Bounds on multiprocessing timing anomalies, 1969.
     """

@@ -17,12 +17,12 @@ from trainers.losses import Losses, read_losses
 from trainers.records import Record
 
 APART = ("arch", "size", "seed", "lr", "tokens")
-"""What runs that are compared may differ in, beside their shapes; in tokens by `SAME_BUDGET`."""
+"""Fields in which compared runs may differ, besides their shapes; in tokens by `SAME_BUDGET`."""
 
 
 @dataclass(frozen=True)
 class _Runs:
-    """Of one architecture, size and budget, with everything else alike: all seeds of one rate."""
+    """Runs that differ only in their seeds."""
 
     records: tuple[Record, ...]
 
@@ -32,7 +32,7 @@ class _Runs:
 
     @property
     def between_seeds(self) -> float:
-        """How far apart their losses are at most, nats per token."""
+        """The range of their losses, nats per token."""
         return float(np.ptp([record.measured["val_loss"] for record in self.records]))
 
     @property
@@ -45,17 +45,17 @@ class _Runs:
         return {k: v for k, v in found if k not in APART and not k.startswith("shape_")}
 
     def losses(self, cells: Location) -> list[Losses]:
-        """By piece of the validation split, of each run that kept them."""
+        """The losses by piece of the validation split, for each run that kept them."""
         found = [read_losses(cells / record.cell_key) for record in self.records]
         return [losses["val"] for losses in found if losses]
 
 
 def paired_lines(cells: Location, records: Iterable[Record]) -> list[str]:
-    """One line for each two architectures, at the largest size that they have in common with all
-    settings alike: which is ahead, by how much, and how well that is known.
+    """One line for each pair of architectures, at the largest size that they share with all
+    settings equal: which is ahead, by how much, and how certain that is.
 
-    The seeds of an architecture are taken together, at its best rate. No line where a run kept no
-    losses by piece. cells: the folder of the records. Raises VersionError.
+    An architecture's seeds are averaged, at its best rate. There is no line if a run kept no losses
+    by piece. cells: the folder of the records. Raises VersionError.
     """
     runs = _best_rates(record for record in records if record.status == "finished")
     lines = []
@@ -70,7 +70,7 @@ def paired_lines(cells: Location, records: Iterable[Record]) -> list[str]:
 
 
 def _best_rates(records: Iterable[Record]) -> list[_Runs]:
-    """The largest size first, and of one size the largest budget."""
+    """The largest size first, and within a size the largest budget."""
     rates: dict[tuple, list[Record]] = defaultdict(list)
     for record in records:
         alike = {k: v for k, v in record.params.items() if k != "seed"}
@@ -94,7 +94,7 @@ def _comparable(one: _Runs, two: _Runs) -> bool:
 
 
 def _line(one: _Runs, two: _Runs, cells: Location) -> str:
-    """ "" where one of them kept no losses by piece."""
+    """The comparison as text; empty if one of them kept no losses by piece."""
     first, second = one.losses(cells), two.losses(cells)
     if not first or not second:
         return ""

@@ -33,15 +33,15 @@ class Planned:
     cell: Cell
     placement: Placement
     memory: float
-    """Bytes on each GPU, or of each worker where there is none."""
+    """Bytes per GPU, or per worker if there is none."""
     to_train: int
-    """Tokens: less than the cell has where it goes on from a checkpoint; none if it has ended."""
+    """Tokens still to train: fewer if it resumes from a checkpoint, 0 if it has ended."""
     seconds: float
-    """Of training these on the device that was measured; evaluation is not counted."""
+    """For training these on the measured device, without evaluation."""
     refused: str = ""
     """Why it cannot be trained, if it cannot."""
     target: bool = False
-    """Whether it waits until the others have ended and its loss is forecast."""
+    """Whether it waits until the others have ended and its loss has been forecast."""
 
     @property
     def gpus(self) -> float:
@@ -53,18 +53,19 @@ class Trunks:
     """The checkpoints that cells of several budgets branch from."""
 
     count: int
-    """When all cells have ended."""
+    """How many there will be when all cells have ended."""
     bytes: float
+    """Their size."""
     there: int
-    """Of them, now."""
+    """How many of them exist now."""
     saved: int
-    """Tokens that need not be trained for those that are there."""
+    """Tokens that need not be trained, thanks to those that exist."""
 
     def line(self) -> str:
-        reused = f"; {self.there} are there, and save {self.saved:,} tokens" if self.there else ""
+        reused = f"; {self.there} exist and save {self.saved:,} tokens" if self.there else ""
         return (
-            f"Trunks: {self.count} checkpoints, {self.bytes / 1e9:.2g} GB, stay to branch from and "
-            f"to train longer{reused}. --prune removes them."
+            f"Trunks: {self.count} checkpoints, {self.bytes / 1e9:.2g} GB, are kept to branch from "
+            f"and to train longer{reused}. --prune removes them."
         )
 
 
@@ -77,8 +78,8 @@ def plan(
 ) -> list[Planned]:
     """In the order of `cells`.
 
-    seconds: of training the whole of a cell. to_train: tokens by key of a cell, none for those that
-    have ended. targets: keys of those that are forecast.
+    seconds: for training a whole cell. to_train: tokens by key of a cell, without those that have
+    ended. targets: keys of the cells to forecast.
     """
     found = []
     for cell in cells:
@@ -113,7 +114,7 @@ def trunks_of(cells: list[Cell], kept: Mapping[str, list[int]]) -> Trunks:
 
 
 def planned_manifests(sweep: Sweep) -> tuple[list[Manifest], bool]:
-    """The data's manifests, and whether they are there; else what is known before preparing."""
+    """The data's manifests and True; or, before the data are prepared, what is known and False."""
     try:
         return sweep.manifests(), True
     except DataError:
@@ -146,7 +147,7 @@ def this_machine() -> Capacity:
 def parse_cluster(text: str) -> Capacity:
     """'8x1': eight nodes of one GPU; '2x4x48': two of four GPUs and 48 CPUs. Raises GridError.
 
-    CPUs that are not given are taken to be enough.
+    If CPUs are not given, there are assumed to be enough.
     """
     match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?", text)
     if not match:
@@ -158,7 +159,7 @@ def parse_cluster(text: str) -> Capacity:
 
 
 def on_gpus(cells: list[Cell], tflops: float) -> Throughput:
-    """What is assumed of GPUs where there is none to measure."""
+    """The throughput assumed of GPUs if there is none to measure."""
     flat = {cell.arch: [(1.0, tflops * 1e12)] for cell in cells}
     return Throughput(f"GPUs that sustain {tflops:g} TFLOP/s (assumed)", flat)
 
@@ -203,9 +204,9 @@ def show(
     to_user.print(_table(planned))
     to_user.print(f"\nTimes are for {measured.device}.")
     if not prepared:
-        to_user.print("The data are not prepared: preparing them is not in the plan.")
+        to_user.print("The data are not prepared: the plan leaves that out.")
     if ended:
-        to_user.print(f"{len(ended)} cells have ended, and take nothing.")
+        to_user.print(f"{len(ended)} cells have ended and take no time.")
     if waiting := sum(each.target for each in planned):
         to_user.print(
             f"Two phases: {len(planned) - waiting} cells; then, when all of these have ended and "
@@ -263,16 +264,16 @@ def _on(name: str, capacity: Capacity, phases: list[list[Job]], planned: list[Pl
     """phases: the jobs that fit there."""
     jobs = [job for phase in phases for job in phase]
     if not jobs:
-        return f"{name}: carries no cell; it has {capacity.gpus} GPUs and {capacity.cpus:g} CPUs"
+        return f"{name}: fits no cell; it has {capacity.gpus} GPUs and {capacity.cpus:g} CPUs"
     spans = [span(phase, capacity) for phase in phases]
     parts = f" ({' and '.join(map(duration, spans))})" if len(spans) > 1 else ""
     cells, wanted = sum(len(job.cells) for job in jobs), sum(each.to_train > 0 for each in planned)
-    left_out = f" for the {cells} cells that it carries" if cells < wanted else ""
+    left_out = f" for the {cells} cells that fit" if cells < wanted else ""
     return f"{name}: {duration(sum(spans))}{parts}{left_out}, in {len(jobs)} jobs"
 
 
 def span(jobs: list[Job], capacity: Capacity) -> float:
-    """Seconds that they take there."""
+    """Seconds that jobs take on a cluster of this capacity."""
     demands = [job.demand for job in jobs]
     return makespan(in_order(demands, capacity), capacity)
 

@@ -10,7 +10,7 @@ from trainers.records import Record
 
 def row(record: Record) -> dict[str, Any]:
     """One row of the table of runs, by the names of `fitting.contract`."""
-    # A record of before a setting was there lacks it.
+    # A record from before a setting was added lacks it.
     params = FIRST | record.params
     fields = {name: params[name] for name in PARAMS if name in params}
     fields["shape"] = shape_text(record.params)

@@ -1,4 +1,4 @@
-"""What a user lets a sweep forget, after a yes: whole cells (`--fresh`), or trunks (`--prune`)."""
+"""Removes parts of a sweep after asking: whole cells (`--fresh`), or trunks (`--prune`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from sweeps.sweep import Sweep, only
 
 
 def erase(sweep: Sweep, selection: str) -> bool:
-    """Remove checkpoints and records of the selected cells, with the trunks that they branch from.
+    """Remove checkpoints and records of the selected cells, and the trunks that they branch from.
 
-    False if the user does not want that.
+    False if the user declines.
     """
     there = {folder.name for folder in sweep.cells.children()}
     chosen = only(sweep.listed(), selection) if there else []
@@ -27,7 +27,7 @@ def erase(sweep: Sweep, selection: str) -> bool:
 def prune(sweep: Sweep, selection: str) -> bool:
     """Remove the trunks of the selected cells, which keep their records and their own checkpoints.
 
-    False if the user does not want that.
+    False if the user declines.
     """
     there = {folder.name: folder for folder in sweep.cells.children()}
     trunks = {cell.trunk for cell in only(sweep.listed(), selection) if cell.trunk in there}

@@ -1,7 +1,7 @@
-"""Run a grid: data, cells, law. The same command again goes on where it stopped.
+"""Run a grid: data, cells, law. The same command resumes where it stopped.
 
 python sweeps/run_grid.py                      the quickstart: twelve small models, 15 minutes
-python sweeps/run_grid.py --grid my_grid.yaml  your own; sweeps/grids/README.md explains grids
+python sweeps/run_grid.py --grid my_grid.yaml  your own, see sweeps/grids/README.md
 python sweeps/run_grid.py --grid lakh --dry-run --cluster 8x1 --gpu-price 0.5
 python sweeps/run_grid.py --grid lakh --status
 """
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def check_nodes(sweep: Sweep, verbose: bool) -> int:
-    say(f"Grid     {sweep.grid.name}")  # A mistake in it ends this before Ray starts.
+    say(f"Grid     {sweep.grid.name}")  # A mistake in the grid ends this before Ray starts.
     with tempfile.TemporaryDirectory() as folder, quiet(Path(folder) / "log", verbose):
         from sweeps.check import check
 
@@ -81,7 +81,8 @@ def interrupt(*_: object) -> NoReturn:
 
 
 def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
-    """The cells, if all have ended and are tracked. Starts nothing and takes a second."""
+    """The cells, if all have ended and are tracked; else None. Takes a second and starts
+    nothing."""
     if not sweep.tracked.exists():
         return None
     try:
@@ -100,8 +101,8 @@ def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None
 
 
 def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
-    """Bring every chosen cell of the grid to its end; fit; track. Returns the cells."""
-    # Imported here: together they take longer than finding out that there is nothing to do.
+    """Train every selected cell of the grid to its end, fit, and track. Returns the cells."""
+    # Imported here, because they take longer than finding that there is nothing to do.
     import ray
 
     from sweeps import forecasts
@@ -136,7 +137,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
             server.wait()
         say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
 
-        # On the head, where MLflow may listen for itself alone.
+        # On the head, because MLflow may listen on its loopback interface only.
         on_head = ray.remote(num_cpus=0, resources=DRIVER)
         called = names({cell.key: vars(cell) for cell in every})
         tracker = on_head(Tracker).remote(uri, sweep.name, tags(), called)
@@ -169,7 +170,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
 def connect(verbose: bool) -> bool:
     """Join the cluster that `ray start` made here or RAY_ADDRESS names; else start one, and say so.
 
-    Not `address="auto"`, which joins whatever Ray process it finds on this machine.
+    Not `address="auto"`, which joins any Ray process that it finds on this machine.
     """
     import ray
 
@@ -183,17 +184,17 @@ def own_tracker() -> str | None:
 
 
 def mlflow_folder(sweep: Sweep) -> Path:
-    """Where our own MLflow keeps its database. Raises GridError if that is no disk."""
+    """Where our own MLflow server keeps its database. Raises GridError if that is not on a disk."""
     if sweep.out.local is None:
         raise GridError(
-            f"--out is {sweep.out}, where MLflow's database cannot lie; set MLFLOW_TRACKING_URI "
+            f"--out is {sweep.out}, which cannot hold MLflow's database; set MLFLOW_TRACKING_URI "
             "to a server"
         )
     return sweep.out.local / "mlflow"
 
 
 def log_file(sweep: Sweep) -> Path:
-    """What libraries print; beside the cells if that is a disk."""
+    """Where the output of libraries goes: beside the cells if those are on a disk."""
     folder = sweep.folder.local or Path(tempfile.gettempdir()) / f"crescendo-{sweep.name}"
     return folder / "libraries.log"
 
@@ -220,7 +221,7 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
 
 
 def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> tuple[list[Job], list[Job]]:
-    """Jobs for the cluster as it is now: of the cells that are no targets, and of the targets."""
+    """Jobs for the cluster as it is now: those of other cells, then those of the targets."""
     from sweeps import jobs
     from sweeps.schedule import present
     from sweeps.throughput import guessed_seconds
@@ -230,7 +231,7 @@ def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> tuple[list[
 
 
 def analysis_of(sweep: Sweep) -> Analysis | None:
-    """The laws of what has ended; None if nothing has finished. Raises GridError."""
+    """The laws of the cells that have ended; None if none has finished. Raises GridError."""
     from fitting.analysis import analyse
     from fitting.runs.read import RecordError
     from sweeps import summary
@@ -282,7 +283,7 @@ def log(sweep: Sweep, uri: str, analysis: Analysis, paths: dict[str, Path]) -> N
 
 
 def drained(tracker: Any, seconds: float = 60) -> bool:
-    """Wait until MLflow has taken everything; say so if it does not."""
+    """Wait until MLflow has accepted everything; say so if it does not."""
     import ray
 
     until = time.monotonic() + seconds
@@ -298,7 +299,7 @@ def drained(tracker: Any, seconds: float = 60) -> bool:
 
 
 def conclude(sweep: Sweep, cells: list[Listed]) -> int:
-    """Print what came of it; 1 unless every cell finished."""
+    """Print the results; returns 1 unless every cell finished."""
     from sweeps import forecasts, summary
     from sweeps.pairing import paired_lines
 
@@ -325,7 +326,7 @@ def parse_args() -> argparse.Namespace:
         metavar="OPTION",
         action="append",
         default=[],
-        help="lay an option of the grid file over it; may be given several times",
+        help="apply an option of the grid file; may be given several times",
     )
     add(
         "--out",
@@ -333,22 +334,22 @@ def parse_args() -> argparse.Namespace:
         default=Location.of("runs"),
         help="where data, cells and reports go: a folder that every node sees, or s3://... [runs]",
     )
-    add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="of the cells, only these")
-    add("--retry-failed", action="store_true", help="train cells again that ended as failed")
-    add("--fresh", action="store_true", help="forget what was trained, after asking")
+    add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="only these cells")
+    add("--retry-failed", action="store_true", help="retry cells that failed")
+    add("--fresh", action="store_true", help="remove what was trained, after asking")
     add("--prune", action="store_true", help="remove trunks' checkpoints, after asking")
-    add("--status", action="store_true", help="print where each cell stands; starts nothing")
-    add("--check", action="store_true", help="print whether every node can do it; trains nothing")
-    add("--dry-run", action="store_true", help="print what it would take; starts nothing")
-    add("--cluster", default="", metavar="8x1", help="plan for NODESxGPUS[xCPUS], too")
-    add("--gpu-price", type=float, help="plan the cost, at this price of a GPU-hour")
+    add("--status", action="store_true", help="print the state of each cell; starts nothing")
+    add("--check", action="store_true", help="test whether every node can run it; trains nothing")
+    add("--dry-run", action="store_true", help="print the time, memory and cost; starts nothing")
+    add("--cluster", default="", metavar="8x1", help="also plan for NODESxGPUS[xCPUS]")
+    add("--gpu-price", type=float, help="also plan the cost, at this price per GPU-hour")
     add(
         "--gpu-tflops",
         type=float,
         default=30,
-        help="what a GPU sustains, for a plan made where there is none [30]",
+        help="assumed TFLOP/s of a GPU, for a plan made on a machine without one [30]",
     )
-    add("-v", "--verbose", action="store_true", help="show what Ray says, too")
+    add("-v", "--verbose", action="store_true", help="also show the output of Ray")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Ray Tune over the jobs of a sweep: as many at a time as the cluster carries now."""
+"""Ray Tune over the jobs of a sweep: as many at a time as fit on the cluster now."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from trainers.job import QUIET_AND_QUICK, SCRATCH, Listener, Outcome, fit
 from trainers.records import Record, write_record
 
 DRIVER = {"node:__internal_head__": 0.001}
-"""What a trial's driver holds. It only waits, so no CPU: drivers would hold those that their own
-workers need, for ever. And it waits on the head, which is not preempted."""
+"""What a trial's driver holds. It only waits, so it takes no CPU; otherwise drivers could for ever
+hold those that their own workers need. It waits on the head, which is not preempted."""
 
 PATIENT = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(7 * 86_400)}
-"""Train would give up waiting for GPUs, and begin to wait anew, after a minute."""
+"""Otherwise Train would stop waiting for GPUs after a minute, and start again."""
 
 AHEAD = 1
-"""Jobs that are started before there is room for them. Their workers wait for a placement, and
-meanwhile their controllers, which need seconds to start, stand ready."""
+"""Jobs started before there is room for them. While their workers wait for a placement, their
+controllers, which need seconds to start, get ready."""
 
 STARTING = 16
-"""Trials whose processes come up at one time, at most."""
+"""The most trials whose processes start at the same time."""
 
 POLL_SECONDS = 1.0
-"""How often the cluster is asked what it has."""
+"""How often the cluster is asked for its resources."""
 
 TELL_SECONDS = 1.0
-"""How often a running cell hands on its points, at most: MLflow takes as long for one as for many,
-and shares the processors with the cells."""
+"""The least time between a running cell's reports of its points: MLflow takes as long for one as
+for many, and shares the processors with the cells."""
 
 
 def present() -> Capacity:
-    """What the cluster has now."""
+    """The cluster's resources now."""
     found = ray.cluster_resources()
     return Capacity(cpus=found.get("CPU", 0.0), gpus=int(found.get("GPU", 0)))
 
 
 class Admission(Searcher):
-    """Tells Tune which job to start, when there is room for it.
+    """Tells Tune which job to start once there is room for it.
 
-    Tune's own limit is a number of trials, fixed when it starts. Jobs take different shares of a
-    cluster that grows and shrinks; so the room is looked up anew, and Tune has no limit.
+    Tune's own limit is a number of trials, fixed at the start. But jobs take different shares of a
+    cluster that grows and shrinks, so free resources are checked each time and Tune has no limit.
     """
 
     def __init__(self, demands: list[Demand], capacity: Callable[[], Capacity] = present) -> None:
@@ -94,7 +94,7 @@ class Admission(Searcher):
         self.ahead = [demand for demand in self.ahead if demand.key != key]
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: records say what is done, and a new sweep makes a new order."""
+        """Saves nothing: records say what is done, and a new sweep makes a new order."""
 
     def restore(self, checkpoint_path: str) -> None:
         raise NotImplementedError("a sweep goes on from its records")
@@ -107,13 +107,13 @@ def run_jobs(
 
     cells: the folder of checkpoints and records, which every node sees.
     tracker: handle of the `sweeps.tracking.Tracker` actor.
-    forecasts: what the records of some cells are to carry, by their keys.
+    forecasts: the sha256 of the forecast that a target's record is to carry, by key.
     """
     if not jobs:
         return
     by_key = {job.key: job for job in jobs}
     listener = listener_of(cells, tracker, forecasts)
-    # What a sweep that was killed has left.
+    # Left behind by a sweep that was killed.
     (cells / SCRATCH).delete()
 
     def trial(config: dict[str, str]) -> None:
@@ -127,7 +127,7 @@ def run_jobs(
         retries=max(job.placement.retries for job in jobs),
         verbose=verbose,
     )
-    # What a driver that was killed has left.
+    # Left behind by a driver that was killed.
     (cells / SCRATCH).delete()
 
 
@@ -135,9 +135,9 @@ def run_trials(
     trial: Callable[[dict[str, str]], None], demands: list[Demand], retries: int, verbose: int
 ) -> None:
     """Call `trial` with {"job": key} for each demand, in processes of their own. Blocks."""
-    # Tune would answer Ctrl-C by ending as if all were well.
+    # On Ctrl-C, Tune would end as if all were well.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    # It would start one trial after the other; each takes seconds to come up.
+    # By default it starts one trial at a time, and each takes seconds.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(STARTING)
     with tempfile.TemporaryDirectory(prefix="crescendo-tune-") as folder:
         tune.Tuner(
@@ -147,7 +147,7 @@ def run_trials(
             ),
             run_config=tune.RunConfig(
                 name="sweep",
-                # Trials leave nothing here: records and checkpoints are what lasts.
+                # Trials keep nothing here: only records and checkpoints last.
                 storage_path=folder,
                 verbose=verbose,
                 failure_config=tune.FailureConfig(max_failures=retries),
@@ -156,7 +156,7 @@ def run_trials(
 
 
 def listener_of(cells: Location, tracker: Any, forecasts: Mapping[str, str]) -> Listener:
-    """Writes the records of cells below `cells`, and tells the tracker how they stand."""
+    """A listener that writes the cells' records below `cells` and reports to the tracker."""
     unsent: list[Point] = []
     told = 0.0
 
@@ -181,7 +181,7 @@ def listener_of(cells: Location, tracker: Any, forecasts: Mapping[str, str]) -> 
             **vars(outcome),
         )
         write_record(cells, record)
-        # With the whole curve: what was unsent is in it.
+        # The record has the whole curve, including unsent points.
         ray.get(tracker.finish.remote(record))
 
     def leave() -> bool:

@@ -1,4 +1,4 @@
-"""Watch for the notice that this spot machine will be taken away, and drain its Ray node then.
+"""Watch for the notice that this spot machine will be taken away, then drain its Ray node.
 
     python -m sweeps.spot
 
@@ -22,14 +22,14 @@ from urllib.error import HTTPError, URLError
 
 METADATA = "http://169.254.169.254"
 MARGIN_SECONDS = 10
-"""The node is to be empty so long before it goes."""
+"""How long before the machine goes its node should be empty."""
 
 
 def notice(metadata: str = METADATA) -> datetime | None:
-    """When this machine will be taken away, if that is settled.
+    """When this machine will be taken away; None if no notice has been given.
 
-    IMDSv2: a token first, then the question (AWS, EC2 user guide, "Spot Instance interruption
-    notices"). Raises URLError where no metadata server answers.
+    IMDSv2: first a token, then the request (AWS, EC2 user guide, "Spot Instance interruption
+    notices"). Raises URLError if no metadata server answers.
     """
     asked = urllib.request.Request(
         f"{metadata}/latest/api/token",
@@ -53,9 +53,9 @@ def notice(metadata: str = METADATA) -> datetime | None:
 
 
 def watch(drain: Callable[[float], None], metadata: str = METADATA, every: float = 2) -> None:
-    """Ask again and again; at the first notice call `drain` with the seconds that are left."""
+    """Poll; at the first notice, call `drain` with the seconds that are left."""
     while True:
-        # A metadata server that is slow for once is asked again.
+        # A metadata server that is slow once is asked again.
         with contextlib.suppress(URLError, TimeoutError):
             if (time_of_end := notice(metadata)) is not None:
                 left = (time_of_end - datetime.now(UTC)).total_seconds()
@@ -65,7 +65,7 @@ def watch(drain: Callable[[float], None], metadata: str = METADATA, every: float
 
 
 def drain_node(seconds: float) -> None:
-    """Tell Ray that this machine's node goes: no new work there, and what runs may save."""
+    """Tell Ray that this node is going away: it gets no new work, and running cells can save."""
     command = [
         *(str(Path(sys.executable).with_name("ray")), "drain-node"),
         *("--reason", "DRAIN_NODE_REASON_PREEMPTION"),

@@ -1,4 +1,4 @@
-"""Where each cell of a sweep stands, read off its folder: no cluster, no server, no PyTorch."""
+"""The state of each cell, read from the sweep's folder: no cluster, no server, no PyTorch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from trainers.records import Record
 from trainers.saved import is_trunk, newest_step
 
 STALE_SECONDS = 90
-"""A sweep that has said nothing for so long is not running."""
+"""A sweep that has not reported for this long is not running."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Of one cell."""
+    """The state of one cell."""
 
     cell: Listed
     status: str
@@ -33,7 +33,7 @@ class State:
 
 @dataclass(frozen=True)
 class Alive:
-    """What a running sweep says of itself; nothing where none is running."""
+    """What a running sweep reports about itself; empty if none is running."""
 
     running: dict[str, float] = field(default_factory=dict)
     """Tokens seen by running cells."""
@@ -55,7 +55,7 @@ def states(sweep: Sweep, cells: list[Listed], alive: Alive) -> list[State]:
 
 
 def _saved(sweep: Sweep, cell: Listed) -> int | None:
-    """The step of the newest checkpoint that the cell could go on from, its own or its trunk's."""
+    """The step of the newest checkpoint that the cell could resume from, its own or its trunk's."""
     own = newest_step(sweep.cells / cell.key)
     if cell.trunk is None:
         return own
@@ -83,8 +83,8 @@ def _at(cell: Listed, step: int) -> str:
 
 
 def without_data(sweep: Sweep) -> str:
-    """What can be said while the data are not prepared, on which the cells' keys depend; empty if
-    they are."""
+    """What can be said before the data are prepared, on which the cells' keys depend; empty if they
+    are prepared."""
     folders = [sweep.data(tokenizer) for tokenizer in sweep.grid.data.tokenizer]
     missing = [str(folder) for folder in folders if not (folder / MANIFEST).exists()]
     if not missing:

@@ -1,4 +1,4 @@
-"""What a sweep prints when it is over: its cells, its laws, and where everything lies."""
+"""What a sweep prints when it is over: its cells, its laws, and where everything is."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from trainers.records import Record
 
 
 def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """The records as `fitting` reads them, one row a cell.
+    """The records as `fitting` reads them, one row per cell.
 
-    RecordError where a finished one lacks a metric of the contract: it would be a silent gap.
+    Raises RecordError if a finished one lacks a metric of the contract, which would otherwise leave
+    a silent gap.
     """
     for record in records:
         lacking = [name for name in METRICS if name not in record.measured]
@@ -34,7 +35,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def cells_table(records: list[Record]) -> Table:
-    # Axes that do not vary would only make the table wide.
+    # Axes that do not vary would only widen the table.
     varied = varying(record.params for record in records)
     numbers = ["n_params", "val_loss", "± s.e.", "test_loss", "seconds"]
     rows = table(["arch", "size", *varied], numbers, ["status"])
@@ -64,8 +65,11 @@ def show(
     report: Location,
     ui: str,
 ) -> None:
-    """records: by key, as the names `called`. missing: names of cells that have no record.
-    paired: lines of `sweeps.pairing`. ui: where MLflow can be opened."""
+    """Print the end of a sweep.
+
+    records: by key. called: the cells' names, by key. missing: names of cells without a record.
+    paired: lines from `sweeps.pairing`. ui: where MLflow can be opened.
+    """
     to_user = console()
     to_user.print()
     to_user.print(cells_table(list(records.values())))

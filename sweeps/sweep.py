@@ -1,7 +1,7 @@
-"""A sweep: a grid in a folder. Knows where everything lies, and which cells there are.
+"""A sweep: a grid in a folder. Knows where everything is, and which cells there are.
 
-Importing this takes no PyTorch; resolving a grid does. The cells are therefore kept in a file, with
-a digest of all that decides them, so that `--status` answers at once.
+Importing this needs no PyTorch, but resolving a grid does. The cells are therefore kept in a file,
+with a digest of everything that determines them, so that `--status` answers at once.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 CODE = Path(__file__).parent.parent / "trainers"
 READERS = 32
-"""Files read at once, which only a bucket needs."""
+"""Files read concurrently, which pays only with a bucket."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A cell as a sweep's list of cells has it."""
+    """A cell in the sweep's list of cells."""
 
     key: str
     steps: int
     n_params: int
     fields: dict[str, Any]
-    """Of `trainers.cell.Cell`."""
+    """Those of `trainers.cell.Cell`."""
     target: bool = False
     """Whether its loss is forecast before it trains."""
     trunk: str | None = None
-    """The key of what it shares with cells of other budgets, if it does."""
+    """The key of the trunk that it shares with cells of other budgets, if there is one."""
     trunk_steps: int = 0
-    """How many of its steps that are."""
+    """How many of its steps belong to the trunk."""
 
     @classmethod
     def of(cls, cell: Cell, target: bool) -> Listed:
@@ -55,7 +55,7 @@ class Listed:
 @dataclass(frozen=True)
 class Sweep:
     grid_name: str
-    """As the user gave it: a shipped grid's name or a file."""
+    """As given by the user: a shipped grid's name or a file."""
     options: tuple[str, ...]
     out: Location
 
@@ -85,24 +85,24 @@ class Sweep:
 
     @property
     def forecast(self) -> Location:
-        """What was expected of the grid's targets; written once, before any of them trains."""
+        """The forecast of the grid's targets; written once, before any of them trains."""
         return self.report / "forecast.json"
 
     @property
     def tracked(self) -> Location:
-        """Names the cells of the last sweep that ended with everything fitted and in MLflow."""
+        """Lists the cells of the last sweep that ended with all of it fitted and in MLflow."""
         return self.folder / "tracked.txt"
 
     @property
     def alive(self) -> Location:
-        """What the running sweep says of itself, now and then."""
+        """What the running sweep reports about itself, now and then."""
         return self.folder / "alive.json"
 
     def data(self, tokenizer: str) -> Location:
         return self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
 
     def manifests(self) -> list[Manifest]:
-        """One a tokenizer. Raises DataError if the data are not prepared."""
+        """One per tokenizer. Raises DataError if the data are not prepared."""
         return [read_manifest(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
 
     def resolve(self) -> list[Cell]:
@@ -133,7 +133,7 @@ class Sweep:
         return self.folder / "cells.json"
 
     def _digest(self, data: list[str]) -> str:
-        """Of the grid, the data and the code that turns sizes into shapes."""
+        """A digest of the grid, the data and the code that turns sizes into shapes."""
         file = Path(self.grid_name)
         if not file.suffix:
             file = Path(__file__).parent / "grids" / f"{self.grid_name}.yaml"
@@ -154,12 +154,12 @@ class Sweep:
         return {key: record for key, record in zip(keys, found) if record}
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Let cells start again from their last checkpoint."""
+        """Remove the records of cells, which then resume from their last checkpoints."""
         for key in keys:
             record_path(self.cells, key).delete()
 
     def erase(self, keys: Iterable[str]) -> None:
-        """Remove all that there is of these cells, the checkpoints as well."""
+        """Remove everything of these cells, including checkpoints."""
         self.tracked.delete()
         for key in keys:
             (self.cells / key).delete()

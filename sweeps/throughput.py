@@ -1,5 +1,5 @@
-"""How long cells take: measured in a few seconds on this machine, or guessed where only the order
-counts."""
+"""How long cells take: measured in a few seconds on this machine, or guessed if only the order
+matters."""
 
 from __future__ import annotations
 
@@ -16,39 +16,41 @@ if TYPE_CHECKING:
     from trainers.cell import Cell, Placement
 
 STEP_COST = 40_000
-"""What a token costs beside its parameters, in parameters: on a CPU, small models are bound by the
-number of operations and not by their size."""
+"""The overhead of a token, in parameters: on a CPU, the time of small models depends on the number
+of operations, not on their size."""
 
 SECONDS_PER_ARCH = 1.2
-"""Of measurement; the largest models are extrapolated from those that fit in it."""
+"""Time for measuring; the largest models are extrapolated from those that fit in it."""
 
 ENOUGH_SECONDS = 0.15
-"""Of steps of one size."""
+"""Time for the steps of one size."""
 
 STEPS = 3
-"""Of one size, at least."""
+"""The fewest steps of one size."""
 
 CPU_TOKENS = 1024
-"""In a measured step on a CPU, at most: enough for it to reach its pace."""
+"""The most tokens of a measured step on a CPU: enough to reach full speed."""
 
 LARGEST_BUILT = {"cpu": 20_000_000, "cuda": 1_000_000_000}
-"""Parameters of what is measured, embeddings and all: more would take minutes, or the memory."""
+"""The most parameters of a measured model, with embeddings: more would take minutes, or too much
+memory."""
 
 STAND_IN = "5M"
-"""Is measured for an architecture whose every cell is larger than that."""
+"""The size measured for an architecture whose cells are all too large to measure."""
 
 
 def work(cell: Cell, tokens: float) -> float:
-    """In arbitrary units: good enough to order cells and to guess the time left."""
+    """The cost of training, in arbitrary units: enough to order cells and to guess the time
+    left."""
     return tokens * (cell.rung.counts.n_params + STEP_COST)
 
 
 WORK_PER_SECOND = {"cpu": 6e9, "gpu": 1e12}
-"""What one core, or one GPU, gets done, near enough to tell a long job from a short one."""
+"""The rate of one core, or one GPU: close enough to tell a long job from a short one."""
 
 
 def guessed_seconds(cell: Cell, placement: Placement) -> float:
-    """Of training the whole cell, without measuring anything."""
+    """A guess of the time to train the whole cell, without measuring."""
     if placement.gpus:
         rate = WORK_PER_SECOND["gpu"] * placement.gpus
     else:
@@ -58,18 +60,18 @@ def guessed_seconds(cell: Cell, placement: Placement) -> float:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Achieved FLOP/s of training with one worker, by architecture and FLOPs a token."""
+    """FLOP/s achieved by one worker in training, by architecture and FLOPs per token."""
 
     device: str
     measured: dict[str, list[tuple[float, float]]]
-    """(FLOPs a token, FLOP/s), in order, by architecture."""
+    """(FLOPs per token, FLOP/s) in ascending order, by architecture."""
 
     def seconds(self, cell: Cell, placement: Placement) -> float:
-        """Of training the whole cell.
+        """The time to train the whole cell.
 
-        Between two measured sizes efficiency goes as the logarithm of the FLOPs, beyond the largest
-        it is taken to stay. Workers are taken to share the work alike, and a share of a GPU to give
-        that share of its rate.
+        The rate is interpolated in the logarithm of the FLOPs between measured sizes, and constant
+        beyond the largest. Workers are assumed to share the work equally, and a fraction of a GPU
+        to give that fraction of its rate.
         """
         per_token, rates = np.array(self.measured[cell.arch]).T
         rate = np.interp(np.log(cell.flops / cell.tokens), np.log(per_token), rates)
@@ -88,7 +90,7 @@ def measure(cells: list[Cell], threads: int, micro_tokens: int) -> Throughput:
     found: dict[str, list[tuple[float, float]]] = {}
     archs = {cell.arch for cell in cells}
     small = {arch: _small(cells, arch, LARGEST_BUILT[device.type]) for arch in archs}
-    # The first steps of a process wake PyTorch, and say nothing of any size.
+    # The first steps of a process warm up PyTorch, and are not representative.
     first = min(itertools.chain(*small.values()), key=lambda cell: cell.flops / cell.tokens)
     _rate(first, device, micro_tokens)
     for arch in archs:
@@ -98,7 +100,7 @@ def measure(cells: list[Cell], threads: int, micro_tokens: int) -> Throughput:
         rates = found.setdefault(arch, [])
         while True:
             rates.append((largest, _rate(sizes[largest], device, micro_tokens)))
-            # From the smallest size in leaps to the largest for which there is time.
+            # From the smallest size, leap to the largest for which there is time.
             step = CPU_TOKENS / rates[-1][1]
             left = until - _clock(device)
             next_ones = [size for size in sizes if size > largest and STEPS * size * step < left]
@@ -110,25 +112,25 @@ def measure(cells: list[Cell], threads: int, micro_tokens: int) -> Throughput:
 
 
 def _small(cells: list[Cell], arch: str, largest: int) -> list[Cell]:
-    """Those of the architecture that are small enough to be built; else one that stands in."""
+    """The architecture's cells that are small enough to be built; if there are none, a stand-in."""
     mine = [cell for cell in cells if cell.arch == arch]
     built = [c for c in mine if c.rung.counts.n_params + c.rung.counts.embedding <= largest]
     if built:
         return built
-    # With positions that are learned, a long context would make it as large again.
+    # With learned positions, a long context would make it large again.
     tokens = min(mine[0].context, CPU_TOKENS)
     stand_in = replace(mine[0], size=STAND_IN, context=tokens, batch_tokens=tokens, tokens=tokens)
     return [stand_in]
 
 
 def _rate(cell: Cell, device: torch.device, micro_tokens: int) -> float:
-    """FLOP/s of one worker: its best step."""
+    """FLOP/s of one worker in its best step."""
     import torch
     from torch.nn import functional as F
 
     model = cell.rung.build().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    # Windows are shortened where they would take long; their FLOPs are counted as they are.
+    # Windows are shortened if they would take long; the FLOPs counted are those of the short ones.
     most = CPU_TOKENS if device.type == "cpu" else micro_tokens
     context = min(cell.context, most)
     windows = max(1, min(cell.batch_tokens, micro_tokens, most) // context)
@@ -144,7 +146,7 @@ def _rate(cell: Cell, device: torch.device, micro_tokens: int) -> float:
 
 
 def _clock(device: torch.device) -> float:
-    """Seconds. On a CPU those that it worked for us: what else it does now, it will not do then."""
+    """Seconds; on a CPU, processor time, because its present other load will not last."""
     import torch
 
     if device.type == "cuda":

@@ -1,7 +1,7 @@
-"""MLflow, from the sweep's side: one server, and one run a cell for its whole life.
+"""MLflow, from the sweep's side: one server, and one run per cell for its whole life.
 
-Cells speak to one actor, which speaks to the server: no cell imports MLflow, none waits for it.
-What the server cannot take now is kept and tried again until it can.
+Cells talk to one actor, which talks to the server: no cell imports MLflow or waits for it. Writes
+that the server cannot take now are kept and retried.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STARTING = Path(tempfile.gettempdir()) / f"crescendo-mlflow-{os.getuid()}.lock"
 
 @dataclass(frozen=True)
 class Server:
-    """An MLflow server over SQLite below a folder, for those who have none."""
+    """An MLflow server over SQLite below a folder, for users without a server."""
 
     uri: str
     log: Path
@@ -51,17 +51,17 @@ class Server:
     def start(cls, folder: Path, port: int = FIRST_PORT) -> Server:
         """Start a server, or join the one that serves `folder` now. Returns before it answers.
 
-        SQLite wants one owner: two servers over one file race in its migrations. A server whose
+        SQLite needs one owner: two servers over one file race in its migrations. A server whose
         owner was killed is adopted.
         """
         folder.mkdir(parents=True, exist_ok=True)
         address, log = folder / "server.json", folder / "server.log"
         if address.exists():
             old = json.loads(address.read_text())
-            # Where the server of this folder has died, another's may answer.
+            # If this folder's server has died, another folder's may answer.
             if _alive(old["pid"]) and _answers(old["uri"]):
                 return cls(old["uri"], log, None if _alive(old["owner"]) else old["pid"])
-        # Two sweeps that start at once would choose one port, and one of them log to the other's.
+        # Two sweeps starting at once could choose the same port, and one log to the other's server.
         starting = STARTING.open("w")
         fcntl.flock(starting, fcntl.LOCK_EX)
         port = free_port(port)
@@ -73,7 +73,7 @@ class Server:
             *("--artifacts-destination", str(folder.resolve() / "artifacts")),
         ]
         with log.open("ab") as file:
-            # A session of its own: Ctrl-C ends the sweep first, and the server after it.
+            # In its own session, so that Ctrl-C ends the sweep first and the server after it.
             process = subprocess.Popen(
                 command,
                 env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
@@ -105,7 +105,7 @@ class Server:
 
 
 def free_port(first: int) -> int:
-    """The first port from `first` on that nobody listens on."""
+    """The first free port from `first` on."""
     for port in range(first, first + 100):
         if not _is_taken(port):
             return port
@@ -118,7 +118,7 @@ def _is_taken(port: int) -> bool:
 
 
 def _free(lock: TextIO, server: subprocess.Popen, port: int) -> None:
-    """Let others choose a port once the server listens on its own, or has ended."""
+    """Let others choose a port once the server is listening or has ended."""
     while server.poll() is None and not _is_taken(port):
         time.sleep(0.1)
     lock.close()
@@ -143,19 +143,20 @@ def _answers(uri: str) -> bool:
 
 
 def tags() -> dict[str, str]:
-    """What every MLflow run carries: which code. The data's fingerprint comes with the cell."""
+    """Tags of every MLflow run: the code's version. A cell's run also has the data's
+    fingerprint."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return {CODE: found.stdout.strip() or "unknown"}
 
 
 class Tracker:
-    """Run as a Ray actor. Every method returns at once; a thread of its own talks to MLflow."""
+    """A Ray actor. Every method returns at once; a separate thread talks to MLflow."""
 
     def __init__(
         self, uri: str, experiment: str, tags: dict[str, str], names: dict[str, str]
     ) -> None:
-        """names: what each cell's run is called, by the cell's key."""
+        """names: the name of each cell's run, by the cell's key."""
         self.uri, self.experiment, self.tags, self.names = uri, experiment, tags, names
         self.cells: dict[str, dict[str, Any]] = {}
         self.ended: dict[str, str] = {}
@@ -167,14 +168,14 @@ class Tracker:
         self.todo.put(self._open)
         threading.Thread(target=self._write, daemon=True).start()
 
-    # What cells and the sweep call.
+    # Called by cells and the sweep.
 
     def register(self, forecast: str, sha256: str, new: bool) -> None:
-        """Keep the text of the sweep's forecast; where it is not new, only if none is kept yet."""
+        """Keep the text of the sweep's forecast; if it is not new, only if none is kept yet."""
         self.todo.put(lambda: self._register(forecast, sha256, new))
 
     def start(self, key: str, params: dict[str, Any], forecast: str) -> None:
-        """forecast: sha256 of the one that the cell is a target of, or ""."""
+        """forecast: sha256 of the forecast of which the cell is a target, or ""."""
         self.cells[key] = {"tokens": 0, "tokens_per_second": 0.0, "train_loss": None}
         self.todo.put(lambda: self._start(key, params, forecast))
 
@@ -189,7 +190,7 @@ class Tracker:
         self.todo.put(lambda: self._finish(record))
 
     def progress(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """By key: the last point of every running cell; the status of every one that ended."""
+        """The last point of every running cell and the status of every ended one, by key."""
         return self.cells, self.ended
 
     def leave(self) -> None:
@@ -203,10 +204,10 @@ class Tracker:
         self.todo.put(self._close)
 
     def pending(self) -> int:
-        """How many writes MLflow has not taken yet."""
+        """How many writes MLflow has not accepted yet."""
         return self.todo.unfinished_tasks
 
-    # What the thread does.
+    # Called by the thread.
 
     def _write(self) -> None:
         from mlflow.exceptions import MlflowException
@@ -220,7 +221,7 @@ class Tracker:
                 except (MlflowException, OSError) as error:
                     print(f"MLflow at {self.uri}: {error}", file=sys.stderr)
                     if isinstance(error, MlflowException) and error.get_http_status_code() < 500:
-                        break  # Refused for what it says: no later try can go better.
+                        break  # The request itself was refused: a retry would fail too.
                     time.sleep(wait)
                     wait = min(10.0, 2 * wait)
             self.todo.task_done()
@@ -236,7 +237,7 @@ class Tracker:
         self.parent = self._run({KIND: "sweep"}, name=f"sweep {self.experiment}")
 
     def _run(self, identity: dict[str, str], name: str) -> Run:
-        """The run with these tags, made if there is none, and running again if it had ended."""
+        """The run with these tags: created if there is none, set to running if it had ended."""
         wanted = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in identity.items())
         found = self.client.search_runs([self.experiment_id], wanted, max_results=1)
         if not found:
@@ -245,7 +246,7 @@ class Tracker:
                 # Not MLflow's own parent tag: its pages and charts hide runs that have a parent.
                 tags[SWEEP] = self.parent.info.run_id
             return self.client.create_run(self.experiment_id, run_name=name, tags=tags)
-        # A grid that has grown may call the same cell otherwise.
+        # In a grid that has grown, the same cell may have another name.
         self.client.update_run(found[0].info.run_id, status="RUNNING", name=name)
         return found[0]
 
@@ -271,7 +272,7 @@ class Tracker:
         self.runs[key] = run
 
     def _points(self, key: str, points: list[Point]) -> None:
-        """Log what MLflow does not have: steps trained again after a loss are the same steps."""
+        """Log the points that MLflow lacks: steps retrained after an interruption are the same."""
         from mlflow.entities import Metric
 
         new = [point for point in points if int(point["tokens"]) not in self.known_steps[key]]
@@ -292,7 +293,7 @@ class Tracker:
             self._start(record.cell_key, record.params, record.forecast)
         self._points(record.cell_key, record.curve)
         run_id = self.runs[record.cell_key].info.run_id
-        # The record's own time: sent again by a later sweep, it is the same measurement.
+        # With the record's own time, a later sweep that sends it again sends the same measurement.
         ended, step = int(record.ended * 1000), int(record.measured.get("tokens", 0))
         metrics = [Metric(name, value, ended, step) for name, value in record.measured.items()]
         self.client.log_batch(run_id, metrics)

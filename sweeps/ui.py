@@ -1,4 +1,4 @@
-"""Open MLflow again over the runs of earlier sweeps, until Ctrl-C.
+"""Open MLflow on the runs of earlier sweeps, until Ctrl-C.
 
 python sweeps/ui.py --out runs
 """

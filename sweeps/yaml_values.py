@@ -1,4 +1,4 @@
-"""YAML nodes to values; what is wrong is named with its file and line."""
+"""YAML nodes to values; errors name the file and line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ABOVE_ZERO = (
     "micro_tokens",
     "workers",
 )
-"""Numbers that a grid gives and of which none is no number."""
+"""Numbers in a grid that must not be 0."""
 
 FORMS = {
     "works": "a regular expression",
@@ -33,7 +33,7 @@ FORMS = {
 
 
 def read_yaml(path: Path) -> yaml.Node:
-    """The root of a file. Raises GridError if it cannot be read, is no YAML or holds nothing."""
+    """The root of a file. Raises GridError if it cannot be read, is not YAML or is empty."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -65,12 +65,12 @@ def read_yaml(path: Path) -> yaml.Node:
 
 
 def items(node: yaml.Node) -> list[yaml.Node]:
-    """Of a list, or the one value."""
+    """The items of a list, or the one value."""
     return node.value if isinstance(node, yaml.SequenceNode) else [node]
 
 
 class Values:
-    """Reads values off the nodes of one file. Every method raises GridError."""
+    """Reads values from the nodes of one file. Every method raises GridError."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -103,7 +103,7 @@ class Values:
             raise self.error(node, f"{key!r} takes {form}, found {text!r}") from None
 
     def checked(self, node: yaml.Node, key: str, check: Callable[[str], Any]) -> str:
-        """A text that `check` takes; else what that says of it."""
+        """A text that `check` accepts; otherwise the error is what `check` says."""
         text = self.text(node, key)
         try:
             check(text)

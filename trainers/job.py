@@ -55,8 +55,8 @@ QUIET_AND_QUICK = {
     # per job.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    # One process per job that asks whether its node is about to be taken. A node lost without
-    # notice costs what has been trained since the last checkpoint.
+    # Off: it takes one more process per job to ask whether a node is about to be taken. A node
+    # lost without notice costs what has been trained since the last checkpoint.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 """Environment of the process that calls `fit`; Ray passes it on to the controller and workers."""

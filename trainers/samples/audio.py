@@ -1,6 +1,6 @@
 """A piece as sound: a small additive synthesiser, between a harp and a dulcimer.
 
-page.js in this folder plays the same instrument in a browser.
+In a browser, page.js in this folder plays the same instrument.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ PARTIALS = (1.0, 0.45, 0.22, 0.12, 0.06)
 ATTACK, RELEASE = 0.006, 0.12
 """Seconds."""
 DECAY = 2.6
-"""The seconds in which a middle C falls to a third; higher notes die sooner."""
+"""Seconds in which middle C decays to 1/e; higher notes decay faster."""
 
 
 def note_list(score: Score) -> np.ndarray:
-    """(notes, 4) float64 in order of onset: second, seconds, pitch, 1 if a drum."""
+    """(notes, 4) float64 in order of onset: start and length in seconds, pitch, 1 if a drum."""
     ticks, bpm = zip(*score.tempos)
-    # At each change of tempo: the second at which it comes.
+    # The time in seconds of each change of tempo.
     rate = 60 / (np.array(bpm) * score.ticks_per_quarter)
     at = np.concatenate([[0], np.cumsum(np.diff(ticks) * rate[:-1])])
 
@@ -38,7 +38,7 @@ def note_list(score: Score) -> np.ndarray:
 
 
 def loudness(score: Score) -> float:
-    """What keeps the notes that sound at once from clipping: the page has no maximum yet."""
+    """A gain that keeps simultaneous notes from clipping, for the page, which cannot normalise."""
     edges = note_list(score)
     onsets = np.sort(edges[:, 0])
     ends = np.sort(edges[:, 0] + edges[:, 1])
@@ -47,7 +47,7 @@ def loudness(score: Score) -> float:
 
 
 def render(score: Score) -> np.ndarray:
-    """(samples,) float32 within -1 and 1, `RATE` a second."""
+    """(samples,) float32 between -1 and 1, at `RATE` samples per second."""
     notes = note_list(score)
     sound = np.zeros(int(((notes[:, 0] + notes[:, 1]).max() + 1) * RATE), np.float32)
     noise = np.random.default_rng(0).standard_normal(RATE // 4).astype(np.float32)
@@ -71,13 +71,13 @@ def _pluck(pitch: float, length: float) -> np.ndarray:
 
 
 def _hit(noise: np.ndarray, pitch: float) -> np.ndarray:
-    """A short noise, shorter the higher the drum stands in the list of General MIDI."""
+    """A short noise, the shorter the higher the drum's General MIDI number."""
     time = np.arange(len(noise), dtype=np.float32) / RATE
     return 0.5 * noise * np.exp(-time / (0.09 - 0.06 * min(max((pitch - 35) / 25, 0), 1)))
 
 
 def to_wav(score: Score) -> bytes:
-    """16 bits, one channel."""
+    """A WAV file, 16 bits, one channel."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)

@@ -1,4 +1,4 @@
-"""The trained models of a sweep, built again from what lies in their folders."""
+"""The trained models of a sweep, rebuilt from their folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainers.saved import newest_first
 
 
 class CellError(ValueError):
-    """A folder that holds no trained cell, or one of another version; the message is one line."""
+    """A folder without a trained cell, or with one of another version; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Trained:
     n_params: int
     val_loss: float
     name: str
-    """Among the cells of its sweep."""
+    """Distinct among the cells of its sweep."""
 
     def model(self) -> Model:
         """The model with the weights of its newest checkpoint. Raises CellError."""
@@ -35,7 +35,7 @@ class Trained:
 
 
 def load(cell: Cell, folder: Location) -> Model:
-    """The model of a checkpoint's folder. Raises CellError."""
+    """The model saved in a checkpoint's folder. Raises CellError."""
     try:
         state = checkpoint.load(folder, cell.key)
     except checkpoint.CheckpointError as error:

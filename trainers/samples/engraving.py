@@ -1,7 +1,7 @@
-"""A piece as engraved music: MEI of our own, which verovio turns into SVG.
+"""A piece as engraved music: MEI written here, which verovio turns into SVG.
 
-verovio reads ABC too, but loses single tuplets and changes of key; MEI says exactly what is meant.
-A staff a track. Lengths that no single note has are tied; thirds are tuplets.
+verovio reads ABC too, but loses single tuplets and changes of key; MEI is exact. Each track is a
+staff. Durations that no single note has are written with ties; thirds are tuplets.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_STAVES = 8
 
 
 def engrave(score: Score) -> str:
-    """SVG of the first `MAX_BARS` bars; empty without verovio or with more staves than are read."""
+    """SVG of the first `MAX_BARS` bars; empty without verovio or with over `MAX_STAVES` staves."""
     try:
         import verovio
     except ImportError:
@@ -54,7 +54,7 @@ class _Sound:
     end: int
     pitches: tuple[int, ...]
     before: bool
-    """Whether it goes on from the bar before."""
+    """Whether it is tied to the bar before."""
     after: bool
 
 
@@ -107,7 +107,7 @@ def _staves(score: Score, tracks: list[int]) -> str:
 def _layers(score: Score) -> dict[int, list[list[_Sound]]]:
     """The voices of each track, as lines of chords."""
     chords, lines = voices([score], score.bars[[0, -1]])
-    # Tracks in their order, and the number of the track of each voice.
+    # The tracks in order, and the index of each voice's track.
     tracks, number = np.unique(score.track), np.cumsum(~lines.merged) - 1
     layers: dict[int, list[list[_Sound]]] = {track: [] for track in tracks.tolist()}
     for voice, track in enumerate(tracks[number].tolist()):
@@ -152,7 +152,7 @@ def _bar(
     beat = 3 * quarter // 2 if meter[1] == 8 and meter[0] % 3 == 0 else quarter
     groups: list[list[_Sound]] = []
     for sound in sounds:
-        # A tuplet is as many neighbours as come out on a whole number of grid thirds.
+        # A tuplet takes in neighbours until their sum is a whole number of 32nd notes.
         open_ = bool(groups) and sum(s.end - s.start for s in groups[-1]) * 8 % quarter != 0
         if open_:
             groups[-1].append(sound)
@@ -216,11 +216,11 @@ _LENGTHS = [
     for power in range(3, -6, -1)
     for dots, factor in ((2, 1.75), (1, 1.5), (0, 1.0))
 ]
-"""Quarters, power of two and dots of every written note, long ones first."""
+"""Length in quarters, power of two and dots of every written note value, longest first."""
 
 
 def _values(quarters: float) -> list[tuple[str, int]]:
-    """Plain, dotted and double-dotted notes that last so long together, long ones first."""
+    """Plain, dotted and double-dotted notes that add up to this length, longest first."""
     found = []
     for length, power, dots in _LENGTHS:
         while quarters >= length - 1e-9:

@@ -1,4 +1,4 @@
-"""The files of composed pieces: what a musician takes away, and what a program reads."""
+"""The files of composed pieces, for musicians and for programs."""
 
 from __future__ import annotations
 

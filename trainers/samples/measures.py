@@ -1,7 +1,7 @@
-"""What a piece is like, in the numbers of music research, and how sets of pieces differ.
+"""Measures of a piece from music research, and how sets of pieces differ in them.
 
-Definitions are muspy's (Dong et al. 2020, section 4.3) where it has one; its time step is a tick of
-the grid. A measure that a piece is too short for is NaN and left out of means.
+Where muspy has a measure, the definition is muspy's (Dong et al. 2020, section 4.3), with a tick of
+the grid as its time step. A measure is NaN, and left out of means, if a piece is too short for it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def measure(score: Score) -> dict[str, float]:
 
 
 def pitch_class_entropy(score: Score) -> float:
-    """Bits, of the histogram of pitch classes; drums aside (Wu & Yang 2020)."""
+    """Entropy of the histogram of pitch classes, in bits; without drums (Wu & Yang 2020)."""
     counts = np.bincount(score.pitch[~score.is_drum] % 12, minlength=12)
     if not counts.any():
         return float("nan")
@@ -41,7 +41,7 @@ def pitch_class_entropy(score: Score) -> float:
 
 
 def scale_consistency(score: Score) -> float:
-    """The largest share of notes in one of the 24 scales; drums aside (Mogren 2016)."""
+    """The largest share of notes in any of the 24 scales; without drums (Mogren 2016)."""
     counts = np.bincount(score.pitch[~score.is_drum] % 12, minlength=12)
     if not counts.any():
         return float("nan")
@@ -49,9 +49,9 @@ def scale_consistency(score: Score) -> float:
 
 
 def groove_consistency(score: Score) -> float:
-    """One less the mean Hamming distance of neighbouring bars' onsets (Wu & Yang 2020).
+    """One minus the mean Hamming distance between the onsets of adjacent bars (Wu & Yang 2020).
 
-    muspy asks for one meter throughout; here bars of unequal length are not compared.
+    muspy requires one meter throughout; here, bars of unequal length are not compared.
     """
     patterns = []
     for start, end in pairwise(score.bars.tolist()):
@@ -66,7 +66,8 @@ def groove_consistency(score: Score) -> float:
 
 
 def polyphony(score: Score) -> float:
-    """How many pitches sound at once, on average over the ticks at which any does; drums aside."""
+    """Mean number of pitches that sound at once, over the ticks at which any does; without
+    drums."""
     pitched = ~score.is_drum
     roll = np.zeros((score.end + 1, 128), np.int32)
     pitch, onset = score.pitch[pitched], score.onset[pitched]
@@ -86,9 +87,10 @@ def empty_beats(score: Score) -> float:
 
 
 def self_similarity(score: Score) -> float:
-    """How like its best match among the bars before it a bar is, on average.
+    """The mean similarity of a bar to its best match among the bars before it.
 
-    Likeness is the Jaccard similarity of the sets of (onset in the bar, pitch). Silent bars aside.
+    Similarity is the Jaccard index of the sets of (onset in the bar, pitch). Silent bars are
+    skipped.
     """
     bar = np.searchsorted(score.bars, score.onset, side="right") - 1
     inside = score.onset - np.array(score.bars)[bar]
@@ -111,11 +113,11 @@ class Estimate:
     high: float
     """Ends of a 95 % interval."""
     n: int
-    """Of pieces behind it."""
+    """The number of pieces behind it."""
 
 
 def mean(values: np.ndarray) -> Estimate:
-    """values: (pieces,) -> their mean and Student's interval. NaN aside."""
+    """values: (pieces,) -> their mean and Student's interval, without NaN."""
     values = values[~np.isnan(values)]
     if len(values) < 2:
         value = float(values.mean()) if len(values) else float("nan")
@@ -131,9 +133,10 @@ def share(hits: int, of: int) -> Estimate:
 
 
 def difference(values: np.ndarray, reference: np.ndarray) -> Estimate:
-    """How far the mean of `values` lies from that of `reference`, in the latter's deviations.
+    """How far the mean of `values` is from that of `reference`, in the latter's standard
+    deviations.
 
-    (pieces,) each. Glass's delta with Welch's interval. Zero means no difference.
+    (pieces,) each. Glass's delta with Welch's interval; zero means no difference.
     """
     values, reference = values[~np.isnan(values)], reference[~np.isnan(reference)]
     if min(len(values), len(reference)) < 2 or not (spread := reference.std(ddof=1)):

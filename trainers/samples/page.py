@@ -1,4 +1,4 @@
-"""samples.html: one file that opens anywhere, sounds, and asks nothing of the network."""
+"""samples.html: one file that opens anywhere, plays sound and needs no network."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ PLAY = (
 def html(study: Study, tokenizer: Tokenizer, shown: int, real: int, how: str) -> str:
     """The page, complete.
 
-    shown: samples of each cell on the page. real: test pieces on it. how: one sentence on sampling.
+    shown: samples per cell on the page. real: test pieces on it. how: one sentence on sampling.
     """
     cards = _Cards(tokenizer)
     archs = sorted({one.trained.cell.arch for one in study.composed})
     grid = _grid(study.composed, archs, shown, cards)
-    # Spread over the split, which is in no order that means anything.
+    # Spread evenly over the split, whose order has no meaning.
     chosen = np.linspace(0, len(study.reference) - 1, min(real, len(study.reference))).astype(int)
     heard = "".join(cards.card(study.reference[index], "a real piece", "s5") for index in chosen)
     legend = "".join(
@@ -56,7 +56,7 @@ def html(study: Study, tokenizer: Tokenizer, shown: int, real: int, how: str) ->
         "<!--plots-->": _plots(study, archs),
         "<!--numbers-->": _numbers(study),
         "<!--footer-->": _footer(study),
-        # A name could hold "</script>": JSON lets "<" be written as an escape.
+        # A name could contain "</script>"; JSON allows "<" to be escaped.
         "/*data*/null": text.replace("<", "\\u003c"),
     }
     page = (HERE / "page.html").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def html(study: Study, tokenizer: Tokenizer, shown: int, real: int, how: str) ->
 
 
 class _Cards:
-    """The cards written so far, and what the script has to know of each."""
+    """The cards written so far, and what the script needs to know about each."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
@@ -83,7 +83,7 @@ class _Cards:
                 "label": label,
                 "real": piece.log_probability is None,
                 "notes": [[round(v, 3) for v in note] for note in notes.tolist()],
-                # The roll reaches to the end of the last bar.
+                # The roll extends to the end of the last bar.
                 "span": round(last * float(bars[-1]) / piece.score.end, 3),
                 "loud": round(loudness(piece.score), 3),
                 "abc": self.tokenizer.to_text(piece.tokens),
@@ -194,6 +194,6 @@ def _footer(study: Study) -> str:
     return (
         "Measures by muspy's definitions (Dong et al. 2020). Valid: ends, reads, bars add up, ties "
         "and tuplets are complete. Copying is looked for in every key, in the top line of each "
-        f"track; of the runs of nine notes in real pieces, {copied:.0%} stand in training too. "
-        "Loss is that of the validation split, nats a token."
+        f"track; of the runs of nine notes in real pieces, {copied:.0%} are in training too. "
+        "Loss is on the validation split, in nats per token."
     )

@@ -1,6 +1,6 @@
-"""A piece to look at: its piano roll, and a plot of a measure against size, as SVG.
+"""Pictures as SVG: the piano roll of a piece, and a plot of a measure against size.
 
-Colours are the page's, by name; standing alone the drawings fall back to ones for white paper.
+Colours are the page's, by name; outside the page the drawings fall back to colours for white paper.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROLL_HEIGHT = 100
 
 
 def roll(score: Score) -> str:
-    """Time to the right, pitch upwards; bar lines; a colour a track. One unit is a tick."""
+    """Time to the right, pitch upwards, with bar lines and a colour per track. A unit is a tick."""
     low, high = int(score.pitch.min()) - 2, int(score.pitch.max()) + 2
     if high - low < 24:
         low, high = (low + high) // 2 - 12, (low + high) // 2 + 12
@@ -54,7 +54,7 @@ class Series:
 
 
 def plot(title: str, series: list[Series], reference: Estimate | None) -> str:
-    """Estimates with their intervals against parameters; the test split's as a band."""
+    """Estimates with their intervals against parameters, and the test split's as a band."""
     width, height, left, right, top, bottom = 420, 230, 46, 12, 12, 34
     sizes = [n for one in series for n in one.n_params]
     shown = [e for one in series for e in one.estimates] + ([reference] if reference else [])
