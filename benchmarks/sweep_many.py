@@ -27,8 +27,9 @@ from data.store.location import Location
 from data.store.manifest import Manifest
 from sweeps.packing import Demand
 from sweeps.schedule import DRIVER, run_trials
+from sweeps.server import Server
 from sweeps.sweep import Sweep
-from sweeps.tracking import Server, Tracker
+from sweeps.tracking import Tracker
 from trainers.cell import Cell
 from trainers.names import names
 from trainers.records import Record, write_record

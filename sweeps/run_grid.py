@@ -110,7 +110,8 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     from sweeps.leaving import Leaving
     from sweeps.live import LiveView
     from sweeps.schedule import DRIVER, present, run_jobs
-    from sweeps.tracking import Server, Tracker, tags
+    from sweeps.server import Server
+    from sweeps.tracking import Tracker, tags
 
     server = None if own_tracker() else Server.start(mlflow_folder(sweep))
     uri = server.uri if server else own_tracker() or ""

@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from sweeps.tracking import Server
+from sweeps.server import Server
 
 
 def main() -> int:

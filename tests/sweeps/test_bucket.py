@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 
 from data.store.location import Location
-from sweeps.tracking import Server, free_port
+from sweeps.server import Server, free_port
 from tests.sweeps.real_command import running, write_grid
 from trainers.records import Record, read_record
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from sweeps.tracking import Server, free_port
+from sweeps.server import Server, free_port
 from tests.sweeps.real_command import (
     ROOT,
     Running,

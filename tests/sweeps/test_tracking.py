@@ -15,7 +15,8 @@ import pytest
 from mlflow import MlflowClient
 
 from fitting.runs.read import read_mlflow
-from sweeps.tracking import Server, Tracker, free_port
+from sweeps.server import Server, free_port
+from sweeps.tracking import Tracker
 from tests.sweeps.real_command import ROOT
 from tests.sweeps.test_records import CELL, RECORD
 from tests.waiting import wait_until
@@ -145,7 +146,7 @@ def test_a_server_whose_owner_lives_is_joined_and_left_running(server: Server) -
 
 def test_servers_that_start_at_once_have_a_port_each(tmp_path: Path) -> None:
     """Each in a process of its own, as sweeps are: one would take the other's for its own."""
-    script = "import sys; from pathlib import Path; from sweeps.tracking import Server;"
+    script = "import sys; from pathlib import Path; from sweeps.server import Server;"
     script += "s = Server.start(Path(sys.argv[1]), 5900); s.wait(); print(s.uri, flush=True);"
     script += "sys.stdin.read(); s.stop()"  # Both live until both have a port.
     started = [
