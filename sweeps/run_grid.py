@@ -276,10 +276,11 @@ def log(sweep: Sweep, uri: str, analysis: Analysis, paths: dict[str, Path]) -> N
     from mlflow.exceptions import MlflowException
 
     from fitting.report import log_to_mlflow
+    from fitting.runs.read import RecordError
 
     try:
         log_to_mlflow(analysis, paths, sweep.name, uri)
-    except MlflowException as error:
+    except (MlflowException, RecordError) as error:
         say(f"The report is not in MLflow: {error}")
 
 
