@@ -36,9 +36,8 @@ from data.store.flat import SPLITS, Split, open_split, write_split
 from data.store.location import Location
 from data.store.manifest import MANIFEST, read_manifest, write_manifest
 from fitting.compare.pieces import compare_pieces
+from harness.alone import train_alone
 from trainers.cell import Cell
-from trainers.gradients import World
-from trainers.loop import train
 from trainers.losses import Losses, read_losses, write_losses
 from trainers.models import transformer
 
@@ -204,18 +203,8 @@ def run(trial: Trial, context: int, batch_tokens: int, out: Path) -> None:
         vocab_size=manifest.vocab_size,
         data=manifest.fingerprint,
     )
-    measured = train(
-        cell,
-        out / trial.dialect,
-        World(0, 1, torch.device("cpu")),
-        prepare=lambda model: model,
-        restore=lambda: None,
-        save=lambda state: None,
-        keep=lambda losses: write_losses(folder, losses),
-        report=lambda points: None,
-        stop=lambda: False,
-        micro_tokens=16_384,
-        checkpoint_seconds=1e9,
+    measured = train_alone(
+        cell, out / trial.dialect, keep=lambda losses: write_losses(folder, losses)
     )
     (folder / "measured.json").write_text(json.dumps(measured, indent=1))
 

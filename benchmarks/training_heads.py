@@ -25,10 +25,9 @@ import torch
 from torch.nn import functional as F
 
 from data.store.manifest import read_manifest
+from harness.alone import train_alone
 from trainers.cell import Cell
-from trainers.gradients import World
 from trainers.ladder import LadderError, rung
-from trainers.loop import train
 from trainers.models import transformer
 
 BATCH_TOKENS, CONTEXT = 1024, 256
@@ -98,19 +97,7 @@ def run(trial: Trial, data: Path, out: Path) -> None:
         except LadderError as error:
             write(out / f"{trial.name}.json", {"none": str(error)})
             return
-        measured = train(
-            cell,
-            data,
-            World(0, 1, torch.device("cpu")),
-            prepare=lambda model: model,
-            restore=lambda: None,
-            save=lambda state: None,
-            keep=lambda losses: None,
-            report=lambda points: None,
-            stop=lambda: False,
-            micro_tokens=16_384,
-            checkpoint_seconds=1e9,
-        )
+        measured = train_alone(cell, data)
     write(out / f"{trial.name}.json", measured | {"shape": vars(shape)})
 
 

@@ -24,11 +24,10 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from harness.alone import train_alone
 from harness.peak_memory import VOCAB, write_data
 from trainers.cell import Cell
-from trainers.gradients import World
 from trainers.ladder import archs
-from trainers.loop import train
 
 CONTEXT = 512
 BATCH = 2048
@@ -49,19 +48,7 @@ class Stepper:
             self.go.acquire()
             return False
 
-        train(
-            cell,
-            data,
-            World(0, 1, torch.device("cpu")),
-            prepare=lambda model: model,
-            restore=lambda: None,
-            save=lambda state: None,
-            keep=lambda losses: None,
-            report=lambda points: None,
-            stop=between_steps,
-            micro_tokens=BATCH,
-            checkpoint_seconds=1e9,
-        )
+        train_alone(cell, data, BATCH, stop=between_steps)
 
     def __call__(self) -> None:
         self.go.release()

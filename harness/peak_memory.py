@@ -12,15 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 from data.store.flat import write_split
 from data.store.location import Location
 from data.store.manifest import Manifest
+from harness.alone import train_alone
 from trainers.cell import Cell
-from trainers.gradients import World
-from trainers.loop import train
 
 VOCAB = 139
 
@@ -28,19 +26,7 @@ VOCAB = 139
 def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
     """Peak bytes."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        train(
-            cell,
-            data,
-            World(0, 1, torch.device("cpu")),
-            prepare=lambda model: model,
-            restore=lambda: None,
-            save=lambda state: None,
-            keep=lambda losses: None,
-            report=lambda points: None,
-            stop=lambda: False,
-            micro_tokens=micro_tokens,
-            checkpoint_seconds=1e9,
-        )
+        train_alone(cell, data, micro_tokens)
     alive = peak = 0
     events = profiler.profiler.kineto_results.events()
     allocations = [event for event in events if event.name() == "[memory]"]
