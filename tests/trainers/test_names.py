@@ -77,7 +77,7 @@ def test_the_shape_of_a_size_is_no_axis_and_a_field_of_later_is_no_difference() 
                 tokenizer="remi",
                 boundaries="restart",
             ),
-            "gpt-1M-seed0-05143355d89e",
+            "gpt-1M-seed0-512d9045d3d0",
         ),
     ],
 )
