@@ -1,0 +1,144 @@
+"""How far do seeds spread, and what do rate, budget and decay change beside that?
+
+    python -m data.prepare --source folk --out runs/data/folk-abc
+    python -m benchmarks.training_noise --data runs/data/folk-abc --out runs/noise --sizes 4k 9k
+
+Trains every combination of what the arguments list. Every cell's result is a file, so the same
+command goes on where it was interrupted. The table has, for each combination, the mean and the
+standard deviation over its seeds. `--table` only prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from data.store.manifest import read_manifest
+from harness.alone import train_alone
+from trainers import optim
+from trainers.cell import Cell
+from trainers.ladder import load_arch, parse_size
+
+BATCH_TOKENS, CONTEXT = 1024, 256
+
+
+@dataclass(frozen=True)
+class Trial:
+    arch: str
+    size: str
+    millions: float
+    rate: float
+    """A multiple of the architecture's own."""
+    schedule: str
+    decay: float
+    """The share of the cell over which `wsd` decays."""
+    seed: int
+
+    @property
+    def name(self) -> str:
+        shape = f"{self.arch}-{self.size}-{self.millions:g}M-{self.rate:g}x"
+        ends = f"wsd{self.decay:g}" if self.schedule == "wsd" else self.schedule
+        return f"{shape}-{ends}-seed{self.seed}"
+
+
+def run(trial: Trial, data: Path, out: Path) -> str:
+    """Train it alone on one thread and write what it measured."""
+    torch.set_num_threads(1)
+    manifest = read_manifest(data)
+    cell = Cell(
+        arch=trial.arch,
+        size=trial.size,
+        seed=trial.seed,
+        lr=trial.rate * load_arch(trial.arch).LR,
+        tokens=round(trial.millions * 1e6 / BATCH_TOKENS) * BATCH_TOKENS,
+        batch_tokens=BATCH_TOKENS,
+        context=CONTEXT,
+        weight_decay=0.1,
+        clip=1.0,
+        tokenizer=manifest.tokenizer,
+        vocab_size=manifest.vocab_size,
+        data=manifest.fingerprint,
+        schedule=trial.schedule,
+    )
+    with mock.patch.object(optim, "DECAY_SHARE", trial.decay):
+        measured = train_alone(cell, data)
+    path = out / f"{trial.name}.json"
+    path.with_suffix(".tmp").write_text(json.dumps(measured, indent=1))
+    path.with_suffix(".tmp").rename(path)
+    return f"{trial.name} {measured.get('val_loss', float('nan')):.4f}"
+
+
+def print_table(trials: list[Trial], out: Path) -> None:
+    """A row for each combination, its seeds together."""
+    print("| arch | size | tokens | rate | schedule | val loss, by seed | mean | s.d. |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    rows: dict[str, list[Trial]] = {}
+    for trial in trials:
+        rows.setdefault(trial.name.rpartition("-")[0], []).append(trial)
+    for row in rows.values():
+        paths = [out / f"{trial.name}.json" for trial in row]
+        found = [json.loads(path.read_text()) for path in paths if path.exists()]
+        losses = [each["val_loss"] for each in found if "val_loss" in each]
+        if not losses:
+            continue
+        first = row[0]
+        decay = f" {first.decay:g}" if first.schedule == "wsd" else ""
+        spread = f"{statistics.stdev(losses):.4f}" if losses[1:] else ""
+        print(
+            f"| {first.arch} | {first.size} | {first.millions:g}M | {first.rate:g}x | "
+            f"{first.schedule}{decay} | {', '.join(f'{loss:.3f}' for loss in losses)} | "
+            f"{statistics.mean(losses):.4f} | {spread} |"
+        )
+
+
+def main() -> int:
+    args = parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    found = product(
+        args.archs, args.sizes, args.millions, args.rates, [args.schedule], args.decays, args.seeds
+    )
+    trials = [Trial(*values) for values in found]
+    missing = [trial for trial in trials if not (args.out / f"{trial.name}.json").exists()]
+    if missing and not args.table:
+        # The longest first, so that the processes end together.
+        missing.sort(key=lambda trial: -trial.millions * parse_size(trial.size) ** 0.5)
+        with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
+            started = [pool.submit(partial(run, trial, args.data, args.out)) for trial in missing]
+            for done in as_completed(started):
+                print(done.result(), flush=True)
+    print_table(trials, args.out)
+    return 0
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="made by data.prepare")
+    add("--out", type=Path, required=True, help="a folder for results")
+    add("--archs", nargs="+", default=["transformer", "lstm"], help="[transformer lstm]")
+    add("--sizes", nargs="+", default=["4k", "9k", "20k"], help="of the models")
+    add("--millions", nargs="+", type=float, default=[2.0], help="budgets, millions of tokens [2]")
+    add("--rates", nargs="+", type=float, default=[1.0], help="multiples of its own rate [1]")
+    add("--schedule", choices=list(optim.SCHEDULES), default="cosine", help="[cosine]")
+    add("--decays", nargs="+", type=float, default=[optim.DECAY_SHARE], help="shares, for wsd")
+    add("--seeds", nargs="+", type=int, default=[100, 101, 102, 103], help="[100 to 103]")
+    add("--processes", type=int, default=2, help="side by side, one thread each [2]")
+    add("--table", action="store_true", help="only print the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
