@@ -70,8 +70,8 @@ def run_stand_ins(sweep: Sweep, cells: list[Cell], uri: str, seconds: float) -> 
     tracker = on_head(Tracker).remote(uri, sweep.name, {}, called)
     by_key, folder = {cell.key: cell for cell in cells}, sweep.cells
 
-    def trial(config: dict[str, str]) -> None:
-        cell, started = by_key[config["job"]], time.time()
+    def trial(config: dict[str, tuple[str, ...]]) -> None:
+        cell, started = by_key[config["job"][0]], time.time()
         tracker.start.remote(cell.key, cell.params(), "")
         point = {"tokens": cell.tokens, "train_loss": 1.0, "tokens_per_second": 1.0}
         tracker.points.remote(cell.key, [point | {"time": started}])

@@ -64,8 +64,8 @@ def run_stand_ins(demands: list[Demand], hold: Callable[[Demand], None] = asleep
     log = ray.remote(num_cpus=0)(Log).remote()
     by_key = {demand.key: demand for demand in demands}
 
-    def trial(config: dict[str, str]) -> None:
-        demand, asked = by_key[config["job"]], time.time()
+    def trial(config: dict[str, tuple[str, ...]]) -> None:
+        demand, asked = by_key[config["job"][0]], time.time()
         workers = max(1, round(demand.gpus))
         each = {"CPU": demand.cpus / workers, "GPU": min(1.0, demand.gpus)}
         group = placement_group([each] * workers, strategy="PACK")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data.store.location import Location
 from sweeps.errors import GridError
@@ -39,7 +39,8 @@ class Job:
 
     @property
     def demand(self) -> Demand:
-        return Demand.of(self.key, self.placement, self.seconds)
+        demand = Demand.of(self.key, self.placement, self.seconds)
+        return replace(demand, cells=tuple(cell.key for cell in self.cells))
 
 
 def kept_of(storage: Location, cells: list[Cell]) -> dict[str, list[int]]:

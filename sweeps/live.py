@@ -47,6 +47,12 @@ class LiveView:
         self.thread.start()
         return self
 
+    def regroup(self, jobs: list[Job]) -> None:
+        """Cells that wait are in these jobs now."""
+        moved = {cell.key for job in jobs for cell in job.cells}
+        kept = [job for job in self.jobs if moved.isdisjoint(job)]
+        self.jobs = kept + [[cell.key for cell in job.cells] for job in jobs]
+
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
         self.thread.join()

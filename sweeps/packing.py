@@ -31,6 +31,8 @@ class Demand:
     """Over all its workers: a fraction of one, or a whole number."""
     seconds: float = 0.0
     """Expected; affects only the order."""
+    cells: tuple[str, ...] = ()
+    """The keys of a job's cells."""
 
     @classmethod
     def of(cls, key: str, placement: Placement, seconds: float) -> Demand:

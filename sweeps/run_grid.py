@@ -29,8 +29,11 @@ from trainers.ladder import LadderError
 from trainers.names import names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fitting.analysis import Analysis
     from sweeps.jobs import Job
+    from sweeps.packing import Capacity
     from trainers.cell import Cell
 
 
@@ -130,7 +133,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         forecasts.refuse_targets_alone(sweep, listed, wanted)
         pending = [cell for cell in every if cell.key in wanted]
         targets = {cell.key for cell in listed if cell.target}
-        phases = phases_of(sweep, pending, targets)
+        phases, cut = phases_of(sweep, pending, targets)
         jobs = [job for phase in phases for job in phase]
         if own_cluster:
             refuse_what_never_fits(jobs, present())
@@ -150,13 +153,20 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
                 f"jobs, each with its own workers: {len(jobs)}"
             )
             ended = [record.status for record in records.values()]
-            with LiveView(jobs, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
+            view = LiveView(jobs, ended, tracker, sweep.alive)
+
+            def again(cells: list[Cell], capacity: Capacity) -> list[Job]:
+                found = cut(cells, capacity)
+                view.regroup(found)
+                return found
+
+            with view, Leaving(tracker, sweep.cells):
                 first, last = phases
-                run_jobs(first, sweep.cells, tracker, {}, args.verbose)
+                run_jobs(first, again, sweep.cells, tracker, {}, args.verbose)
                 waiting = [cell for job in last for cell in job.cells]
                 told = forecasts.registered(sweep, every, waiting, tracker, uri) if last else None
                 if told is not None:
-                    run_jobs(last, sweep.cells, tracker, told, args.verbose)
+                    run_jobs(last, again, sweep.cells, tracker, told, args.verbose)
         report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
@@ -221,14 +231,22 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     return manifest
 
 
-def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> tuple[list[Job], list[Job]]:
-    """Jobs for the cluster as it is now: those of other cells, then those of the targets."""
+def phases_of(
+    sweep: Sweep, cells: list[Cell], targets: set[str]
+) -> tuple[tuple[list[Job], list[Job]], Callable[[list[Cell], Capacity], list[Job]]]:
+    """Jobs for the cluster as it is now: those of other cells, then those of the targets. And what
+    cuts those that wait into jobs for another cluster."""
     from sweeps import jobs
     from sweeps.schedule import present
     from sweeps.throughput import guessed_seconds
 
     kept = jobs.kept_of(sweep.cells, cells)
-    return jobs.in_phases(cells, targets, sweep, guessed_seconds, present(), kept)
+    seconds = guessed_seconds
+
+    def cut(cells: list[Cell], capacity: Capacity) -> list[Job]:
+        return jobs.jobs_of(cells, sweep.grid.placement, sweep.data, seconds, capacity, kept)
+
+    return jobs.in_phases(cells, targets, sweep, seconds, present(), kept), cut
 
 
 def analysis_of(sweep: Sweep) -> Analysis | None:

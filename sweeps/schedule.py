@@ -48,6 +48,15 @@ def present() -> Capacity:
     return Capacity(cpus=found.get("CPU", 0.0), gpus=int(found.get("GPU", 0)))
 
 
+Again = Callable[[list[Demand], Capacity], list[Demand]]
+"""Cuts what waits anew, for a cluster that has changed."""
+
+
+def unchanged(demands: list[Demand], capacity: Capacity) -> list[Demand]:
+    """For demands that cannot be cut otherwise."""
+    return demands
+
+
 class Admission(Searcher):
     """Tells Tune which job to start once there is room for it.
 
@@ -55,8 +64,15 @@ class Admission(Searcher):
     cluster that grows and shrinks, so free resources are checked each time and Tune has no limit.
     """
 
-    def __init__(self, demands: list[Demand], capacity: Callable[[], Capacity] = present) -> None:
+    def __init__(
+        self,
+        demands: list[Demand],
+        again: Again = unchanged,
+        capacity: Callable[[], Capacity] = present,
+    ) -> None:
+        """again: called with the demands that wait when the cluster has changed."""
         super().__init__(metric="none", mode="min")
+        self.again = again
         self.capacity = capacity
         self.pool = Pool(capacity())
         self.waiting = in_order(demands, self.pool.capacity)
@@ -64,7 +80,7 @@ class Admission(Searcher):
         self.ahead: list[Demand] = []
         self.asked = time.monotonic()
 
-    def suggest(self, trial_id: str) -> dict[str, str] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, tuple[str, ...]] | str | None:
         if not self.waiting:
             return Searcher.FINISHED
         if time.monotonic() - self.asked > POLL_SECONDS:
@@ -78,13 +94,13 @@ class Admission(Searcher):
             return None
         self.waiting.remove(chosen)
         self.started[trial_id] = chosen.key
-        return {"job": chosen.key}
+        return {"job": chosen.cells or (chosen.key,)}
 
     def resize(self, capacity: Capacity) -> None:
         self.asked = time.monotonic()
         if capacity != self.pool.capacity:
             self.pool.capacity = capacity
-            self.waiting = in_order(self.waiting, capacity)
+            self.waiting = in_order(self.again(self.waiting, capacity), capacity)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -101,29 +117,41 @@ class Admission(Searcher):
 
 
 def run_jobs(
-    jobs: list[Job], cells: Location, tracker: Any, forecasts: Mapping[str, str], verbose: int
+    jobs: list[Job],
+    cut: Callable[[list[Cell], Capacity], list[Job]],
+    cells: Location,
+    tracker: Any,
+    forecasts: Mapping[str, str],
+    verbose: int,
 ) -> None:
     """Train the cells of `jobs`; each one's record is written when it ends. Blocks.
 
+    cut: jobs of the cells whose job has not started, for a cluster that has changed.
     cells: the folder of checkpoints and records, which every node sees.
     tracker: handle of the `sweeps.tracking.Tracker` actor.
     forecasts: the sha256 of the forecast that a target's record is to carry, by key.
     """
     if not jobs:
         return
-    by_key = {job.key: job for job in jobs}
+    by_key = {cell.key: (cell, job) for job in jobs for cell in job.cells}
     listener = listener_of(cells, tracker, forecasts)
     # Left behind by a sweep that was killed.
     (cells / SCRATCH).delete()
 
-    def trial(config: dict[str, str]) -> None:
+    def trial(config: dict[str, tuple[str, ...]]) -> None:
         os.environ.update({**PATIENT, **QUIET_AND_QUICK, **os.environ})
-        job = by_key[config["job"]]
-        fit(list(job.cells), job.data, cells, job.placement, listener)
+        # However cells are divided into jobs, their data and placement stay.
+        chosen, (job, *_) = zip(*(by_key[key] for key in config["job"]))
+        fit(list(chosen), job.data, cells, job.placement, listener)
+
+    def again(waiting: list[Demand], capacity: Capacity) -> list[Demand]:
+        left = [by_key[key][0] for demand in waiting for key in demand.cells]
+        return [job.demand for job in cut(left, capacity)]
 
     run_trials(
         trial,
         [job.demand for job in jobs],
+        again,
         retries=max(job.placement.retries for job in jobs),
         verbose=verbose,
     )
@@ -132,9 +160,17 @@ def run_jobs(
 
 
 def run_trials(
-    trial: Callable[[dict[str, str]], None], demands: list[Demand], retries: int, verbose: int
+    trial: Callable[[dict[str, tuple[str, ...]]], None],
+    demands: list[Demand],
+    again: Again = unchanged,
+    *,
+    retries: int,
+    verbose: int,
 ) -> None:
-    """Call `trial` with {"job": key} for each demand, in processes of their own. Blocks."""
+    """Call `trial` with {"job": keys} for each demand, in processes of their own. Blocks.
+
+    The keys are those of the job's cells, or the demand's own; `again` is as for `Admission`.
+    """
     # On Ctrl-C, Tune would end as if all were well.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     # By default it starts one trial at a time, and each takes seconds.
@@ -143,7 +179,7 @@ def run_trials(
         tune.Tuner(
             tune.with_resources(trial, tune.PlacementGroupFactory([DRIVER])),
             tune_config=tune.TuneConfig(
-                search_alg=Admission(demands), num_samples=len(demands), reuse_actors=True
+                search_alg=Admission(demands, again), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 name="sweep",

@@ -66,18 +66,18 @@ def test_gpus_that_come_are_used_and_those_that_go_cost_no_cell(
 
 def admission(*gpus: float, capacity: Capacity) -> Admission:
     demands = [Demand(f"{g:g}-{i}", 1, g, 10 * g + i) for i, g in enumerate(gpus)]
-    return Admission(demands, lambda: capacity)
+    return Admission(demands, capacity=lambda: capacity)
 
 
 def test_one_cell_more_than_fits_is_started_ahead_and_takes_the_next_room() -> None:
     found = admission(4, 4, 4, 1, capacity=Capacity(64, 8))
     first, second, ahead = (found.suggest(trial) for trial in "abc")
-    assert [job["job"][0] for job in (first, second, ahead)] == ["4", "4", "4"]  # type: ignore[index]
+    assert [job["job"][0][0] for job in (first, second, ahead)] == ["4", "4", "4"]  # type: ignore[index]
     assert found.suggest("d") is None
     found.on_trial_complete("a")
     # The room goes to the cell that stands ready; the small one is the next to stand ready.
-    assert found.suggest("d") == {"job": "1-3"}
-    assert found.pool.cpus.keys() == {second["job"], ahead["job"]}  # type: ignore[index]
+    assert found.suggest("d") == {"job": ("1-3",)}
+    assert found.pool.cpus.keys() == {second["job"][0], ahead["job"][0]}  # type: ignore[index]
 
 
 def test_a_cell_that_was_ahead_gives_back_what_it_took() -> None:
@@ -88,3 +88,30 @@ def test_a_cell_that_was_ahead_gives_back_what_it_took() -> None:
     found.on_trial_complete("b")
     assert not found.pool.cpus
     assert found.suggest("c") == "FINISHED"
+
+
+def test_jobs_that_wait_are_divided_anew_when_gpus_come_and_those_that_run_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cut for one GPU, every job is three cells; cut for more, every cell is a job."""
+    monkeypatch.setattr("sweeps.schedule.POLL_SECONDS", -1)
+    gpus = [1]
+
+    def three(number: int) -> Demand:
+        cells = tuple(f"{number}-{index}" for index in range(3))
+        return Demand(cells[0], 1, 1, 3, cells)
+
+    def again(waiting: list[Demand], capacity: Capacity) -> list[Demand]:
+        assert capacity.gpus == gpus[0]
+        cells = [cell for demand in waiting for cell in demand.cells]
+        return [Demand(cell, 1, 1, 1, (cell,)) for cell in cells]
+
+    found = Admission(list(map(three, range(3))), again, lambda: Capacity(64, gpus[0]))
+    running, ahead = found.suggest("a"), found.suggest("b")
+    assert running
+    assert ahead
+    assert not found.suggest("c")
+    gpus[0] = 8
+    after = [found.suggest(trial) for trial in "cdef"]
+    assert [job["job"] for job in after[:3]] == [("2-0",), ("2-1",), ("2-2",)]  # type: ignore[index]
+    assert after[3] == "FINISHED"

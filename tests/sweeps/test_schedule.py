@@ -39,6 +39,7 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_those_of_their_job(
     try:
         run_jobs(
             [Job(job, Location.of(packed), Placement(retries=1))],
+            lambda cells, capacity: [],
             Location.of(tmp_path),
             ray.remote(num_cpus=0)(SilentTracker).remote(),
             {lstm.key: "told"},
