@@ -20,7 +20,7 @@ from sweeps.errors import GridError
 from sweeps.grid import AXES, SETTINGS, USUAL, Block, Budget, DataSpec, Grid, Rate
 from sweeps.needs import Needs
 from sweeps.yaml_values import Values, items, read_yaml
-from trainers.cell import Cell
+from trainers.cell import AUTO, COMPILE, Cell
 from trainers.ladder import load_arch, parse_size
 
 SHIPPED = Path(__file__).parent / "grids"
@@ -50,6 +50,8 @@ class _Reader(Values):
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
+        self.precision = ""
+        """What `auto` stands for."""
         self.spelled: dict[int, str] = {}
         """How each size is first written, by its number."""
 
@@ -66,6 +68,8 @@ class _Reader(Values):
             )
         offered = sections.pop("options", None)
         self.lay_over(sections, offered, options)
+        placement = self.placement(self.optional(sections, "placement", _names(Needs)))
+        self.precision = placement.precision
         training = self.optional(sections, "training", SETTINGS)
         if not items(sections["cells"]):
             raise self.error(sections["cells"], "'cells' is empty")
@@ -74,7 +78,7 @@ class _Reader(Values):
             name="+".join([name, *options]),
             data=self.data(sections["data"]),
             cells=cells,
-            placement=self.placement(self.optional(sections, "placement", _names(Needs))),
+            placement=placement,
             targets=self.targets(sections["forecast"], cells) if "forecast" in sections else (),
         )
 
@@ -229,6 +233,8 @@ class _Reader(Values):
         for key, node in given.items():
             if key == "gpus":
                 values[key] = self.gpus(node)
+            elif key == "compile":
+                values[key] = self.compile(node, key)
             elif key in ("workers", "micro_tokens", "retries"):
                 values[key] = self.whole(node, key)
             else:
@@ -241,6 +247,11 @@ class _Reader(Values):
                 "whole GPU, and a share of a GPU goes with one worker only",
             )
         return needs
+
+    def compile(self, node: yaml.Node, key: str) -> str:
+        if (wanted := self.text(node, key)) not in COMPILE:
+            raise self.error(node, f"{key!r} takes {' or '.join(COMPILE)}, found {wanted!r}")
+        return wanted
 
     def gpus(self, node: yaml.Node) -> float | Literal["auto"] | dict[str, float]:
         if isinstance(node, yaml.MappingNode):
@@ -277,7 +288,8 @@ class _Reader(Values):
         if kind == "bool":
             return self.parsed(node, key, {"true": True, "false": False}.__getitem__)
         read = {"int": self.whole, "float": self.number, "str": self.text}[kind]
-        return read(node, key)
+        value = read(node, key)
+        return self.precision if (key, value) == ("precision", AUTO) else value
 
     def optional(
         self, sections: dict[str, yaml.Node], name: str, allowed: Iterable[str]

@@ -33,6 +33,14 @@ class Needs:
     micro_tokens: int = Placement.micro_tokens
     checkpoint_seconds: float = Placement.checkpoint_seconds
     retries: int = Placement.retries
+    compile: str = Placement.compile
+
+    @property
+    def precision(self) -> str:
+        """What `auto` stands for, for all cells alike, because laws never mix precisions. It
+        follows from the grid: the machine that plans may have no GPU where others have one."""
+        shares = self.gpus.values() if isinstance(self.gpus, dict) else [self.gpus]
+        return "bf16" if any(shares) else "fp32"
 
     def placement(self, cell: Cell) -> Placement:
         """What `cell` runs on."""
@@ -50,6 +58,7 @@ class Needs:
             micro_tokens=micro_tokens,
             checkpoint_seconds=self.checkpoint_seconds,
             retries=self.retries,
+            compile=self.compile,
         )
 
     def _smallest(self, cell: Cell) -> Placement:

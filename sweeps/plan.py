@@ -14,6 +14,7 @@ from data.store.manifest import Manifest
 from data.tokens.make import make_tokenizer
 from sweeps.console import console, table
 from sweeps.errors import GridError
+from sweeps.gpu_table import sustained
 from sweeps.grid import DataSpec
 from sweeps.jobs import Job, in_phases, kept_of
 from sweeps.needs import Needs, memory_bytes
@@ -165,9 +166,17 @@ def on_gpus(cells: list[Cell], tflops: float) -> Throughput:
 
 
 def show(
-    sweep: Sweep, selection: str, cluster: str, gpu_price: float | None, gpu_tflops: float
+    sweep: Sweep,
+    selection: str,
+    cluster: str,
+    gpu_price: float | None,
+    gpu_tflops: float,
+    gpu: str,
 ) -> int:
-    """Print the plan of the selected cells; 2 if one fits nowhere."""
+    """Print the plan of the selected cells; 2 if one fits nowhere.
+
+    gpu: a card in the table of those measured; "" to measure here, or to assume `gpu_tflops`.
+    """
     manifests, prepared = planned_manifests(sweep)
     every = sweep.grid.resolve(manifests)
     targets = sweep.grid.target_keys(manifests)
@@ -177,7 +186,11 @@ def show(
     needs = sweep.grid.placement
     stated = parse_cluster(cluster) if cluster else None
     here = this_machine()
-    if needs.gpus and not here.gpus:
+    if gpu and not needs.gpus:
+        raise GridError(f"--gpu {gpu}: the grid trains on CPUs; give its placement gpus")
+    if gpu:
+        measured = sustained(gpu, cells)
+    elif needs.gpus and not here.gpus:
         measured = on_gpus(cells, gpu_tflops)
     else:
         threads = max(1, round(min(needs.cpus, here.cpus)))

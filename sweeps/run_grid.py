@@ -44,7 +44,8 @@ def main() -> int:
         if args.dry_run:
             from sweeps import plan
 
-            return plan.show(sweep, args.only, args.cluster, args.gpu_price, args.gpu_tflops)
+            cost = (args.gpu_price, args.gpu_tflops, args.gpu)
+            return plan.show(sweep, args.only, args.cluster, *cost)
         if args.status:
             from sweeps import status
 
@@ -368,6 +369,12 @@ def parse_args() -> argparse.Namespace:
         type=float,
         default=30,
         help="assumed TFLOP/s of a GPU, for a plan made on a machine without one [30]",
+    )
+    add(
+        "--gpu",
+        default="",
+        metavar="h100",
+        help="plan for this card, from docs/results/gpu_speed.csv, which benchmarks/gpu.py writes",
     )
     add("-v", "--verbose", action="store_true", help="also show the output of Ray")
     return parser.parse_args()

@@ -26,6 +26,7 @@ class Batches:
     tokens: np.ndarray
     """(n,) uint16, usually a memory map."""
     bos_id: int
+    """Begins each piece. As a target it is not scored."""
     context: int
     windows_per_batch: int
     seed: int
@@ -45,15 +46,17 @@ class Batches:
         return (len(self.tokens) - 1) // self.context - 1
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets of a global batch, each (windows_per_batch, context) int64; with
+        """Inputs and targets of a global batch, each (windows_per_batch, context) uint16; with
         `restart` (rows, at most context), longest row first, the padding not scored."""
         first = step * self.windows_per_batch
         starts = [self._start(index) for index in range(first, first + self.windows_per_batch)]
         windows = np.stack([self.tokens[start : start + self.context + 1] for start in starts])
-        windows = windows.astype(np.int64)
-        inputs, targets = windows[:, :-1], windows[:, 1:].copy()
-        targets[targets == self.bos_id] = IGNORED
+        inputs, targets = windows[:, :-1], windows[:, 1:]
         return _cut(inputs, targets, self.bos_id) if self.restart else (inputs, targets)
+
+    def scored(self, targets: np.ndarray) -> np.ndarray:
+        """Which targets of a batch are scored."""
+        return targets != self.bos_id
 
     def share(
         self, batch: tuple[np.ndarray, np.ndarray], rank: int, workers: int, micro_tokens: int
@@ -65,7 +68,7 @@ class Batches:
         inputs, targets = (part[rank::workers] for part in batch)
         lengths = np.full(len(inputs), self.context)
         if self.restart:
-            lengths = (targets != IGNORED).sum(axis=1)
+            lengths = self.scored(targets).sum(axis=1)
         first = 0
         while first < len(inputs):
             time = int(lengths[first])
@@ -87,11 +90,11 @@ def _cut(inputs: np.ndarray, targets: np.ndarray, bos_id: int) -> tuple[np.ndarr
     begins[:, 0] = True
     starts = np.flatnonzero(begins)
     # A stretch is scored throughout, except for a last target that opens the next piece.
-    lengths = np.add.reduceat((targets != IGNORED).ravel(), starts)
+    lengths = np.add.reduceat((targets != bos_id).ravel(), starts)
     order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
     starts, lengths = starts[order], lengths[order]
     inside = np.arange(lengths[0]) < lengths[:, None]
-    rows = [np.zeros(inside.shape, dtype=np.int64), np.full(inside.shape, IGNORED, dtype=np.int64)]
+    rows = [np.full(inside.shape, padding, inputs.dtype) for padding in (0, bos_id)]
     for row, source in zip(rows, (inputs, targets)):
         row[inside] = np.concatenate([source.flat[a : a + n] for a, n in zip(starts, lengths)])
     return rows[0], rows[1]

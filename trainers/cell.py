@@ -16,9 +16,16 @@ CHOICES = {
     "schedule": tuple(optim.SCHEDULES),
     "rates": ("transferred", "flat"),
     "boundaries": ("carry", "restart"),
-    "precision": ("fp32",),
+    "precision": ("fp32", "bf16"),
     "optimizer": ("adamw",),
 }
+
+AUTO = "auto"
+"""Stands for a precision until it is known what a cell trains on: in commands and grids, never in a
+cell, whose key would mean one thing here and another there."""
+
+COMPILE = ("auto", "off")
+"""Values of `Placement.compile`."""
 
 FIRST = {"precision": "fp32", "optimizer": "adamw"}
 """The original default of each field that was added later. A field at this value is left out of the
@@ -64,7 +71,8 @@ class Cell:
     boundaries: str = "carry"
     """Whether state and attention `carry` into the next piece of a window, or `restart` there."""
     precision: str = "fp32"
-    """The number format of training. In a sweep, GPUs multiply `fp32` matrices as TF32."""
+    """The number format of training: `fp32`, which GPUs multiply as TF32; or `bf16`, in which
+    matrices are multiplied while weights, losses, recurrences and evaluation stay in fp32."""
     optimizer: str = "adamw"
     """The optimiser."""
 
@@ -184,3 +192,5 @@ class Placement:
     """Roughly the most training time that an interruption can cost."""
     retries: int = 2
     """How often a cell that fails is retried. Lost nodes do not count."""
+    compile: str = "auto"
+    """Whether a model is compiled where that pays on a GPU (`auto`), or never (`off`)."""

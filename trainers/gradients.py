@@ -12,10 +12,15 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from trainers.batches import IGNORED, Batches
+from trainers.device import alone_on
 
 AFTER_PROBE = 3
 """Numbers per parameter that are allocated at the first step and kept: AdamW's moments, and the
 buckets in which gradients are exchanged."""
+
+
+NO_TOKEN = -1
+"""Stands for a token that no target is, so that all are scored."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +54,29 @@ class World:
 
 
 def largest_micro_tokens(
-    model: nn.Module, world: World, windows: int, context: int, micro_tokens: int
+    model: nn.Module,
+    world: World,
+    windows: int,
+    context: int,
+    micro_tokens: int,
+    precision: str = "fp32",
 ) -> int:
     """The largest of `micro_tokens` and its halves that fits in the memory of every worker.
 
     model: not replicated. windows: per batch and worker, of `context` tokens each. Tried before the
     first step, with memory set aside for what is allocated later: once workers exchange gradients
-    in the backward pass, one that ran out of memory would leave the others waiting for ever.
+    in the backward pass, one that ran out of memory would leave the others waiting for ever. Cells
+    that share a card try one after another, as each takes more than it needs later.
     Raises MemoryError if a single window does not fit.
     """
     later = AFTER_PROBE * sum(parameter.numel() for parameter in model.parameters())
     micro_tokens = min(micro_tokens, windows * context)
     while True:
-        tokens = np.zeros((max(1, micro_tokens // context), context), np.int64)
-        fits = _fits(model, tokens, later, world.device)
-        model.zero_grad(set_to_none=True)
+        tokens = np.zeros((max(1, micro_tokens // context), context), np.uint16)
+        with alone_on(world.device):
+            fits = _fits(model, tokens, later, world.device, precision)
+            _free(model, world.device)
         if world.device.type == "cuda":
-            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(world.device)
         if not world.sum(torch.tensor(float(not fits), device=world.device)).item():
             return micro_tokens
@@ -77,18 +88,27 @@ def largest_micro_tokens(
         micro_tokens = max(context, micro_tokens // 2)
 
 
-def _fits(model: nn.Module, tokens: np.ndarray, later: int, device: torch.device) -> bool:
+def _fits(
+    model: nn.Module, tokens: np.ndarray, later: int, device: torch.device, precision: str
+) -> bool:
     """Whether there is memory for a step on `tokens` besides `later` numbers.
 
     A separate function, so that what it holds is freed before the next try.
     """
     try:
         aside = torch.empty(later, device=device)
-        _summed_nats(model, tokens, tokens, device).backward()
+        _summed_nats(model, tokens, tokens, NO_TOKEN, device, precision).backward()
         del aside
     except torch.OutOfMemoryError:
         return False
     return True
+
+
+def _free(model: nn.Module, device: torch.device) -> None:
+    """Forget the gradients, and leave to others on the same card what they took."""
+    model.zero_grad(set_to_none=True)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def replicated(model: nn.Module, world: World) -> nn.Module:
@@ -98,38 +118,82 @@ def replicated(model: nn.Module, world: World) -> nn.Module:
     return DistributedDataParallel(model, broadcast_buffers=False)
 
 
+def gradient_that_fits(
+    model: nn.Module,
+    batches: Batches,
+    batch: tuple[np.ndarray, np.ndarray],
+    world: World,
+    micro_tokens: int,
+    precision: str = "fp32",
+) -> tuple[Tensor, int]:
+    """`gradient`, in micro-batches halved until they fit; and the tokens of one that did.
+
+    On a card that cells share, memory that was there at the first step may be gone at a later one.
+    Raises torch.OutOfMemoryError if a single window does not fit, or if there are several workers:
+    the others then wait for gradients that this one cannot send.
+    """
+    while True:
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return gradient(model, batches, batch, world, micro_tokens, precision), micro_tokens
+        _free(model, world.device)
+        if world.size > 1 or micro_tokens <= batches.context:
+            raise torch.OutOfMemoryError(
+                f"out of memory with {micro_tokens} tokens at once; take a larger share of the "
+                "device, a smaller micro_tokens or a shorter context"
+            )
+        micro_tokens = max(batches.context, micro_tokens // 2)
+
+
 def gradient(
     model: nn.Module,
     batches: Batches,
     batch: tuple[np.ndarray, np.ndarray],
     world: World,
     micro_tokens: int,
+    precision: str = "fp32",
 ) -> Tensor:
     """Leave in `model` the gradient of the mean loss over all scored tokens of the global batch.
 
-    model: `replicated`. Returns the summed nats of this worker's share, detached.
+    model: `replicated`. precision: as in `trainers.cell.Cell`. Returns the summed nats of this
+    worker's share, detached; the host does not wait for them.
     """
     # DistributedDataParallel averages over workers; a sum is needed.
-    scale = world.size / int((batch[1] != IGNORED).sum())
+    scale = world.size / int(batches.scored(batch[1]).sum())
     share = list(batches.share(batch, world.rank, world.size, micro_tokens))
     total = torch.zeros((), device=world.device)
     for number, (inputs, targets) in enumerate(share, start=1):
         # Gradients are exchanged once, with the last micro-batch.
         alone = world.size > 1 and number < len(share)
         with model.no_sync() if alone else contextlib.nullcontext():  # type: ignore[operator]
-            nats = _summed_nats(model, inputs, targets, world.device)
+            nats = _summed_nats(model, inputs, targets, batches.bos_id, world.device, precision)
             (nats * scale).backward()
         total += nats.detach()
     return total
 
 
 def _summed_nats(
-    model: nn.Module, inputs: np.ndarray, targets: np.ndarray, device: torch.device
+    model: nn.Module,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    unscored: int,
+    device: torch.device,
+    precision: str,
 ) -> Tensor:
-    """inputs, targets: (rows, time) int64."""
-    logits = model(torch.from_numpy(inputs).to(device))
-    return F.cross_entropy(
-        logits.flatten(0, 1),
-        torch.from_numpy(targets).to(device).flatten(),
-        reduction="sum",
-    )
+    """inputs, targets: (rows, time) uint16. unscored: the token that is not scored as a target."""
+    tokens, goals = _moved(inputs, device), _moved(targets, device)
+    goals.masked_fill_(goals == unscored, IGNORED)
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits = model(tokens)
+    return F.cross_entropy(logits.float().flatten(0, 1), goals.flatten(), reduction="sum")
+
+
+def _moved(tokens: np.ndarray, device: torch.device) -> Tensor:
+    """tokens: uint16 -> int64 on the device.
+
+    A card copies from pinned memory while the host goes on to the next batch; from other memory the
+    host would have to wait.
+    """
+    found = torch.from_numpy(tokens)
+    if device.type == "cuda":
+        found = found.pin_memory()
+    return found.to(device, non_blocking=True).long()

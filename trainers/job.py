@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
-import torch
 from ray.exceptions import RayActorError
 from ray.train import (
     ControllerError,
@@ -30,13 +29,16 @@ from ray.train import (
     TrainingFailedError,
 )
 from ray.train.torch import TorchConfig, TorchTrainer
+from torch import nn
 
 from data.store.flat import local_copy
 from data.store.location import Location, patiently
 from trainers.cell import Cell, Placement
 from trainers.curve import DivergedError, Point
+from trainers.device import ran_on, settle
 from trainers.gradients import World
-from trainers.loop import StoppedError, prepare, ran_on, train
+from trainers.kernels import keep_compiled, prepared
+from trainers.loop import StoppedError, train
 from trainers.losses import write_losses
 from trainers.records import record_path
 from trainers.trunks import Checkpoints
@@ -46,6 +48,9 @@ NOTICE_SECONDS = 2
 
 SCRATCH = ".ray"
 """A folder below the storage for what Ray Train insists on writing, removed when a job ends."""
+
+COMPILED = "compiled"
+"""A folder beside the storage for what PyTorch compiles, if that is on a disk."""
 
 NODE_DIED = "node has died"
 """In Ray's message when a worker died because its machine was lost without notice."""
@@ -75,8 +80,9 @@ class Outcome:
     started: float
     """When its last attempt began, seconds since the epoch."""
     ran_on: dict[str, Any] = field(default_factory=dict)
-    """`trainers.loop.ran_on` of the last attempt, and `tokens_from_trunk` if the cell branched off
-    a trunk; empty if every attempt failed."""
+    """`trainers.device.ran_on` of the last attempt, the kernels that `trainers.kernels.prepared`
+    chose, and `tokens_from_trunk` if the cell branched off a trunk; empty if every attempt
+    failed."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,9 @@ def _work(config: dict[str, Any]) -> None:
     """The function that every worker runs."""
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
-    torch.set_float32_matmul_precision("high")
+    settle(world.device, config["placement"].gpus)
+    if (sweep := config["storage"].parent.local) is not None:
+        keep_compiled(sweep / COMPILED)
     data, listener = local_copy(config["data"]), config["listener"]
     for number, cell in enumerate(config["cells"]):
         if number and world.rank == 0:
@@ -224,6 +232,12 @@ def _train(
     started, folder = time.time(), storage / cell.key
     checkpoints = Checkpoints(storage, cell)
     curve: list[Point] = []
+    kernels: dict[str, Any] = {}
+
+    def prepare(model: nn.Module) -> nn.Module:
+        made, chosen = prepared(model, cell, world.device, placement.compile)
+        kernels.update(chosen)
+        return made
 
     def report(points: list[Point]) -> None:
         curve.extend(points)
@@ -236,7 +250,8 @@ def _train(
 
     def where() -> dict[str, Any]:
         taken = checkpoints.tokens_from_trunk
-        return ran_on(world) | ({"tokens_from_trunk": taken} if taken else {})
+        trunk = {"tokens_from_trunk": taken} if taken else {}
+        return ran_on(world.device) | {"workers": world.size} | kernels | trunk
 
     asked = time.monotonic()
 
@@ -257,7 +272,7 @@ def _train(
             cell,
             data,
             world,
-            prepare=lambda model: prepare(model, world.device),
+            prepare=prepare,
             restore=lambda: checkpoints.restore(world),
             save=first_alone(checkpoints.save),
             save_trunk=first_alone(checkpoints.save_trunk),

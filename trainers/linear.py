@@ -30,8 +30,9 @@ class Linear(nn.Linear):
 
 def _for_onednn(x: Tensor, out_features: int) -> bool:
     onednn = torch.backends.mkldnn.enabled and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    in_fp32_on_cpu = x.device.type == "cpu" and x.dtype == torch.float32
-    return bool(onednn and in_fp32_on_cpu and x.numel() * out_features >= ONEDNN_FROM)
+    on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    large = x.numel() * out_features >= ONEDNN_FROM
+    return bool(onednn and on_cpu and x.dtype == torch.float32 and large)
 
 
 class _OneDNN(torch.autograd.Function):

@@ -18,14 +18,13 @@ from torch import nn
 
 from data.store.flat import open_split
 from data.store.manifest import read_manifest
-from trainers import optim
-from trainers.batches import IGNORED, Batches
+from trainers import device, optim
+from trainers.batches import Batches
 from trainers.cell import Cell
 from trainers.curve import DivergedError, Point, check, is_point
 from trainers.evaluate import evaluate
-from trainers.gradients import World, gradient, largest_micro_tokens, replicated
+from trainers.gradients import World, gradient_that_fits, largest_micro_tokens, replicated
 from trainers.losses import Losses
-from trainers.memory import peak_resident_bytes
 
 
 class StoppedError(RuntimeError):
@@ -79,7 +78,9 @@ def train(
     torch.manual_seed(cell.seed)
     bare = cell.rung.build().to(world.device)
     windows = -(-batches.windows_per_batch // world.size)
-    micro_tokens = largest_micro_tokens(bare, world, windows, cell.context, micro_tokens)
+    micro_tokens = largest_micro_tokens(
+        bare, world, windows, cell.context, micro_tokens, cell.precision
+    )
     model = prepare(replicated(bare, world))
     optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay)
     warmup = cell.warmup_tokens
@@ -98,11 +99,16 @@ def train(
     if state is not None:
         nats += state["nats"]
         scored_tokens = state["scored_tokens"]
+    # A card still works on a step while the host makes the next one's batch: nothing here reads
+    # from the device, and so waits for it, but at a point of the curve or for a checkpoint.
     for step in range(first_step, cell.steps):
         batch = batches.batch(step)
         optim.set_rate(optimizer, schedule((step + 0.5) * cell.batch_tokens, cell.tokens, warmup))
-        nats += gradient(model, batches, batch, world, micro_tokens)
-        scored_tokens += int((batch[1] != IGNORED).sum())
+        summed, micro_tokens = gradient_that_fits(
+            model, batches, batch, world, micro_tokens, cell.precision
+        )
+        nats += summed
+        scored_tokens += int(batches.scored(batch[1]).sum())
         nn.utils.clip_grad_norm_(bare.parameters(), cell.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -117,7 +123,7 @@ def train(
                 * cell.batch_tokens
                 / (now - last_point),
                 "cpu_cores": (time.process_time() - last_cpu) / (now - last_point),
-                **_device_use(world.device),
+                **device.use(world.device),
                 "time": time.time(),
             }
             check(point, curve, cell, past_warmup=point["tokens"] > 2 * warmup)
@@ -161,34 +167,3 @@ def train(
         measured |= {f"{name}_{measure}": value for measure, value in found.items()}
     keep(by_piece)
     return measured | {"seconds_evaluate": time.monotonic() - started}
-
-
-def prepare(model: nn.Module, device: torch.device) -> nn.Module:
-    """`model`, compiled if on a GPU; it keeps the same parameters."""
-    if device.type != "cuda":
-        return model
-    # What was compiled for earlier cells of this process counts towards a limit beyond which
-    # PyTorch stops compiling (`torch._dynamo.config.recompile_limit`).
-    torch.compiler.reset()
-    return torch.compile(model)  # type: ignore[return-value]
-
-
-def ran_on(world: World) -> dict[str, Any]:
-    """What affects the speed of a cell but not its result, for the record."""
-    on_gpu = world.device.type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name(world.device) if on_gpu else "cpu",
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "workers": world.size,
-    }
-
-
-def _device_use(device: torch.device) -> dict[str, float]:
-    """Peak memory so far; on a GPU, also its current utilisation."""
-    if device.type == "cuda":
-        return {
-            "memory_mb": torch.cuda.max_memory_allocated(device) / 1e6,
-            "gpu_percent": float(torch.cuda.utilization(device)),
-        }
-    return {"memory_mb": peak_resident_bytes() / 1e6}

@@ -36,7 +36,7 @@ class Record:
     forecast: str = ""
     """sha256 of the forecast that was registered before it trained; "" if it is not a target."""
     ran_on: dict[str, Any] = field(default_factory=dict)
-    """What affects the speed but not the result, from `trainers.loop.ran_on`."""
+    """What affects the speed but not the result, as `trainers.job.Outcome` has it."""
     schema: int = SCHEMA
 
 

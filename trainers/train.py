@@ -22,12 +22,14 @@ from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from trainers import checkpoint
-from trainers.cell import CHOICES, Cell, Placement
+from trainers.cell import AUTO, CHOICES, Cell, Placement
 from trainers.checkpoint import CheckpointError
 from trainers.curve import DivergedError, Point
+from trainers.device import has_bf16, settle
 from trainers.gradients import World
+from trainers.kernels import prepared
 from trainers.ladder import LadderError, archs, load_arch, parse_size
-from trainers.loop import StoppedError, prepare, train
+from trainers.loop import StoppedError, train
 from trainers.losses import write_losses
 
 INTERRUPTED = 130
@@ -52,7 +54,9 @@ def main() -> int:
 
 def cell_of(args: argparse.Namespace) -> Cell:
     """The cell that the arguments describe."""
-    manifest = read_manifest(args.data)
+    manifest, precision = read_manifest(args.data), args.precision
+    if precision == AUTO:
+        precision = "bf16" if has_bf16(here()) else "fp32"
     batches = max(1, round(args.tokens / args.batch_tokens))
     return Cell(
         arch=args.arch,
@@ -67,13 +71,18 @@ def cell_of(args: argparse.Namespace) -> Cell:
         tokenizer=manifest.tokenizer,
         vocab_size=manifest.vocab_size,
         data=manifest.fingerprint,
-        **{choice: getattr(args, choice) for choice in CHOICES},
+        **{choice: getattr(args, choice) for choice in CHOICES} | {"precision": precision},
     )
+
+
+def here() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Train to the end, or until SIGINT or SIGTERM; checkpoints and the result go to `folder`."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = here()
+    settle(device, share=1.0)
     print(f"{cell.name}  {cell.rung.counts.n_params:,} parameters  {device}", file=sys.stderr)
     place = Location.of(folder)
     asked: list[int] = []
@@ -84,7 +93,7 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
             cell,
             args.data,
             World(0, 1, device),
-            prepare=lambda model: prepare(model, device),
+            prepare=lambda model: prepared(model, cell, device, Placement.compile)[0],
             restore=lambda: checkpoint.restore(place, cell.key),
             save=lambda state: checkpoint.save_next(place, state),
             keep=lambda losses: write_losses(place, losses),
@@ -141,7 +150,8 @@ def parse_args() -> argparse.Namespace:
     add("--weight-decay", type=float, default=0.1, help="weight decay of matrices [0.1]")
     add("--clip", type=float, default=1.0, help="largest gradient norm [1]")
     for choice, values in CHOICES.items():
-        add(f"--{choice}", default=values[0], help=f"{' or '.join(values)} [{values[0]}]")
+        also = f", or {AUTO}: bf16 on a GPU that has it" * (choice == "precision")
+        add(f"--{choice}", default=values[0], help=f"{' or '.join(values)}{also} [{values[0]}]")
     add(
         "--micro-tokens",
         type=count,

@@ -154,6 +154,7 @@ NO_PLACEMENT = [
     (placement("{gpu_gb: 0}"), "4: 'gpu_gb' takes a number above 0"),
     (placement("{micro_tokens: 0}"), "4: 'micro_tokens' takes a number above 0"),
     (placement("{retries: .inf}"), "4: 'retries' takes a number from 0 up"),
+    (placement("{compile: always}"), "4: 'compile' takes auto or off, found 'always'"),
     (placement("4 GPUs"), "4: placement must hold keys and values: gpus"),
 ]
 

@@ -121,6 +121,38 @@ def test_a_grid_may_name_its_schema_and_the_first_value_of_a_later_field(tmp_pat
     assert load_grid(write(tmp_path, f"schema: 1\n{named}")).resolve([MANIFEST]) == plain
 
 
+@pytest.mark.parametrize(
+    ("placement", "precision"),
+    [
+        ("{}", "fp32"),
+        ("{gpus: 0}", "fp32"),
+        ("{gpus: 0.25}", "bf16"),
+        ("{gpus: auto}", "bf16"),
+        # Laws never mix precisions, so the small ones go with the large.
+        ("{gpus: {4k: 0, 9k: 1}}", "bf16"),
+    ],
+)
+def test_an_automatic_precision_is_that_of_the_placement_for_the_whole_grid(
+    tmp_path: Path, placement: str, precision: str
+) -> None:
+    def resolved(wanted: str) -> list[Cell]:
+        text = GOOD.replace("training:", f"training:\n  precision: {wanted}")
+        path = write(tmp_path, f"{text}placement: {placement}\n")
+        return load_grid(path).resolve([MANIFEST])
+
+    assert {cell.precision for cell in resolved("auto")} == {precision}
+    assert [cell.key for cell in resolved("auto")] == [cell.key for cell in resolved(precision)]
+
+
+def test_compiling_is_a_matter_of_placement(tmp_path: Path) -> None:
+    usual = load_grid(write(tmp_path, GOOD))
+    never = load_grid(write(tmp_path, GOOD + "placement: {compile: off}\n"))
+    cells = usual.resolve([MANIFEST])
+    assert never.resolve([MANIFEST]) == cells
+    compiled = [grid.placement.placement(cells[0]).compile for grid in (usual, never)]
+    assert compiled == ["auto", "off"]
+
+
 def test_gpus_may_go_by_size(tmp_path: Path) -> None:
     needs = load_grid(write(tmp_path, GOOD + "placement: {gpus: {4k: 0.25, 9k: 4}}\n")).placement
     cells = load_grid(write(tmp_path, GOOD)).resolve([MANIFEST])
@@ -147,7 +179,7 @@ def test_gpus_may_go_by_size(tmp_path: Path) -> None:
         ("data:\n  source: folk\n", "", r"section 'data' is missing"),
         ("context: 128", "context: [1", r"mine.yaml:\d+: no YAML"),
         ("data:", "schema: 2\ndata:", r"mine.yaml:1: found schema '2', expected 1; .* update"),
-        ("context:", "precision: bf16\n  context:", r"unknown precision 'bf16'; "),
+        ("context:", "precision: fp16\n  context:", r"unknown precision 'fp16'; "),
         ("context:", "optimizer: muon\n  context:", r"unknown optimizer 'muon'; "),
     ],
 )

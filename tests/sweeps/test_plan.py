@@ -76,4 +76,4 @@ def test_where_there_is_no_gpu_nothing_is_measured_for_one(
     monkeypatch.setattr(plan, "this_machine", lambda: Capacity(2, 0))
     monkeypatch.delattr(plan, "measure")
     # 135 GB on 80.
-    assert plan.show(Sweep(str(grid), (), Location.of(tmp_path)), "", "", None, 30) == 2
+    assert plan.show(Sweep(str(grid), (), Location.of(tmp_path)), "", "", None, 30, "") == 2

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.batches import IGNORED, Batches
+from trainers.batches import Batches
+
+BOS = 0
+"""As a target it is not scored."""
 
 TOKENS = np.arange(1, 10_001, dtype=np.uint16) % 1000 + 1
 
@@ -15,7 +18,7 @@ TOKENS = np.arange(1, 10_001, dtype=np.uint16) % 1000 + 1
 def batches(**changed: object) -> Batches:
     fields: dict = {
         "tokens": TOKENS,
-        "bos_id": 0,
+        "bos_id": BOS,
         "context": 16,
         "windows_per_batch": 4,
         "seed": 3,
@@ -54,8 +57,7 @@ def test_epochs_and_seeds_differ() -> None:
 def test_the_start_of_a_piece_is_not_scored() -> None:
     tokens = np.array([0, 5, 6, 1, 0, 7, 8, 1] * 40, dtype=np.uint16)
     _, targets = batches(tokens=tokens).batch(0)
-    assert not (targets == 0).any()
-    assert (targets == IGNORED).mean() == pytest.approx(1 / 4, abs=0.07)
+    assert (targets == BOS).mean() == pytest.approx(1 / 4, abs=0.07)
 
 
 PIECES = st.lists(st.integers(1, 40), min_size=12, max_size=60).filter(lambda p: sum(p) > 100)
@@ -75,11 +77,11 @@ def test_restarting_scores_the_same_tokens_and_looks_back_into_no_other_piece(
     tokens = stream(lengths)
     carried = batches(tokens=tokens).batch(0)[1]
     inputs, targets = batches(tokens=tokens, restart=True).batch(0)
-    assert sorted(targets[targets != IGNORED]) == sorted(carried[carried != IGNORED])
-    assert not (inputs[:, 1:][targets[:, 1:] != IGNORED] == 0).any()
+    assert sorted(targets[targets != BOS]) == sorted(carried[carried != BOS])
+    assert not (inputs[:, 1:][targets[:, 1:] != BOS] == BOS).any()
     for row, goal in zip(inputs, targets):
-        scored = int((goal != IGNORED).sum())
-        assert (goal[:scored] != IGNORED).all()
+        scored = int((goal != BOS).sum())
+        assert (goal[:scored] != BOS).all()
         assert (row[1:scored] == goal[: scored - 1]).all()
 
 
@@ -92,8 +94,8 @@ def test_workers_and_micro_batches_share_a_batch_exactly(
     shared = [
         part for rank in range(workers) for part in source.share(batch, rank, workers, micro_tokens)
     ]
-    found = [goals[goals != IGNORED] for _, goals in shared]
-    assert sorted(np.concatenate(found)) == sorted(batch[1][batch[1] != IGNORED])
+    found = [goals[goals != BOS] for _, goals in shared]
+    assert sorted(np.concatenate(found)) == sorted(batch[1][batch[1] != BOS])
     assert all(goals.size <= max(micro_tokens, goals.shape[1]) for _, goals in shared)
 
 

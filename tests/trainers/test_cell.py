@@ -73,8 +73,9 @@ def test_cells_of_every_budget_share_the_warm_up_of_wsd() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"precision": "bf16"}, "unknown precision 'bf16'; there is only fp32"),
-        ({"precision": "auto"}, "unknown precision 'auto'; there is only fp32"),
+        ({"precision": "fp16"}, "unknown precision 'fp16'; there are fp32, bf16"),
+        # It would mean one thing here and another there.
+        ({"precision": "auto"}, "unknown precision 'auto'; there are fp32, bf16"),
         ({"optimizer": "muon"}, "unknown optimizer 'muon'; there is only adamw"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -9,9 +11,17 @@ import numpy as np
 import pytest
 import torch
 from torch import distributed, multiprocessing, nn
+from torch.nn import functional as F
 
+from trainers import gradients
 from trainers.batches import Batches
-from trainers.gradients import World, gradient, largest_micro_tokens, replicated
+from trainers.gradients import (
+    World,
+    gradient,
+    gradient_that_fits,
+    largest_micro_tokens,
+    replicated,
+)
 from trainers.ladder import rung
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -60,6 +70,51 @@ def test_the_micro_batch_is_halved_until_it_fits_and_the_gradient_stays() -> Non
     assert cramped.seen == [64] * 4
     assert same.item() == pytest.approx(nats.item(), rel=1e-6)
     torch.testing.assert_close(flat(cramped), flat(roomy), atol=1e-6, rtol=1e-5)
+
+
+def test_memory_that_went_after_the_first_step_halves_the_micro_batch_too() -> None:
+    roomy, cramped, batch = Cramped(10**6), Cramped(100), batches().batch(0)
+    nats = gradient(roomy, batches(), batch, ALONE, 256)
+    same, fitted = gradient_that_fits(cramped, batches(), batch, ALONE, 256)
+    assert fitted == 64
+    assert same.item() == pytest.approx(nats.item(), rel=1e-6)
+    torch.testing.assert_close(flat(cramped), flat(roomy), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("most", "workers"), [(31, 1), (100, 2)])
+def test_out_of_memory_is_told_where_nothing_can_be_halved(most: int, workers: int) -> None:
+    """With several workers, the others wait for this one's gradients."""
+    world = World(0, workers, torch.device("cpu"))
+    with pytest.raises(torch.OutOfMemoryError, match="tokens at once; take a larger share"):
+        gradient_that_fits(Cramped(most), batches(), batches().batch(0), world, 256)
+
+
+def test_the_first_token_of_a_piece_is_not_scored() -> None:
+    model = Cramped(10**6)
+    inputs, targets = (torch.from_numpy(part).long() for part in batches().batch(0))
+    each = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten(), reduction="none")
+    scored = each[targets.flatten() != 0]
+    assert len(scored) < len(each)
+    nats = gradient(model, batches(), batches().batch(0), ALONE, 256)
+    assert nats.item() == pytest.approx(scored.sum().item(), rel=1e-6)
+
+
+def test_cells_that_share_a_card_try_its_memory_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, held = Cramped(100), [False]
+
+    @contextlib.contextmanager
+    def alone_on(device: torch.device) -> Iterator[None]:
+        held[0] = True
+        yield
+        assert all(parameter.grad is None for parameter in model.parameters())
+        held[0] = False
+
+    monkeypatch.setattr(gradients, "alone_on", alone_on)
+    model.register_forward_pre_hook(lambda *_: held.append(held[0]))
+    assert fit(model) == 64
+    assert held[1:] == [True, True, True]
 
 
 def test_trying_leaves_no_gradient() -> None:

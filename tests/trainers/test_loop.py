@@ -11,13 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.alone import train_alone
+from trainers import gradients
 from trainers.cell import Cell
-from trainers.curve import DivergedError, Point
+from trainers.curve import DivergedError, Point, is_point
 from trainers.gradients import World
 from trainers.ladder import archs
 from trainers.loop import StoppedError, train
@@ -37,6 +41,7 @@ def run(
     stop_after: int | None = None,
     ask_at: int | None = None,
     micro_tokens: int = 10**6,
+    world: World = ALONE,
 ) -> tuple[dict[str, float], list[Point], dict[str, Any]]:
     """Measurements, curve and last saved state; saves at every point of the curve."""
     curve: list[Point] = []
@@ -54,7 +59,7 @@ def run(
         measured = train(
             cell,
             data,
-            ALONE,
+            world,
             prepare=lambda model: model,
             restore=lambda: state,
             save=save,
@@ -126,6 +131,80 @@ def test_the_curve_says_what_the_record_promises(cell: Cell, packed: Path) -> No
         *("memory_mb", "cpu_cores", "time"),
     }
     assert curve[-1]["learning_rate"] < 0.01 * max(point["learning_rate"] for point in curve)
+
+
+class Reads(TorchDispatchMode):
+    """Counts the numbers that are read from tensors; on a card, the host would wait for each."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_nothing_is_read_from_the_device_but_at_a_point_of_the_curve(
+    cell: Cell, packed: Path, arch: str
+) -> None:
+    steps, so_far = 160, [0]
+    with Reads() as reads:
+
+        def after_a_step() -> bool:
+            so_far.append(reads.count)
+            return False
+
+        train_alone(
+            replace(cell, arch=arch, tokens=steps * cell.batch_tokens), packed, stop=after_a_step
+        )
+    waits = {step for step, read in enumerate(np.diff(so_far), start=1) if read}
+    assert waits == {step for step in range(1, steps + 1) if is_point(step)}
+    assert len(waits) < steps
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_a_cell_in_bf16_learns_keeps_its_weights_in_fp32_and_resumes_bit_for_bit(
+    cell: Cell, packed: Path, arch: str
+) -> None:
+    cell = replace(cell, arch=arch, precision="bf16", tokens=60 * 256, lr=0.02)
+    whole, curve, last = run(cell, packed)
+    fp32, exact, _ = run(replace(cell, precision="fp32"), packed)
+    assert whole["val_loss"] < 0.9 * curve[0]["train_loss"]
+    assert whole["val_loss"] == pytest.approx(fp32["val_loss"], abs=0.1)
+    assert curve[-1]["train_loss"] != exact[-1]["train_loss"]
+    moments = [value for state in last["optimizer"]["state"].values() for value in state.values()]
+    assert {value.dtype for value in [*last["model"].values(), *moments]} == {torch.float32}
+    _, _, half = run(cell, packed, stop_after=33)
+    resumed, rest, last_resumed = run(cell, packed, state=half)
+    assert torch.equal(weights(last), weights(last_resumed))
+    assert resumed["val_loss"] == whole["val_loss"]
+    assert [each["train_loss"] for each in rest] == [each["train_loss"] for each in curve]
+
+
+def test_a_cell_goes_on_where_a_neighbour_takes_the_memory(
+    cell: Cell, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From some step on, half a batch is more than fits; the cell ends as if nothing had been."""
+    whole, curve, _ = run(cell, packed)
+    seen: list[int] = []
+
+    def crowded(model: Any, inputs: np.ndarray, *rest: Any) -> torch.Tensor:
+        seen.append(inputs.size)
+        if len(seen) > 10 and inputs.size > cell.batch_tokens / 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return summed(model, inputs, *rest)
+
+    summed = gradients._summed_nats
+    monkeypatch.setattr(gradients, "_summed_nats", crowded)
+    measured, rest, _ = run(cell, packed)
+    assert seen[:10] == [256] * 10
+    assert seen[10:12] == [256, 128]
+    assert set(seen[12:]) == {64}
+    assert measured["val_loss"] == pytest.approx(whole["val_loss"], abs=1e-4)
+    found = [point["train_loss"] for point in rest]
+    assert found == pytest.approx([point["train_loss"] for point in curve], abs=1e-3)
 
 
 def test_seeds_differ(cell: Cell, packed: Path) -> None:

@@ -116,7 +116,11 @@ class Model(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens: (batch, time) int64 -> logits (batch, time, vocab)."""
-        hidden, _ = self.lstm(self.embedding(tokens))
+        x = self.embedding(tokens)
+        # Under autocast PyTorch gives cuDNN's LSTM fp16, also where bf16 was asked for
+        # (aten/src/ATen/cudnn/AutocastRNN.cpp), and that overflows: the recurrence stays in fp32.
+        with torch.autocast(x.device.type, enabled=False):
+            hidden, _ = self.lstm(x)
         return self.head(hidden)
 
     def step(self, token: Tensor, state: State | None) -> tuple[Tensor, State]:
