@@ -3,7 +3,7 @@
     python -m benchmarks.sweep_many
 
 The cells are stand-ins that sleep and write a record; Tune, the admission, the tracker with its
-MLflow server and the records are those of a sweep. Then `--status` is timed over the same cells.
+MLflow database and the records are those of a sweep. Then `--status` is timed over the same cells.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ import ray
 
 from data.store.location import Location
 from data.store.manifest import Manifest
+from fitting.runs.tracking import SQLITE
+from sweeps import database
 from sweeps.packing import Demand
 from sweeps.schedule import DRIVER, run_trials
-from sweeps.server import Server
 from sweeps.sweep import Sweep
 from sweeps.tracking import Tracker
 from trainers.cell import Cell
@@ -134,14 +135,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         sweep = sweep_of(args.cells, Path(folder))
         cells = sweep.resolve()
-        server = Server.start(Path(folder) / "mlflow")
+        uri = f"{SQLITE}{folder}/mlflow/mlflow.db"
+        database.make(uri)
         ray.init(num_cpus=AT_A_TIME, log_to_driver=False, include_dashboard=False)
         try:
-            server.wait()
-            growth = run_stand_ins(sweep, cells, server.uri, seconds=1)
+            growth = run_stand_ins(sweep, cells, uri, seconds=1)
         finally:
             ray.shutdown()
-            server.stop()
         status = time_status(sweep)
     print("| tenth | seconds a cell, wall | memory, MB |\n| --- | --- | --- |")
     for tenth, (seconds, memory) in enumerate(zip(growth.per_cell, growth.memory_mb), 1):

@@ -22,6 +22,7 @@ import numpy as np
 import ray
 import ray.data
 
+from data import cluster
 from data.crashes import MAX_ATTEMPTS
 from data.errors import DataError
 from data.flatten import flatten, with_groups
@@ -241,7 +242,7 @@ def main() -> int:
         # Check before Ray starts, which takes seconds.
         check(args.source, args.tokenizer, args.ticks_per_quarter, args.max_tokens, args.works)
         filters = Filters(**{name: getattr(args, name) for name in RULES})
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        cluster.join(log_to_driver=False, logging_level=logging.ERROR)
         made = prepare(
             args.source,
             args.tokenizer,

@@ -30,11 +30,9 @@ from fitting.runs.axis import AXES
 from fitting.runs.escape import mlflow_name
 from fitting.runs.loss import LOSSES, VAL_LOSS
 from fitting.runs.read import RecordError, read_csv, read_mlflow, to_json
-from fitting.runs.tracking import find, refuse_without_server
+from fitting.runs.tracking import OF_SWEEPS, find, log_file, refuse_without_server
 
 __all__ = ["analyse", "log_to_mlflow", "main", "write"]
-
-DEFAULT_URI = "sqlite:///mlflow.db"
 
 
 def write(
@@ -84,10 +82,11 @@ def log_to_mlflow(
     # Runs from before there was a choice have no tag for it.
     mine = [run for run in runs if run.data.tags.get(LOSS, VAL_LOSS) == analysis.loss.column]
     if mine:
-        run_id = mine[0].info.run_id
+        run = mine[0]
     else:
         tags |= {LOSS: analysis.loss.column}
-        run_id = client.create_run(found.experiment_id, run_name="fit", tags=tags).info.run_id
+        run = client.create_run(found.experiment_id, run_name="fit", tags=tags)
+    run_id = run.info.run_id
     for arch, law in analysis.laws.items():
         name = mlflow_name(arch)
         client.set_tag(run_id, f"crescendo.verdict.{name}", law.lead_verdict.word)
@@ -100,7 +99,7 @@ def log_to_mlflow(
                     run_id, f"{name}.surface.{letter}", getattr(leading.surface, letter)
                 )
     for path in paths.values():
-        client.log_artifact(run_id, str(path))
+        log_file(client, run, path)
     client.set_terminated(run_id)
     return run_id
 
@@ -173,9 +172,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
-        default=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI),
-        help="MLflow server or database (default: MLFLOW_TRACKING_URI, else %(default)s); "
-        "`make ui` starts that of your sweeps, and prints its address",
+        default=os.environ.get("MLFLOW_TRACKING_URI", OF_SWEEPS),
+        help="MLflow server or database (default: MLFLOW_TRACKING_URI, else that of the sweeps "
+        f"below runs, {OF_SWEEPS})",
     )
     parser.add_argument(
         "--against",

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Run a command in the background for as long as Ray runs on this machine; what it prints goes to
 # ~/NAME.log. A second one of that name waits until the first has ended: after a restart of Ray
-# there is one again, and never two.
+# there is one again, and never two. That file is for its owner alone: it may hold a link with a secret.
 #
 #   sh sweeps/beside_ray.sh NAME COMMAND...
 name=$1
 shift
+umask 077
 setsid flock "$HOME/$name.lock" sh -c '
   "$@" &
   tail --pid="$(pgrep -x raylet)" -f /dev/null

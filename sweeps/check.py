@@ -27,6 +27,7 @@ from data import prepare
 from data.store.flat import PACKED, SPLITS
 from data.store.location import Location
 from data.store.manifest import MANIFEST
+from sweeps import database
 from sweeps.console import say
 from sweeps.schedule import DRIVER
 from sweeps.sweep import Sweep
@@ -141,7 +142,7 @@ def judge_node(node: str, seen: Seen | str, expected: dict[str, str]) -> list[Fi
 
 def judge_mlflow(uri: str | None, error: str) -> Finding:
     if uri is None:
-        return Finding("MLflow", "MLFLOW_TRACKING_URI is not set: the sweep starts its own")
+        return Finding("MLflow", "MLFLOW_TRACKING_URI is not set: the sweep has a database")
     listens = "start it on the head, or set MLFLOW_TRACKING_URI to where it listens"
     return Finding(f"MLflow {uri}", error or "answers", listens * bool(error))
 
@@ -188,10 +189,11 @@ def answer_of(answer: ray.ObjectRef, until: float) -> Any:
 
 
 def ask_mlflow(uri: str) -> str:
-    """What is wrong with the server, as the tracker would see it; empty if nothing is."""
+    """What is wrong with MLflow, as the tracker would see it; empty if nothing is."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    database.make(uri)
     os.environ |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
     try:
         MlflowClient(uri).search_experiments(max_results=1)

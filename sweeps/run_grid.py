@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import Manifest
+from data.store.private import private_folder
 from data.store.versioned import VersionError
+from fitting.runs.tracking import SQLITE
 from sweeps import removal
 from sweeps.console import quiet, say
 from sweeps.errors import GridError
@@ -74,9 +76,10 @@ def main() -> int:
 def check_nodes(sweep: Sweep, verbose: bool) -> int:
     say(f"Grid     {sweep.grid.name}")  # A mistake in the grid ends this before Ray starts.
     with tempfile.TemporaryDirectory() as folder, quiet(Path(folder) / "log", verbose):
+        from data import cluster
         from sweeps.check import check
 
-        connect(verbose)
+        cluster.join(log_to_driver=verbose)
         return check(sweep, own_tracker())
 
 
@@ -109,18 +112,20 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     # Imported here, because they take longer than finding that there is nothing to do.
     import ray
 
-    from sweeps import forecasts
+    from data import cluster
+    from sweeps import database, forecasts
     from sweeps.jobs import refuse_what_never_fits
     from sweeps.leaving import Leaving
     from sweeps.live import LiveView
     from sweeps.schedule import DRIVER, present, run_jobs
-    from sweeps.server import Server
     from sweeps.tracking import Tracker, tags
 
-    server = None if own_tracker() else Server.start(mlflow_folder(sweep))
-    uri = server.uri if server else own_tracker() or ""
+    uri = own_tracker() or f"{SQLITE}{own_database(sweep)}"
     try:
-        own_cluster = connect(args.verbose)
+        own_cluster = cluster.join(log_to_driver=args.verbose)
+        # On the head, because MLflow may be on its disk, or listen on its loopback interface only.
+        on_head = ray.remote(num_cpus=0, resources=DRIVER)
+        made = on_head(database.make).remote(uri)
         for tokenizer in sweep.grid.data.tokenizer:
             prepare_data(sweep, tokenizer)
         every = sweep.resolve()
@@ -138,12 +143,9 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         jobs = [job for phase in phases for job in phase]
         if own_cluster:
             refuse_what_never_fits(jobs, present())
-        if server:
-            server.wait()
-        say(f"MLflow   {uri}" + ("   (while the sweep runs)" if server else ""))
+        say(f"MLflow   {how_to_browse(sweep)}")
 
-        # On the head, because MLflow may listen on its loopback interface only.
-        on_head = ray.remote(num_cpus=0, resources=DRIVER)
+        ray.get(made)
         called = names({cell.key: vars(cell) for cell in every})
         tracker = on_head(Tracker).remote(uri, sweep.name, tags(), called)
         for record in records.values():
@@ -175,19 +177,6 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         return chosen
     finally:
         ray.shutdown()
-        if server:
-            server.stop()
-
-
-def connect(verbose: bool) -> bool:
-    """Join the cluster that `ray start` made here or RAY_ADDRESS names; else start one, and say so.
-
-    Not `address="auto"`, which joins any Ray process that it finds on this machine.
-    """
-    import ray
-
-    ray.init(log_to_driver=verbose)
-    return ray._private.worker._global_node.is_head()
 
 
 def own_tracker() -> str | None:
@@ -195,19 +184,24 @@ def own_tracker() -> str | None:
     return os.environ.get("MLFLOW_TRACKING_URI")
 
 
-def mlflow_folder(sweep: Sweep) -> Path:
-    """Where our own MLflow server keeps its database. Raises GridError if that is not on a disk."""
+def own_database(sweep: Sweep) -> Path:
+    """Where MLflow's database is, without a server. Raises GridError if that is not on a disk."""
     if sweep.out.local is None:
         raise GridError(
             f"--out is {sweep.out}, which cannot hold MLflow's database; set MLFLOW_TRACKING_URI "
-            "to a server"
+            "to a server, or to sqlite:////FOLDER/mlflow.db on the head's disk"
         )
-    return sweep.out.local / "mlflow"
+    return sweep.out.local / "mlflow" / "mlflow.db"
+
+
+def how_to_browse(sweep: Sweep) -> str:
+    """What the user opens MLflow with, while the sweep runs and after."""
+    return own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
 
 
 def log_file(sweep: Sweep) -> Path:
     """Where the output of libraries goes: beside the cells if those are on a disk."""
-    folder = sweep.folder.local or Path(tempfile.gettempdir()) / f"crescendo-{sweep.name}"
+    folder = sweep.folder.local or private_folder(sweep.name)
     return folder / "libraries.log"
 
 
@@ -327,10 +321,9 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     records = sweep.records(cell.key for cell in cells)
     called = names({cell.key: cell.fields for cell in sweep.listed()})
     missing = [called[cell.key] for cell in cells if cell.key not in records]
-    ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
     review = forecasts.reviewed(sweep)
     laws, paired = analysis_of(sweep), paired_lines(sweep.cells, records.values())
-    summary.show(records, called, missing, laws, paired, review, sweep.report, ui)
+    summary.show(records, called, missing, laws, paired, review, sweep.report, how_to_browse(sweep))
     finished = [record for record in records.values() if record.status == "finished"]
     return 0 if len(finished) == len(cells) else 1
 

@@ -1,7 +1,7 @@
 """MLflow, from the sweep's side: one run per cell for its whole life.
 
-Cells talk to one actor, which talks to the server: no cell imports MLflow or waits for it. Writes
-that the server cannot take now are kept and retried.
+Cells talk to one actor, which writes to the database or talks to the server: no cell imports MLflow
+or waits for it. Writes that cannot be taken now are kept and retried.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
+from fitting.runs.tracking import THROUGH_SERVER, beside, log_file
 from trainers.records import Record
 
 if TYPE_CHECKING:
@@ -106,8 +109,11 @@ class Tracker:
                     break
                 except (MlflowException, OSError) as error:
                     print(f"MLflow at {self.uri}: {error}", file=sys.stderr)
-                    if isinstance(error, MlflowException) and error.get_http_status_code() < 500:
-                        break  # The request itself was refused: a retry would fail too.
+                    status = getattr(error, "get_http_status_code", lambda: 500)()
+                    # Who is not let in may be later. Else the request was refused for what it is,
+                    # and a retry would be too.
+                    if status < 500 and status not in (401, 403):
+                        break
                     time.sleep(wait)
                     wait = min(10.0, 2 * wait)
             self.todo.task_done()
@@ -117,8 +123,10 @@ class Tracker:
 
         self.client = MlflowClient(self.uri)
         found = self.client.get_experiment_by_name(self.experiment)
+        # A server chooses where files go.
+        place = f"{THROUGH_SERVER}{uuid.uuid4().hex}" if beside(self.uri) else None
         self.experiment_id = (
-            found.experiment_id if found else self.client.create_experiment(self.experiment)
+            found.experiment_id if found else self.client.create_experiment(self.experiment, place)
         )
         self.parent = self._run({KIND: "sweep"}, name=f"sweep {self.experiment}")
 
@@ -139,7 +147,10 @@ class Tracker:
     def _register(self, forecast: str, sha256: str, new: bool) -> None:
         run_id = self.parent.info.run_id
         if new or FORECAST not in self.parent.data.tags:
-            self.client.log_text(run_id, forecast, "forecast.json")
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "forecast.json"
+                file.write_text(forecast)
+                log_file(self.client, self.parent, file)
             self.client.set_tag(run_id, FORECAST, sha256)
 
     def _start(self, key: str, params: dict[str, Any], forecast: str) -> None:

@@ -1,4 +1,4 @@
-"""Open MLflow on the runs of earlier sweeps, until Ctrl-C.
+"""Open MLflow on the runs of sweeps, also while they run, until Ctrl-C.
 
 python sweeps/ui.py --out runs
 """
@@ -6,12 +6,22 @@ python sweeps/ui.py --out runs
 from __future__ import annotations
 
 import argparse
-import signal
+import contextlib
+import errno
+import os
+import socket
 import sys
-import threading
+import tempfile
 from pathlib import Path
 
-from sweeps.server import Server
+from data.errors import DataError
+from data.store.private import private_folder, secret
+from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
+from sweeps import database
+from sweeps.gate import Gate, link
+
+PORTS = 100
+"""How many are tried, from the first on."""
 
 
 def main() -> int:
@@ -23,17 +33,48 @@ def main() -> int:
     if not folder.is_dir():
         print(f"ui: no runs at {args.out}; make some with make sweep", file=sys.stderr)
         return 2
-    server = Server.start(folder, args.port)
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
     try:
-        server.wait()
-        print(f"MLflow   {server.uri}   (Ctrl-C ends it)", flush=True)
-        over.wait()
-    finally:
-        server.stop()
+        token = secret(private_folder("mlflow") / "token")
+        listener = listening(args.port)
+    except (DataError, OSError) as error:
+        print(f"ui: {error}", file=sys.stderr)
+        return 1
+    serve(folder / "mlflow.db", token, listener)
     return 0
+
+
+def listening(first: int) -> socket.socket:
+    """A socket on loopback, at the first free port from `first` on. Raises OSError."""
+    for port in range(first, first + PORTS):
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(f"no free port between {first} and {first + PORTS - 1}; give another --port")
+
+
+def serve(file: Path, token: str, listener: socket.socket) -> None:
+    """Serve a database, and the files beside it, to who has the token. Blocks until Ctrl-C."""
+    # Where MLflow has files of fixed names.
+    tempfile.tempdir = str(private_folder("mlflow"))
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    # Imported here because they take seconds, and --help does not need them.
+    import uvicorn
+    from mlflow.server import constants, handlers
+
+    uri = f"{SQLITE}{file}"
+    database.make(uri)
+    os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(file.parent / ARTIFACTS)
+    handlers.initialize_backend_stores(uri, default_artifact_root=THROUGH_SERVER)
+    from mlflow.server.fastapi_app import app
+
+    print(f"MLflow   {link(listener.getsockname()[1], token)}   (Ctrl-C ends it)", flush=True)
+    # Not what MLflow does when its server starts: that looks after Docker containers.
+    config = uvicorn.Config(Gate(app, token), lifespan="off", log_level="warning")
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import hashlib
 import http.client
 import os
 import shutil
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +25,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColu
 
 from data.errors import DataError
 from data.store.location import Location
+from data.store.private import private_folder
 
 ATTEMPTS = 8
 """How many connections in a row may break without bringing anything, before we give up."""
@@ -82,7 +82,7 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
     summed = folder / f"{corpus.name}.sha256"
     if target.exists() and summed.exists():
         return target, _checked(summed.read_text(), corpus.sha256, str(target))
-    local = folder.local or Path(tempfile.gettempdir()) / "crescendo-downloads"
+    local = folder.local or private_folder("downloads")
     local.mkdir(parents=True, exist_ok=True)
     unfinished = local / f"{corpus.name}.part"
     source = f"{mirror.rstrip('/')}/{corpus.name}" if mirror else corpus.url

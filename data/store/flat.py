@@ -15,6 +15,7 @@ from pyarrow import fs
 
 from data.store.location import Location
 from data.store.manifest import MANIFEST, read_manifest
+from data.store.private import private_folder
 
 SPLITS = ("train", "val", "test")
 PACKED = "packed"
@@ -106,10 +107,9 @@ def local_copy(folder: Location) -> Path:
     """The data of `folder` on this node: the folder itself, or a copy made once on each node."""
     if folder.local is not None:
         return folder.local
-    copies = Path(tempfile.gettempdir()) / "crescendo-data"
+    copies = private_folder("data")
     copy = copies / read_manifest(folder).fingerprint
     if not copy.exists():
-        copies.mkdir(exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=copies))
         (aside / MANIFEST).write_bytes((folder / MANIFEST).read_bytes())
         (aside / PACKED).mkdir()

@@ -1,23 +1,28 @@
-"""MLflow, as a report meets it: found, or one line on how to find it. Nothing is made in it."""
+"""MLflow, as a report meets it: found, or one line on how to find it. It makes no experiment."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fitting.runs.csv_file import RecordError
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, Run
     from mlflow.tracking import MlflowClient
 
 SQLITE = "sqlite:///"
-ADDRESS = "http://127.0.0.1:5000"
-"""Where the server of our own sweeps listens, unless the port is taken."""
-SERVE = (
-    "Start the server of your sweeps with `make ui` or `python sweeps/ui.py --out runs`, and give "
-    f"the address that it prints, such as --tracking-uri {ADDRESS}"
+OF_SWEEPS = f"{SQLITE}runs/mlflow/mlflow.db"
+"""Where sweeps keep their runs, unless they are told otherwise."""
+ARTIFACTS = "artifacts"
+"""The folder of files, beside a database of ours."""
+THROUGH_SERVER = "mlflow-artifacts:/"
+"""How a place of files begins that is below ARTIFACTS, for a server and for us."""
+WHERE = (
+    "The database of your sweeps is mlflow/mlflow.db in their folder, such as "
+    f"--tracking-uri {OF_SWEEPS}"
 )
 
 
@@ -25,7 +30,7 @@ def find(experiment: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
     """The experiment of this name. RecordError where there is none, or no MLflow."""
     if tracking_uri.startswith(SQLITE) and not Path(tracking_uri.removeprefix(SQLITE)).exists():
         # MLflow would make the database, with an empty experiment in it.
-        raise RecordError(f"{tracking_uri}: no such database. {SERVE}")
+        raise RecordError(f"{tracking_uri}: no such database. {WHERE}")
     # Its default, seven tries, takes minutes to find out that nothing answers.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     # Imported here because mlflow takes seconds to load, and a table does not need it.
@@ -37,7 +42,7 @@ def find(experiment: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
         found = client.get_experiment_by_name(experiment)
         known = [] if found else [e.name for e in client.search_experiments(max_results=20)]
     except MlflowException as error:
-        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}. {SERVE}") from error
+        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}. {WHERE}") from error
     if found is None:
         raise RecordError(
             f"{tracking_uri}: no experiment {experiment!r}; found {', '.join(known) or 'none'}"
@@ -45,11 +50,33 @@ def find(experiment: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
     return client, found
 
 
+def beside(tracking_uri: str) -> Path | None:
+    """The folder of files beside a database of ours; None if this is another, or a server."""
+    if not tracking_uri.startswith(SQLITE):
+        return None
+    folder = Path(tracking_uri.removeprefix(SQLITE)).parent / ARTIFACTS
+    return folder if folder.is_dir() else None
+
+
 def refuse_without_server(experiment: Experiment, tracking_uri: str) -> None:
-    """RecordError where files of the experiment go through its server, and this is not one."""
-    through_server = experiment.artifact_location.startswith("mlflow-artifacts:/")
-    if through_server and not tracking_uri.startswith(("http://", "https://")):
+    """RecordError where files of the experiment go through a server alone, and this is none."""
+    through_server = experiment.artifact_location.startswith(THROUGH_SERVER)
+    served = tracking_uri.startswith(("http://", "https://"))
+    if through_server and not served and beside(tracking_uri) is None:
         raise RecordError(
             f"{tracking_uri}: the report of {experiment.name!r} can be logged only through its "
-            f"server. {SERVE}"
+            "server: give the server's address as --tracking-uri"
         )
+
+
+def log_file(client: MlflowClient, run: Run, file: Path) -> None:
+    """Keep a file with a run: through the server or, without one, where a server would keep it."""
+    folder = beside(client.tracking_uri)
+    if folder is None or not run.info.artifact_uri.startswith(THROUGH_SERVER):
+        client.log_artifact(run.info.run_id, str(file))
+        return
+    place = folder / run.info.artifact_uri.removeprefix(THROUGH_SERVER).lstrip("/")
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise RecordError(f"{client.tracking_uri}: files of a run go to {place}, outside {folder}")
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, place / file.name)

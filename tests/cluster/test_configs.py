@@ -48,7 +48,31 @@ def test_every_node_asks_for_the_token_and_only_loopback_is_served(name: str) ->
     assert all("RAY_AUTH_MODE=token" in command for command in starts)
     assert config["file_mounts"]["/home/ubuntu/.ray/auth_token"] == "~/.ray/auth_token"
     head = " ".join(config["head_start_ray_commands"])
-    assert re.findall(r"--(?:dashboard-)?host[= ](\S+)", head) == ["127.0.0.1", "127.0.0.1"]
+    assert re.findall(r"--(?:dashboard-)?host[= ](\S+)", head) == ["127.0.0.1"]
+    # Not MLflow's own server, which asks nobody for a secret.
+    assert "sweeps/ui.py" in head
+    assert "mlflow server" not in head
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_shell_on_the_head_joins_the_cluster_as_jobs_do(name: str) -> None:
+    config = load(name)
+    (export,) = config["head_setup_commands"]
+    head = " ".join(config["head_start_ray_commands"])
+    assert "RAY_ADDRESS=127.0.0.1:6379" in export
+    assert "--port=6379" in head
+    assert "RAY_AUTH_MODE=token" in export
+    (database,) = set(re.findall(r"MLFLOW_TRACKING_URI=(\S+?)'? ", f"{export} {head}"))
+    assert database == "sqlite:////home/ubuntu/mlflow/mlflow.db"
+    # What is served is what is written.
+    assert "--out /home/ubuntu " in head
+
+
+def test_what_a_server_prints_is_for_its_owner_alone() -> None:
+    """Its link, with the secret in it, goes to a file in the home folder."""
+    lines = (ROOT / "sweeps" / "beside_ray.sh").read_text().splitlines()
+    (writes,) = [n for n, line in enumerate(lines) if '> "$HOME/$name.log"' in line]
+    assert "umask 077" in lines[:writes]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -68,9 +92,10 @@ def test_what_is_installed_is_pinned(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS[1:])
 def test_variants_differ_only_where_they_must(name: str) -> None:
-    """Ray's and MLflow's own commands are those of the main file."""
+    """The commands are those of the main file."""
     main, variant = load("cluster.yaml"), load(name)
     assert variant["file_mounts"] == main["file_mounts"]
     assert variant["rsync_exclude"] == main["rsync_exclude"]
+    assert variant["head_setup_commands"] == main["head_setup_commands"]
     assert variant["head_start_ray_commands"][-1] == main["head_start_ray_commands"][-1]
     assert variant["worker_start_ray_commands"] == main["worker_start_ray_commands"][:2]

@@ -7,6 +7,7 @@ the token, the job, two machines lost on the way, and `ray down`.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -122,10 +123,18 @@ class Cluster:
         said = self.ask(f"{DASHBOARD}/{page}", f"-HAuthorization: Bearer {self.token}")
         return json.loads(said or "{}")
 
+    def mlflow(self, page: str, body: dict[str, Any] | None = None) -> str:
+        """What it tells those who have read its link on the head; nothing if it does not answer."""
+        log = self.head.disk / "home" / "mlflow.log"
+        found = re.search(r"\?token=(\w+)", log.read_text() if log.exists() else "")
+        if not found:
+            return ""
+        return self.ask(f"{MLFLOW}/{page}", f"-HAuthorization: Bearer {found[1]}", body=body)
+
     def runs(self) -> Counter[str]:
         """How many runs MLflow has of each cell, as it tells the laptop."""
         search = {"experiment_ids": ["1"], "filter": "tags.`crescendo.kind` = 'cell'"}
-        found = json.loads(self.ask(f"{MLFLOW}/api/2.0/mlflow/runs/search", body=search))["runs"]
+        found = json.loads(self.mlflow("api/2.0/mlflow/runs/search", search))["runs"]
         tags = [{tag["key"]: tag["value"] for tag in run["data"]["tags"]} for run in found]
         return Counter(tag["crescendo.cell_key"] for tag in tags)
 
@@ -188,7 +197,7 @@ def test_a_sweep_survives_the_loss_of_a_worker_and_of_the_head(cluster: Cluster)
     cluster.open_tunnel()
     wait("the dashboard answers", lambda: cluster.ask(DASHBOARD), 60)
     wait("both workers join", lambda: cluster.nodes() == 3, 120)
-    wait("MLflow answers", lambda: cluster.ask(f"{MLFLOW}/health") == "OK", 60)
+    wait("MLflow answers", lambda: cluster.mlflow("health") == "OK", 120)
 
     for worker in cluster.workers:
         wait("a spot watcher runs", partial(has_one_watcher, worker), 30)
@@ -199,7 +208,9 @@ def test_a_sweep_survives_the_loss_of_a_worker_and_of_the_head(cluster: Cluster)
         assert path.read_text().strip() == cluster.token
         assert path.stat().st_mode & 0o077 == 0
         assert not [line for line in host.processes() if cluster.token in line]
-    # Who has none is refused by the dashboard, who has a wrong one by Ray.
+    # Who has none is refused by the dashboard and by MLflow, who has a wrong one by Ray.
+    assert cluster.ask(f"{MLFLOW}/health").startswith("Open the link")
+    assert (head.disk / "home" / "mlflow.log").stat().st_mode & 0o077 == 0
     assert cluster.ask(f"{DASHBOARD}/api/jobs/").startswith("Unauthorized")
     stranger = f"RAY_AUTH_TOKEN=wrong ray status --address {head.address}:6379"
     assert "InvalidAuthToken" in laptop.run(stranger, 60, check=False)

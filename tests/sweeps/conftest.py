@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from data.sources import folk
+from tests.sweeps.serving import Served, served
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +20,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert isinstance(made, bytes)
         (folder / f"{index:03d}.mid").write_bytes(made)
     return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """MLflow's server over the database of a folder of sweeps."""
+    with served(tmp_path_factory.mktemp("runs")) as running:
+        yield running

@@ -16,8 +16,8 @@ from typing import cast
 import pytest
 
 from data.store.location import Location
-from sweeps.server import Server, free_port
 from tests.sweeps.real_command import running, write_grid
+from tests.sweeps.serving import Served, served
 from trainers.records import Record, read_record
 
 CUT_SECONDS = 30
@@ -76,20 +76,18 @@ def wire(bucket: str) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def mlflow(tmp_path: Path) -> Iterator[Server]:
-    server = Server.start(tmp_path / "mlflow", free_port(5800))
-    server.wait()
-    yield server
-    server.stop()
+def mlflow(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as server:
+        yield server
 
 
 @pytest.mark.slow
 def test_a_killed_driver_and_a_network_that_is_away_cost_time_and_nothing_else(
-    source: Path, tmp_path: Path, bucket: str, wire: Wire, mlflow: Server
+    source: Path, tmp_path: Path, bucket: str, wire: Wire, mlflow: Served
 ) -> None:
     grid = write_grid(tmp_path, source, archs="lstm", tokens="1M", every=0.5)
     out, log = Location.of(f"s3://{bucket}/{uuid.uuid4().hex}"), tmp_path / "log"
-    env = {"MLFLOW_TRACKING_URI": mlflow.uri, "AWS_ENDPOINT_URL": wire.url}
+    env = mlflow.environment | {"AWS_ENDPOINT_URL": wire.url}
     cells = out / "small" / "cells"
     # All that is done with it there is to print it and to go below it.
     as_path = cast(Path, out)

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from sweeps.server import Server, free_port
 from tests.sweeps.real_command import (
     ROOT,
     Running,
@@ -30,6 +29,7 @@ from tests.sweeps.real_command import (
     running,
     write_grid,
 )
+from tests.sweeps.serving import Served, served
 from trainers.saved import TRUNK
 
 pytestmark = pytest.mark.slow
@@ -83,31 +83,25 @@ def assert_as_if_undisturbed(out: Path, reference: Undisturbed, cells: int) -> N
 
 
 @pytest.fixture
-def mlflow(tmp_path: Path) -> Iterator[Server]:
-    server = Server.start(tmp_path / "runs" / "mlflow", free_port(5700))
-    server.wait()
-    yield server
-    server.stop()
+def mlflow(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path / "runs") as server:
+        yield server
 
 
 def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute(
-    reference: Undisturbed, grid: Path, tmp_path: Path, mlflow: Server
+    reference: Undisturbed, grid: Path, tmp_path: Path, mlflow: Served
 ) -> None:
     out = reference.beside(tmp_path)
-    with running(grid, out, tmp_path / "log", MLFLOW_TRACKING_URI=mlflow.uri) as sweep:
+    with running(grid, out, tmp_path / "log", **mlflow.environment) as sweep:
         sweep.wait_for(sweep.saved)
-        assert mlflow.pid is not None
-        os.killpg(mlflow.pid, signal.SIGKILL)
+        mlflow.process.kill()
         killed = time.monotonic()
         os.kill(sweep.wait_for(lambda: sweep.processes("ray::RayTrainWorker"))[0], signal.SIGKILL)
         os.kill(sweep.wait_for(lambda: sweep.processes("ray::ImplicitFunc"))[-1], signal.SIGKILL)
         time.sleep(max(0.0, killed + AWAY_SECONDS - time.monotonic()))
-        again = Server.start(mlflow.log.parent, int(mlflow.uri.rsplit(":", 1)[1]))
-        assert again.uri == mlflow.uri
-        try:
+        with served(out, mlflow.port) as again:
+            assert again.environment == mlflow.environment
             assert sweep.end() == 0, sweep.log.read_text()
-        finally:
-            again.stop()
     assert_as_if_undisturbed(out, reference, cells=4)
 
 

@@ -86,7 +86,7 @@ def test_a_process_killed_while_it_writes_leaves_no_half_file(tmp_path: Path) ->
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return tmp_path / "crescendo-data"
+    return tmp_path / f"crescendo-{os.geteuid()}" / "data"
 
 
 def test_a_node_copies_a_data_set_from_a_bucket_once(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from fitting import report
 from fitting.runs.read import read_mlflow
@@ -17,8 +18,8 @@ def test_mlflow_that_is_not_there_is_not_made(
     source = ["--experiment", "folk", "--tracking-uri", uri.format(here=tmp_path)]
     assert report.main(source) == 1
     error = capsys.readouterr().err
-    assert "Start the server of your sweeps with `make ui` or `python sweeps/ui.py" in error
-    assert "--tracking-uri http://127.0.0.1:5000" in error
+    assert "is mlflow/mlflow.db in their folder" in error
+    assert "--tracking-uri sqlite:///runs/mlflow/mlflow.db" in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -26,7 +27,7 @@ def test_mlflow_that_is_not_there_is_not_made(
 def test_an_experiment_of_a_server_is_not_logged_to_without_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As our own server makes experiments: their files go through it, their rows lie in SQLite."""
+    """Where it keeps files is not known; its rows lie in SQLite, and are read."""
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     records = make_records(seeds=1, sizes=4)
     log_experiment(records, uri, "served", curve_points=1, artifacts="mlflow-artifacts:/1")
@@ -35,7 +36,35 @@ def test_an_experiment_of_a_server_is_not_logged_to_without_it(
     source = ["--experiment", "served", "--tracking-uri", uri, "--out", str(out)]
     assert report.main(source) == 1
     error = capsys.readouterr().err
-    assert "can be logged only through its server. Start the server" in error
+    assert "can be logged only through its server: give the server's address" in error
     assert error.count("\n") == 1
     assert not out.exists()
     assert len(read_mlflow("served", uri)) == 8
+
+
+def logged(folder: Path, place: str) -> int:
+    """Logs a report to an experiment whose files go to `place`, in a database of ours."""
+    (folder / "artifacts").mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    records = make_records(seeds=1, sizes=4)
+    log_experiment(records, uri, "ours", curve_points=1, artifacts=place)
+    source = ["--experiment", "ours", "--tracking-uri", uri, "--out", str(folder / "report")]
+    return report.main(source)
+
+
+def test_in_a_database_of_ours_files_go_where_its_server_looks_for_them(tmp_path: Path) -> None:
+    """Also in one of before, whose sweeps logged through a server."""
+    assert logged(tmp_path, "mlflow-artifacts:/1") == 0
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (run,) = client.search_runs(["1"], "tags.`crescendo.kind` = 'fit'")
+    kept = tmp_path / "artifacts" / "1" / run.info.run_id / "artifacts" / "report.html"
+    assert kept.read_text() == (tmp_path / "report" / "report.html").read_text()
+
+
+def test_a_run_whose_files_would_go_elsewhere_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mlflow").mkdir()
+    assert logged(tmp_path / "mlflow", "mlflow-artifacts:/../../planted") == 1
+    assert "outside" in capsys.readouterr().err
+    assert not (tmp_path / "planted").exists()

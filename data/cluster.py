@@ -1,0 +1,93 @@
+"""The Ray that this process works with: a cluster's, or one of its own.
+
+Left to itself, Ray joins whatever a file in the shared temporary folder names, whoever wrote it,
+and sends it this user's token.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._common.utils import get_default_system_temp_dir, get_ray_address_file
+from ray._private import ray_constants
+from ray._private.authentication import authentication_token_setup
+
+from data.store.private import private_folder, secret
+
+LOCAL = "local"
+"""Ray's word for no cluster."""
+
+
+def join(**options: Any) -> bool:
+    """`ray.init` with these options; whether that started Ray for this process alone.
+
+    Joined is the cluster that RAY_ADDRESS names, or the one that this user's `ray start` made here.
+    """
+    if os.environ.get("RAY_ADDRESS", LOCAL) != LOCAL:
+        ray.init(**options)
+        return False
+    if found := started_here():
+        authentication_token_setup.maybe_enable_token_auth_if_token_available(False)
+        ray.init(found, **options)
+        return False
+    # Ray would make it readable for everybody.
+    secret(Path.home() / ".ray" / "auth_token")
+    # Ray lets everybody write below it.
+    folder = private_folder("ray", within=get_default_system_temp_dir())
+    # As on a Mac: Ray then listens on loopback alone, which `_node_ip_address` does not let it do.
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        ray.init(LOCAL, _temp_dir=str(folder), **options)
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+    return True
+
+
+def started_here() -> str | None:
+    """The address of the cluster that this user's `ray start` made or joined on this machine.
+
+    None, with a line if there is something to tell, where there is none.
+    """
+    file = Path(get_ray_address_file(None))
+    try:
+        return _own_address(file)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        print(
+            f"Ray      the cluster in {file} is not joined: {error.strerror or error}. "
+            "RAY_ADDRESS names one to join.",
+            file=sys.__stderr__,
+            flush=True,
+        )
+        return None
+
+
+def _own_address(file: Path) -> str:
+    """Raises OSError where the file is not this user's, or names what this user does not run."""
+    opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(opened) as text:
+        found = os.fstat(opened)
+        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+            raise OSError(f"expected a file of user {os.geteuid()}, found one of {found.st_uid}")
+        address = text.read().strip()
+    if not _is_served(address):
+        raise OSError(f"no Ray of yours serves {address} any more, `ray stop` tidies up")
+    return address
+
+
+def _is_served(address: str) -> bool:
+    """Whether a process of this user's Ray belongs to the cluster. Where nothing answers, Ray would
+    wait for most of a minute; and where a stranger does, it would tell him the token."""
+    import psutil  # Found only once Ray is imported, which brings it.
+
+    return any(
+        process.info["uids"].effective == os.geteuid()
+        and f"--gcs-address={address}" in (process.info["cmdline"] or [])
+        for process in psutil.process_iter(["uids", "cmdline"])
+    )

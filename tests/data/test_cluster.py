@@ -1,0 +1,165 @@
+"""Which Ray is joined: the one that the user names or has started, and never a stranger's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data import cluster
+from tests.strangers import STRANGER, as_root, folder_of_all, mode, stranger
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = "10.213.47.2:6379"
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Ray looks for the cluster that was last started on this machine."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    return tmp_path / "ray" / "ray_current_cluster"
+
+
+@pytest.fixture
+def raylet() -> Iterator[Callable[..., None]]:
+    """Starts what looks like a process of a node of that cluster, of any user."""
+    started: list[subprocess.Popen] = []
+
+    def start(**options: Any) -> None:
+        command = ["sh", "-c", "sleep 600; :", "raylet", f"--gcs-address={ADDRESS}"]
+        started.append(subprocess.Popen(command, start_new_session=True, **options))
+
+    yield start
+    for process in started:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """What `ray.init` is called with, in place of being called."""
+    calls: list[tuple] = []
+    monkeypatch.setattr("ray.init", lambda *given, **options: calls.append((*given, options)))
+    return calls
+
+
+def test_a_cluster_that_this_user_started_here_is_joined(
+    file: Path, raylet: Callable, asked: list[tuple], capfd: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(f"{ADDRESS}\n")
+    raylet()
+    assert not cluster.join(log_to_driver=False)
+    assert asked == [(ADDRESS, {"log_to_driver": False})]
+    assert capfd.readouterr().err == ""
+
+
+def test_without_one_ray_starts_here_out_of_reach_of_others(
+    file: Path, asked: list[tuple], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cluster.join(log_to_driver=False)
+    ((address, options),) = asked
+    assert address == "local"
+    assert mode(Path(options["_temp_dir"]).parent) == 0o700
+    assert mode(file.parents[1] / ".ray" / "auth_token") == 0o600
+    assert capfd.readouterr().err == ""
+
+
+def test_a_cluster_that_is_named_is_joined_whatever_the_file_says(
+    file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(file)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert not cluster.join(log_to_driver=False)
+    # Ray reads the variable itself.
+    assert asked == [({"log_to_driver": False},)]
+
+
+def strangers(file: Path) -> None:
+    file.write_text(ADDRESS)
+    os.chown(file, STRANGER, STRANGER)
+
+
+def link(file: Path) -> None:
+    file.with_name("other").write_text(ADDRESS)
+    file.symlink_to(file.with_name("other"))
+
+
+@pytest.mark.parametrize("plant", [pytest.param(strangers, marks=as_root), link, os.mkfifo])
+def test_what_a_stranger_may_have_planted_is_not_followed(
+    file: Path, raylet: Callable, plant: Callable, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plant(file)
+    raylet()
+    assert cluster.started_here() is None
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert f"the cluster in {file} is not joined" in error
+    assert "RAY_ADDRESS names one to join" in error
+
+
+def test_a_cluster_that_has_died_is_not_waited_for(
+    file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(ADDRESS)
+    assert cluster.started_here() is None
+    assert f"no Ray of yours serves {ADDRESS} any more" in capfd.readouterr().err
+
+
+@as_root
+def test_nor_is_a_stranger_who_has_taken_its_address(file: Path, raylet: Callable) -> None:
+    file.write_text(ADDRESS)
+    raylet(user=STRANGER, group=STRANGER)
+    assert cluster.started_here() is None
+
+
+LISTENING = """
+import ipaddress, sys, ray, psutil
+from data import cluster
+
+assert cluster.join(num_cpus=1)
+ray.get(ray.remote(lambda: None).remote())
+here = psutil.Process()
+for process in (here, *here.children(recursive=True)):
+    for found in process.net_connections():
+        if found.status == psutil.CONN_LISTEN:
+            address = ipaddress.ip_address(found.laddr.ip)
+            print(process.name(), getattr(address, "ipv4_mapped", None) or address)
+print("session", ray._private.worker._global_node.get_session_dir_path(), flush=True)
+sys.stdin.read()
+"""
+
+
+@as_root
+@pytest.mark.slow
+def test_nobody_else_reaches_the_ray_that_starts_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    with folder_of_all() as folder:
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        monkeypatch.setenv("RAY_TMPDIR", str(folder))
+        monkeypatch.setenv("HOME", str(folder / "home"))
+        with subprocess.Popen(
+            [sys.executable, "-c", LISTENING],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout
+            lines = []
+            while (line := process.stdout.readline()).split()[:1] != ["session"]:
+                assert line, "Ray did not start"
+                lines.append(line.split())
+            session = Path(line.split()[1])
+            assert {"gcs_server", "raylet"} <= {name for name, _ in lines}
+            assert {address for _, address in lines} == {"127.0.0.1"}
+            assert session.is_relative_to(folder)
+            with stranger(), pytest.raises(PermissionError):
+                os.listdir(session)
+            process.communicate("")
