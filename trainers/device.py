@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from data.store.private import private_folder
 from trainers.memory import peak_resident_bytes
 
 CUDA_BYTES = 500e6
@@ -46,15 +46,14 @@ def alone_on(device: torch.device) -> Iterator[None]:
         yield
         return
     card = torch.cuda.get_device_properties(device).uuid
-    with locked(Path(tempfile.gettempdir()) / f"crescendo-{os.getuid()}-{card}.lock"):
+    with locked(private_folder("gpus") / f"{card}.lock"):
         yield
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of this file, which ends with the process that holds it, however it ends."""
-    # Not through a link that somebody else has put there.
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

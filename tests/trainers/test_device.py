@@ -41,14 +41,6 @@ def test_one_waits_until_the_other_is_done(tmp_path: Path) -> None:
     assert order == ["first", "other"]
 
 
-def test_a_lock_is_not_taken_through_a_link_of_somebody_else(tmp_path: Path) -> None:
-    theirs = tmp_path / "theirs"
-    (tmp_path / "card.lock").symlink_to(theirs)
-    with pytest.raises(OSError, match="symbolic links"), locked(tmp_path / "card.lock"):
-        pass
-    assert not theirs.exists()
-
-
 def test_a_cpu_is_left_as_it_is() -> None:
     before = torch.get_float32_matmul_precision()
     settle(CPU, share=0.5)
