@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import pytest
 import torch
 
 from trainers.device import alone_on, has_bf16, locked, memory_fraction, settle
