@@ -75,3 +75,9 @@ def test_a_compiler_sees_torch_s_own() -> None:
     layer, x = Linear(96, OUTPUTS), torch.randn(LARGE)
     compiled = torch.compile(layer, backend="eager", fullgraph=True)
     assert torch.equal(compiled(x), nn.Linear.forward(layer, x))
+
+
+def test_under_autocast_a_large_product_is_in_bf16_as_a_small_one_is() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        for tokens in (4, ONEDNN_FROM // 4096):
+            assert Linear(64, 64)(torch.zeros(tokens, 64)).dtype == torch.bfloat16

@@ -149,7 +149,7 @@ class Reads(TorchDispatchMode):
 def test_nothing_is_read_from_the_device_but_at_a_point_of_the_curve(
     cell: Cell, packed: Path, arch: str
 ) -> None:
-    steps, so_far = 160, [0]
+    steps, so_far = 80, [0]
     with Reads() as reads:
 
         def after_a_step() -> bool:
