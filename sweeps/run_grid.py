@@ -9,22 +9,24 @@ python sweeps/run_grid.py --grid lakh --status
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.errors import DataError
+from data.errors import DataError, printable
 from data.store.location import Location
 from data.store.manifest import Manifest
 from data.store.versioned import VersionError
 from sweeps import removal
 from sweeps.console import quiet, say
 from sweeps.errors import GridError
-from sweeps.sweep import Listed, Sweep, only
+from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
 
@@ -62,6 +64,9 @@ def main() -> int:
     except (GridError, DataError, LadderError, VersionError) as error:
         print(f"run_grid: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"run_grid: {printable(str(error))}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Nothing is lost: the same command goes on.", file=sys.stderr)
         return 130
@@ -83,7 +88,8 @@ def interrupt(*_: object) -> NoReturn:
 def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
     """The cells, if all have ended and are tracked; else None. Takes a second and starts
     nothing."""
-    if not sweep.tracked.exists():
+    tracked = sweep.tracked_cells()
+    if not tracked:
         return None
     try:
         cells = only(sweep.listed(), args.only)
@@ -91,7 +97,6 @@ def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None
         return None
     records = sweep.records(cell.key for cell in cells)
     failed = any(record.status == "failed" for record in records.values())
-    tracked = set(sweep.tracked.read_text().split())
     if len(records) < len(cells) or not tracked.issuperset(records):
         return None
     if failed and args.retry_failed:
@@ -125,8 +130,10 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         if args.retry_failed:
             records = sweep.records(cell.key for cell in chosen)
             sweep.forget(key for key, record in records.items() if record.status == "failed")
-        records = sweep.records(cell.key for cell in every)
-        wanted = {cell.key for cell in chosen} - set(records)
+        records, unreadable = sweep.read(cell.key for cell in every)
+        for line in unreadable.values():
+            say(f"Left alone: {line}")
+        wanted = {cell.key for cell in chosen} - set(records) - set(unreadable)
         forecasts.refuse_targets_alone(sweep, listed, wanted)
         pending = [cell for cell in every if cell.key in wanted]
         targets = {cell.key for cell in listed if cell.target}
@@ -149,8 +156,8 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
                 f"Cells    {len(records)} have ended, {len(pending)} to train; "
                 f"jobs, each with its own workers: {len(jobs)}"
             )
-            ended = [record.status for record in records.values()]
-            with LiveView(jobs, ended, tracker, sweep.alive), Leaving(tracker, sweep.cells):
+            statuses = [record.status for record in records.values()]
+            with LiveView(jobs, statuses, tracker, sweep.alive), Leaving(tracker, sweep.cells):
                 first, last = phases
                 run_jobs(first, sweep.cells, tracker, {}, args.verbose)
                 waiting = [cell for job in last for cell in job.cells]
@@ -160,7 +167,8 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
-            sweep.tracked.write_text("\n".join(sweep.records(cell.key for cell in every)))
+            ended = Tracked(list(sweep.records(cell.key for cell in every)))
+            sweep.tracked.write_text(json.dumps(asdict(ended)))
         return chosen
     finally:
         ray.shutdown()
@@ -305,13 +313,14 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     from sweeps import forecasts, summary
     from sweeps.pairing import paired_lines
 
-    records = sweep.records(cell.key for cell in cells)
+    records, unreadable = sweep.read(cell.key for cell in cells)
     called = names({cell.key: cell.fields for cell in sweep.listed()})
-    missing = [called[cell.key] for cell in cells if cell.key not in records]
+    missing = {cell.key: "it has not ended" for cell in cells if cell.key not in records}
+    left_out = {called[key]: why for key, why in (missing | unreadable).items()}
     ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
     review = forecasts.reviewed(sweep)
     laws, paired = analysis_of(sweep), paired_lines(sweep.cells, records.values())
-    summary.show(records, called, missing, laws, paired, review, sweep.report, ui)
+    summary.show(records, called, left_out, laws, paired, review, sweep.report, ui)
     finished = [record for record in records.values() if record.status == "finished"]
     return 0 if len(finished) == len(cells) else 1
 
