@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tracking-uri",
         metavar="URI",
         default=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI),
-        help="MLflow server or database (default: MLFLOW_TRACKING_URI, else %(default)s); "
+        help=f"MLflow server or database (default: MLFLOW_TRACKING_URI, else {DEFAULT_URI}); "
         "`make ui` starts that of your sweeps, and prints its address",
     )
     parser.add_argument(

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import printable
+from fitting.runs.escape import masked
 
 NARROWEST = 110
 """The least width of a table, even in a narrower terminal: truncated numbers are of no use."""
@@ -27,8 +28,9 @@ def console() -> Console:
 
 
 def say(text: str) -> None:
-    """Tell the user one or more lines."""
-    print("\n".join(map(printable, text.split("\n"))), file=sys.__stdout__, flush=True)
+    """Tell the user one or more lines, in which nothing is obeyed and no password shown."""
+    lines = map(printable, masked(text).split("\n"))
+    print("\n".join(lines), file=sys.__stdout__, flush=True)
 
 
 def table(left: list[str], right: list[str], last: list[str]) -> Table:

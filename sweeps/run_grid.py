@@ -23,6 +23,7 @@ from data.errors import DataError, printable
 from data.store.location import Location
 from data.store.manifest import Manifest
 from data.store.versioned import VersionError
+from fitting.runs.escape import masked
 from sweeps import removal
 from sweeps.console import quiet, say
 from sweeps.errors import GridError
@@ -317,7 +318,7 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     called = names({cell.key: cell.fields for cell in sweep.listed()})
     missing = {cell.key: "it has not ended" for cell in cells if cell.key not in records}
     left_out = {called[key]: why for key, why in (missing | unreadable).items()}
-    ui = own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
+    ui = masked(own_tracker() or "") or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
     review = forecasts.reviewed(sweep)
     laws, paired = analysis_of(sweep), paired_lines(sweep.cells, records.values())
     summary.show(records, called, left_out, laws, paired, review, sweep.report, ui)

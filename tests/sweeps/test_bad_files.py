@@ -192,3 +192,14 @@ def test_a_manifest_that_cannot_be_read_is_named_before_anything_starts(
     path.write_text("{}")
     assert run(monkeypatch, "--status") == 2
     assert capfd.readouterr().err.startswith(f"run_grid: {path}: found no fingerprint; prepare")
+
+
+def test_no_password_of_mlflow_is_shown(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow:5000")
+    assert run_grid.conclude(sweep, sweep.listed()) == 0
+    run_grid.say("MLflow   http://me:secret@mlflow:5000")
+    said = capfd.readouterr().out
+    assert said.count("http://***@mlflow:5000") == 2
+    assert "secret" not in said
