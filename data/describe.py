@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data.describe_pictures import draw_overview, draw_piece
-from data.errors import DataError
+from data.errors import DataError, printable
 from data.overview import Overview, overview
 from data.store.location import Location
 from data.store.manifest import read_manifest
@@ -102,8 +102,8 @@ def main() -> int:
         tokenizer = load_tokenizer(args.folder / "tokenizer.json")
         if args.piece:
             row = find_piece(args.folder, args.piece)
-            print("\n".join(f"{key}: {row[key]}" for key in row if key not in ("tokens", "abc")))
-            print(f"\n{row['abc']}")
+            told = [f"{key}: {row[key]}" for key in row if key not in ("tokens", "abc")]
+            print("\n".join(map(printable, [*told, "", *row["abc"].split("\n")])))
             score = tokenizer.decode(np.array(row["tokens"], np.uint16))
             draw_piece(score, row["path"], picture)
         else:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from data.errors import printable
 from data.music.score import Score
 from data.overview import Overview
 from data.store.manifest import Manifest
@@ -24,7 +25,7 @@ def draw_overview(found: Overview, manifest: Manifest, path: Path) -> None:
     figure = Figure(figsize=(11, 7), layout="constrained")
     axes = figure.subplots(2, 3)
     figure.suptitle(
-        f"{manifest.source}: {len(found.lengths):,} pieces, {found.lengths.sum():,} tokens "
+        f"{_text(manifest.source)}: {len(found.lengths):,} pieces, {found.lengths.sum():,} tokens "
         f"({manifest.tokenizer})"
     )
     _logarithmic(axes[0, 0], found.lengths, "tokens a piece")
@@ -58,7 +59,7 @@ def _logarithmic(axis: Axes, values: np.ndarray, label: str) -> None:
 
 def _named(axis: Axes, counts: dict[str, int], label: str, color: str) -> None:
     names = list(counts)[::-1]
-    axis.barh(names, [counts[name] for name in names], color=color)
+    axis.barh([_text(name) for name in names], [counts[name] for name in names], color=color)
     axis.set_xlabel(label)
     # Leave space, so that a single bar does not fill the picture.
     axis.set_ylim(-0.6, max(len(names), 5) - 0.4)
@@ -97,7 +98,7 @@ def draw_piece(score: Score, title: str, path: Path) -> None:
         axis.axvline(line, color="#dddddd", linewidth=0.6, zorder=0)
     lowest, highest = int(score.pitch[shown].min()) - 2, int(score.pitch[shown].max()) + 2
     axis.set(xlim=(0, lines[-1]), ylim=(lowest, highest), ylabel="pitch")
-    axis.set_title(title, loc="left")
+    axis.set_title(_text(title), loc="left")
     octaves = [pitch for pitch in OCTAVES if lowest <= pitch <= highest]
     axis.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
     step = max(1, len(lines) // 16)
@@ -108,6 +109,11 @@ def draw_piece(score: Score, title: str, path: Path) -> None:
     axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, fontsize="small", frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
+
+
+def _text(name: str) -> str:
+    """A name for Matplotlib, which would make mathematics of what is between two dollars."""
+    return printable(name).replace("$", r"\$")
 
 
 def _save(figure: Figure, path: Path) -> None:

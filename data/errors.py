@@ -1,4 +1,5 @@
-"""The error that a user of data can cause, and what a misspelt word may have meant."""
+"""The error that a user of data can cause, text for a terminal, and what a misspelt word may have
+meant."""
 
 from __future__ import annotations
 
@@ -7,7 +8,19 @@ from difflib import get_close_matches
 
 
 class DataError(ValueError):
-    """A source or a data folder that cannot be used; the message is one line."""
+    """A source or a data folder that cannot be used; the message is one line, whatever names are
+    in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    r"""Text from outside for a terminal: control characters, which it would obey, as escapes
+    (`\x1b`)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def hint(word: str, known: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import ray
@@ -35,6 +36,7 @@ from data.sources.named import check_source, known_works, open_source
 from data.store.location import Location
 from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from data.store.tables import read_table, row_groups, write_rows
+from data.store.versioned import Word, read_versioned
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.make import TOKENIZERS, make_tokenizer
 from data.tokens.pieces import MIN_CUT
@@ -189,15 +191,18 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
 def _claim(out: Location, wanted: dict) -> None:
     """Record what `out` will be made from. Raises DataError if it was begun from something else."""
     path = out / "request.json"
-    if path.exists():
-        found = json.loads(path.read_text())
-        if found != wanted:
-            held, asked = (
-                ", ".join(f"{k} {v}" for k, v in each.items()) for each in (found, wanted)
-            )
-            raise DataError(f"{out} holds {held}; wanted {asked}: use another folder")
+    wanted = {"schema": 1} | wanted
+    try:
+        found = read_versioned(path, dict[Word, Any], 1, "use another folder")
+    except FileNotFoundError:
+        path.write_text(json.dumps(wanted))
         return
-    path.write_text(json.dumps(wanted))
+    if found != wanted:
+        held, asked = (
+            ", ".join(f"{k} {v}" for k, v in each.items() if k != "schema")
+            for each in (found, wanted)
+        )
+        raise DataError(f"{out} holds {held}; wanted {asked}: use another folder")
 
 
 def main() -> int:

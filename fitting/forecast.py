@@ -20,6 +20,7 @@ from fitting.export.json_values import plain
 from fitting.law.intervals import Interval, prediction_interval
 from fitting.law.power_law import FitError
 from fitting.law.verdict import MIN_SIZES
+from fitting.runs.escape import printable
 from fitting.runs.groups import SAME_BUDGET
 from fitting.runs.read import RecordError
 from fitting.surface.law import surface_law
@@ -33,6 +34,9 @@ SHARED = ("arch", "lr", *(name for name in APART if name != "shape"))
 
 class ForecastError(ValueError):
     """The text is not a forecast of this version; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def _number(value: Any) -> float:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"found {value!r}; expected a text")
-    return value
+    return printable(value)
 
 
 def _predict(records: pd.DataFrame, targets: pd.DataFrame, names: tuple[str, ...]) -> Prediction:

@@ -11,20 +11,26 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from data.errors import printable
+from fitting.runs.escape import masked
+
 NARROWEST = 110
 """The least width of a table, even in a narrower terminal: truncated numbers are of no use."""
 
 
 def console() -> Console:
-    """A console that writes to the user, whatever `quiet` has redirected."""
-    found = Console(file=sys.__stdout__, highlight=False, soft_wrap=True)
+    """A console that writes to the user, whatever `quiet` has redirected. Text is text there: a
+    reason such as `[rank0]: ...` is no markup."""
+    found = Console(file=sys.__stdout__, highlight=False, soft_wrap=True, markup=False, emoji=False)
     if found.width < NARROWEST:
         found.width = NARROWEST
     return found
 
 
 def say(text: str) -> None:
-    print(text, file=sys.__stdout__, flush=True)
+    """Tell the user one or more lines, in which nothing is obeyed and no password shown."""
+    lines = map(printable, masked(text).split("\n"))
+    print("\n".join(lines), file=sys.__stdout__, flush=True)
 
 
 def table(left: list[str], right: list[str], last: list[str]) -> Table:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import ray
@@ -18,6 +19,7 @@ from rich.text import Text
 from data.store.location import Location
 from sweeps.console import console
 from sweeps.jobs import Job
+from sweeps.status import Report
 from sweeps.throughput import work
 from trainers.names import varying, words
 
@@ -73,8 +75,8 @@ class LiveView:
         if now - self.told > ALIVE_SECONDS:
             tokens = {key: point["tokens"] for key, point in running.items()}
             jobs = [[key for key in job if key not in ended] for job in self.jobs]
-            said = {"time": time.time(), "running": tokens, "jobs": [job for job in jobs if job]}
-            self.alive.write_text(json.dumps(said))
+            said = Report(time.time(), tokens, [job for job in jobs if job])
+            self.alive.write_text(json.dumps(asdict(said)))
             self.told = now
         return running, ended, now - self.started
 

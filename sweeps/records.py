@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from fitting.contract import FIRST, PARAMS, shape_text
-from trainers.records import Record
+from data.store.location import Location
+from data.store.versioned import VersionError
+from fitting.contract import FIRST, METRICS, PARAMS, shape_text
+from trainers.records import REMEDY, Record, read_record, record_path
+
+
+def read(cells: Location, key: str) -> Record | None:
+    """The record of a cell, or None if it has not ended.
+
+    Raises VersionError also if a finished one lacks a metric of the contract, which would otherwise
+    leave a silent gap.
+    """
+    record = read_record(cells, key)
+    if record and record.status == "finished":
+        for name in METRICS:
+            if name not in record.measured:
+                raise VersionError(
+                    f"{record_path(cells, key)}: found no {name}, which every finished cell "
+                    f"measures; {REMEDY}"
+                )
+    return record
 
 
 def row(record: Record) -> dict[str, Any]:

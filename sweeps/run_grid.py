@@ -9,24 +9,27 @@ python sweeps/run_grid.py --grid lakh --status
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.errors import DataError
+from data.errors import DataError, printable
 from data.store.location import Location
 from data.store.manifest import Manifest
 from data.store.private import private_folder
 from data.store.versioned import VersionError
+from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE
 from sweeps import removal
 from sweeps.console import quiet, say
 from sweeps.errors import GridError
-from sweeps.sweep import Listed, Sweep, only
+from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
 
@@ -68,6 +71,9 @@ def main() -> int:
     except (GridError, DataError, LadderError, VersionError) as error:
         print(f"run_grid: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"run_grid: {printable(str(error))}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Nothing is lost: the same command goes on.", file=sys.stderr)
         return 130
@@ -90,7 +96,8 @@ def interrupt(*_: object) -> NoReturn:
 def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
     """The cells, if all have ended and are tracked; else None. Takes a second and starts
     nothing."""
-    if not sweep.tracked.exists():
+    tracked = sweep.tracked_cells()
+    if not tracked:
         return None
     try:
         cells = only(sweep.listed(), args.only)
@@ -98,7 +105,6 @@ def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None
         return None
     records = sweep.records(cell.key for cell in cells)
     failed = any(record.status == "failed" for record in records.values())
-    tracked = set(sweep.tracked.read_text().split())
     if len(records) < len(cells) or not tracked.issuperset(records):
         return None
     if failed and args.retry_failed:
@@ -134,8 +140,10 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         if args.retry_failed:
             records = sweep.records(cell.key for cell in chosen)
             sweep.forget(key for key, record in records.items() if record.status == "failed")
-        records = sweep.records(cell.key for cell in every)
-        wanted = {cell.key for cell in chosen} - set(records)
+        records, unreadable = sweep.read(cell.key for cell in every)
+        for line in unreadable.values():
+            say(f"Left alone: {line}")
+        wanted = {cell.key for cell in chosen} - set(records) - set(unreadable)
         forecasts.refuse_targets_alone(sweep, listed, wanted)
         pending = [cell for cell in every if cell.key in wanted]
         targets = {cell.key for cell in listed if cell.target}
@@ -155,8 +163,8 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
                 f"Cells    {len(records)} have ended, {len(pending)} to train; "
                 f"jobs, each with its own workers: {len(jobs)}"
             )
-            ended = [record.status for record in records.values()]
-            view = LiveView(jobs, ended, tracker, sweep.alive)
+            statuses = [record.status for record in records.values()]
+            view = LiveView(jobs, statuses, tracker, sweep.alive)
 
             def again(cells: list[Cell], capacity: Capacity) -> list[Job]:
                 found = cut(cells, capacity)
@@ -173,7 +181,8 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
         report(sweep, uri)
         ray.get(tracker.close.remote())
         if drained(tracker):
-            sweep.tracked.write_text("\n".join(sweep.records(cell.key for cell in every)))
+            ended = Tracked(list(sweep.records(cell.key for cell in every)))
+            sweep.tracked.write_text(json.dumps(asdict(ended)))
         return chosen
     finally:
         ray.shutdown()
@@ -196,7 +205,7 @@ def own_database(sweep: Sweep) -> Path:
 
 def how_to_browse(sweep: Sweep) -> str:
     """What the user opens MLflow with, while the sweep runs and after."""
-    return own_tracker() or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
+    return masked(own_tracker() or "") or f"make ui   (or: python sweeps/ui.py --out {sweep.out})"
 
 
 def log_file(sweep: Sweep) -> Path:
@@ -318,12 +327,14 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     from sweeps import forecasts, summary
     from sweeps.pairing import paired_lines
 
-    records = sweep.records(cell.key for cell in cells)
+    records, unreadable = sweep.read(cell.key for cell in cells)
     called = names({cell.key: cell.fields for cell in sweep.listed()})
-    missing = [called[cell.key] for cell in cells if cell.key not in records]
+    missing = {cell.key: "it has not ended" for cell in cells if cell.key not in records}
+    left_out = {called[key]: why for key, why in (missing | unreadable).items()}
     review = forecasts.reviewed(sweep)
     laws, paired = analysis_of(sweep), paired_lines(sweep.cells, records.values())
-    summary.show(records, called, missing, laws, paired, review, sweep.report, how_to_browse(sweep))
+    ui = how_to_browse(sweep)
+    summary.show(records, called, left_out, laws, paired, review, sweep.report, ui)
     finished = [record for record in records.values() if record.status == "finished"]
     return 0 if len(finished) == len(cells) else 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +9,12 @@ from dataclasses import dataclass, field
 
 from data.errors import DataError
 from data.store.manifest import MANIFEST
+from data.store.versioned import VersionError, Word, read_versioned
 from sweeps import forecasts
-from sweeps.console import console, table
+from sweeps.console import console, say, table
 from sweeps.sweep import READERS, Listed, Sweep, only
-from trainers.names import varying
-from trainers.records import Record
+from trainers.names import names, varying
+from trainers.records import AHEAD_SECONDS, NotNegative, Record, doubts
 from trainers.saved import is_trunk, newest_step
 
 STALE_SECONDS = 90
@@ -27,17 +27,19 @@ class State:
 
     cell: Listed
     status: str
-    """finished, diverged, failed, running, next, resumable, to start."""
+    """finished, diverged, failed, unreadable, running, next, resumable, to start."""
     detail: str = ""
+    notes: tuple[str, ...] = ()
+    """What is wrong with its record or doubtful in it, in lines."""
 
 
 @dataclass(frozen=True)
 class Alive:
     """What a running sweep reports about itself; empty if none is running."""
 
-    running: dict[str, float] = field(default_factory=dict)
+    running: dict[Word, NotNegative] = field(default_factory=dict)
     """Tokens seen by running cells."""
-    jobs: list[list[str]] = field(default_factory=list)
+    jobs: list[list[Word]] = field(default_factory=list)
     """The keys of the cells of each job that have not ended."""
 
     @property
@@ -45,13 +47,29 @@ class Alive:
         return [job for job in self.jobs if not self.running.keys().isdisjoint(job)]
 
 
+@dataclass(frozen=True)
+class Report:
+    """The file in which a running sweep says what is `Alive`."""
+
+    time: NotNegative
+    """When it was written, seconds since the epoch."""
+    running: dict[Word, NotNegative]
+    jobs: list[list[Word]] = field(default_factory=list)
+    schema: int = 1
+
+
 def states(sweep: Sweep, cells: list[Listed], alive: Alive) -> list[State]:
-    records = sweep.records(cell.key for cell in cells)
-    open_cells = [cell for cell in cells if cell.key not in records]
+    records, unreadable = sweep.read(cell.key for cell in cells)
+    open_cells = [cell for cell in cells if cell.key not in records | unreadable]
     with ThreadPoolExecutor(READERS) as pool:
         steps = pool.map(lambda cell: _saved(sweep, cell), open_cells)
     saved = {cell.key: step for cell, step in zip(open_cells, steps)}
-    return [state_of(cell, records.get(cell.key), alive, saved.get(cell.key)) for cell in cells]
+    return [
+        State(cell, "unreadable", notes=(unreadable[cell.key],))
+        if cell.key in unreadable
+        else state_of(cell, records.get(cell.key), alive, saved.get(cell.key))
+        for cell in cells
+    ]
 
 
 def _saved(sweep: Sweep, cell: Listed) -> int | None:
@@ -67,7 +85,8 @@ def state_of(cell: Listed, record: Record | None, alive: Alive, saved: int | Non
     """saved: the step of the newest checkpoint."""
     if record:
         loss = record.measured.get("val_loss")
-        return State(cell, record.status, record.reason or (f"val_loss {loss:.4f}" if loss else ""))
+        detail = record.reason or (f"val_loss {loss:.4f}" if loss else "")
+        return State(cell, record.status, detail, tuple(doubts(record)))
     if cell.key in alive.running:
         step = round(alive.running[cell.key] / cell.fields["batch_tokens"])
         return State(cell, "running", _at(cell, step))
@@ -98,11 +117,20 @@ def without_data(sweep: Sweep) -> str:
 
 
 def alive(sweep: Sweep) -> Alive:
-    if not sweep.alive.exists():
+    """What the sweep says that is running now, if any; a file that says what cannot be is told."""
+    try:
+        said = read_versioned(sweep.alive, Report, 1, "the sweep counts as not running")
+    except FileNotFoundError:
         return Alive()
-    said = json.loads(sweep.alive.read_text())
-    recent = time.time() - said["time"] < STALE_SECONDS
-    return Alive(said["running"], said.get("jobs", [])) if recent else Alive()
+    except VersionError as error:
+        say(str(error))
+        return Alive()
+    age = time.time() - said.time
+    if age < -AHEAD_SECONDS:
+        ahead = f"found a time {-age / 3600:.1f} h ahead of this clock"
+        say(f"{sweep.alive}: {ahead}; the sweep counts as not running")
+    recent = -AHEAD_SECONDS < age < STALE_SECONDS
+    return Alive(said.running, said.jobs) if recent else Alive()
 
 
 def show(sweep: Sweep, selection: str) -> None:
@@ -113,10 +141,11 @@ def show(sweep: Sweep, selection: str) -> None:
     except DataError:
         if not (unprepared := without_data(sweep)):
             raise
-        to_user.print(unprepared, markup=False)
+        to_user.print(unprepared)
         return
     now = alive(sweep)
     found = states(sweep, cells, now)
+    called = names({cell.key: cell.fields for cell in cells})
     varied = varying(cell.fields for cell in cells)
     forecast = any(cell.target for cell in cells)
     rows = table(["arch", "size", *varied, *[""] * forecast, "status", ""], [], [])
@@ -132,8 +161,11 @@ def show(sweep: Sweep, selection: str) -> None:
         to_user.print(f"Jobs: {running} running, {len(now.jobs) - running} waiting")
     if forecast:
         to_user.print(forecasts.standing(sweep))
-    failed, diverged = counts["failed"], counts["diverged"]
-    if failed:
+    for state in found:
+        for note in state.notes:
+            to_user.print(f"{called[state.cell.key]}: {note}")
+    if counts["failed"]:
         to_user.print("Failed cells are tried again with --retry-failed.")
-    if len(found) > counts["finished"] + failed + diverged and not counts["running"]:
+    ended = sum(counts[each] for each in ("finished", "failed", "diverged", "unreadable"))
+    if len(found) > ended and not counts["running"]:
         to_user.print("The sweep is not running; the same command without --status goes on.")

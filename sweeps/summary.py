@@ -9,28 +9,16 @@ from rich.table import Table
 
 from data.store.location import Location
 from fitting.analysis import Analysis
-from fitting.contract import METRICS
 from fitting.outcomes import Review
-from fitting.runs.read import RecordError, complete
+from fitting.runs.read import complete
 from sweeps.console import console, table
 from sweeps.records import row
 from trainers.names import varying
-from trainers.records import Record
+from trainers.records import Record, doubts
 
 
 def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """The records as `fitting` reads them, one row per cell.
-
-    Raises RecordError if a finished one lacks a metric of the contract, which would otherwise leave
-    a silent gap.
-    """
-    for record in records:
-        lacking = [name for name in METRICS if name not in record.measured]
-        if record.status == "finished" and lacking:
-            raise RecordError(
-                f"the record of {record.cell_key} has no {lacking[0]}, which every finished cell "
-                "measures; written by another version? Remove its record.json to measure it again"
-            )
+    """The records as `fitting` reads them, one row per cell."""
     return complete(pd.DataFrame([row(record) for record in records]))
 
 
@@ -58,7 +46,7 @@ def _order(record: Record) -> tuple[str, float, int]:
 def show(
     records: dict[str, Record],
     called: dict[str, str],
-    missing: list[str],
+    left_out: dict[str, str],
     analysis: Analysis | None,
     paired: list[str],
     forecast: Review | None,
@@ -67,7 +55,8 @@ def show(
 ) -> None:
     """Print the end of a sweep.
 
-    records: by key. called: the cells' names, by key. missing: names of cells without a record.
+    records: by key. called: the cells' names, by key. left_out: why a cell has no record,
+    or none that can be read, by the cell's name.
     paired: lines from `sweeps.pairing`. ui: where MLflow can be opened.
     """
     to_user = console()
@@ -83,6 +72,8 @@ def show(
     for key, record in records.items():
         if record.status != "finished":
             to_user.print(f"Left out of the laws: {called[key]} {record.status}: {record.reason}")
-    for name in missing:
-        to_user.print(f"Left out of the laws: {name} has not ended")
+        for doubt in doubts(record):
+            to_user.print(f"Doubtful: {called[key]}: {doubt}")
+    for name, why in left_out.items():
+        to_user.print(f"Left out of the laws: {name}: {why}")
     to_user.print(f"\nReport   {report / 'report.html'}\nMLflow   {ui}")

@@ -10,20 +10,25 @@ import hashlib
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from data.store.location import Location
 from data.store.manifest import MANIFEST, Manifest, read_manifest
+from data.store.versioned import VersionError, Word, read_versioned
+from sweeps.console import say
 from sweeps.errors import GridError
-from trainers.records import Record, read_record, record_path
+from sweeps.records import read
+from trainers.records import Count, Params, Record, record_path
 
 if TYPE_CHECKING:
     from sweeps.grid import Grid
     from trainers.cell import Cell
 
+
+Kind = TypeVar("Kind")
 
 CODE = Path(__file__).parent.parent / "trainers"
 READERS = 32
@@ -34,14 +39,14 @@ READERS = 32
 class Listed:
     """A cell in the sweep's list of cells."""
 
-    key: str
-    steps: int
-    n_params: int
-    fields: dict[str, Any]
+    key: Word
+    steps: Count
+    n_params: Count
+    fields: Params
     """Those of `trainers.cell.Cell`."""
     target: bool = False
     """Whether its loss is forecast before it trains."""
-    trunk: str | None = None
+    trunk: Word | None = None
     """The key of the trunk that it shares with cells of other budgets, if there is one."""
     trunk_steps: int = 0
     """How many of its steps belong to the trunk."""
@@ -50,6 +55,27 @@ class Listed:
     def of(cls, cell: Cell, target: bool) -> Listed:
         n_params, trunk = cell.rung.counts.n_params, (cell.trunk_key, cell.trunk_steps)
         return cls(cell.key, cell.steps, n_params, vars(cell), target, *trunk)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The file in which a sweep keeps its cells."""
+
+    digest: Word
+    """Of all that determines the cells."""
+    data: list[str]
+    """The folders of their data sets."""
+    cells: list[Listed]
+    schema: int = 1
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """The file that says that a sweep ended with all of it fitted and in MLflow."""
+
+    cells: list[Word]
+    """Keys of the cells that had ended."""
+    schema: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +116,7 @@ class Sweep:
 
     @property
     def tracked(self) -> Location:
-        """Lists the cells of the last sweep that ended with all of it fitted and in MLflow."""
+        """`Tracked`, of the last sweep that ended so."""
         return self.folder / "tracked.txt"
 
     @property
@@ -111,22 +137,34 @@ class Sweep:
         cells = self.grid.resolve(manifests)
         targets = self.grid.target_keys(manifests)
         data = [str(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
-        kept = {
-            "digest": self._digest(data),
-            "data": data,
-            "cells": [vars(Listed.of(cell, cell.key in targets)) for cell in cells],
-        }
-        self._list.write_text(json.dumps(kept))
+        listed = [Listed.of(cell, cell.key in targets) for cell in cells]
+        self._list.write_text(json.dumps(asdict(Kept(self._digest(data), data, listed))))
         return cells
 
     def listed(self) -> list[Listed]:
         """The same cells, from the file if nothing has changed since it was written."""
-        if self._list.exists():
-            kept = json.loads(self._list.read_text())
-            if kept["digest"] == self._digest(kept["data"]):
-                return [Listed(**cell) for cell in kept["cells"]]
+        kept = self._kept(self._list, Kept)
+        # Only data of this folder decide: the file may be another's, and name any place.
+        ours = kept and all(Location(data).parent == self.out / "data" for data in kept.data)
+        if kept and ours and kept.digest == self._digest(kept.data):
+            return kept.cells
         self.resolve()
         return self.listed()
+
+    def tracked_cells(self) -> set[str]:
+        """The keys in `tracked`; empty if no sweep ended so."""
+        kept = self._kept(self.tracked, Tracked)
+        return set(kept.cells) if kept else set()
+
+    def _kept(self, path: Location, kind: type[Kind]) -> Kind | None:
+        """A file that is made again if it is missing or, which is said, cannot be read."""
+        try:
+            return read_versioned(path, kind, 1, "it is made again")
+        except FileNotFoundError:
+            return None
+        except VersionError as error:
+            say(str(error))
+            return None
 
     @property
     def _list(self) -> Location:
@@ -147,11 +185,25 @@ class Sweep:
         return found.hexdigest()
 
     def records(self, keys: Iterable[str]) -> dict[str, Record]:
-        """The records of the cells that have ended, by key."""
+        """The records of the cells that have ended, by key; without those that cannot be read."""
+        return self.read(keys)[0]
+
+    def read(self, keys: Iterable[str]) -> tuple[dict[str, Record], dict[str, str]]:
+        """The records of the cells that have ended, and what is wrong with those that cannot be
+        read, in a line: both by key."""
         keys = list(keys)
         with ThreadPoolExecutor(READERS) as pool:
-            found = pool.map(lambda key: read_record(self.cells, key), keys)
-        return {key: record for key, record in zip(keys, found) if record}
+            found = dict(zip(keys, pool.map(self._read, keys)))
+        return (
+            {key: record for key, record in found.items() if isinstance(record, Record)},
+            {key: wrong for key, wrong in found.items() if isinstance(wrong, str)},
+        )
+
+    def _read(self, key: str) -> Record | str | None:
+        try:
+            return read(self.cells, key)
+        except VersionError as error:
+            return str(error)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Remove the records of cells, which then resume from their last checkpoints."""
@@ -186,7 +238,7 @@ def only(cells: list[Listed], wanted: str) -> list[Listed]:
     return chosen
 
 
-def _same(found: Any, text: str) -> bool:
+def _same(found: object, text: str) -> bool:
     if isinstance(found, (int, float)):
         try:
             return float(text) == found

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from data.store.location import Location
+from data.store.versioned import VersionError
 from fitting.contract import COLUMNS, FIRST, METRICS, PARAMS, REQUIRED, SETTINGS
 from fitting.runs.read import RecordError, read_mlflow
 from harness.experiments import log_experiment, make_records
+from sweeps.records import read
 from sweeps.summary import frame
 from tests.conftest import CELL
 from tests.trainers.test_loop import run
 from trainers import cell
 from trainers.cell import Cell
-from trainers.records import Record
+from trainers.records import Record, write_record
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +53,15 @@ def test_no_column_of_a_finished_cell_is_empty(record: Record) -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_finished_record_without_a_metric_is_refused_by_its_name(
-    record: Record, name: str
+    record: Record, name: str, tmp_path: Path
 ) -> None:
+    cells = Location.of(tmp_path)
+    write_record(cells, record)
+    assert read(cells, CELL.key) == record
     renamed = {f"{key}_new" if key == name else key: v for key, v in record.measured.items()}
-    with pytest.raises(RecordError, match=rf"the record of {CELL.key} has no {name},"):
-        frame([replace(record, measured=renamed)])
+    write_record(cells, replace(record, measured=renamed))
+    with pytest.raises(VersionError, match=rf"{CELL.key}/record.json: found no {name}, "):
+        read(cells, CELL.key)
 
 
 def test_a_record_that_failed_has_measured_nothing(record: Record) -> None:

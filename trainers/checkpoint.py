@@ -13,12 +13,16 @@ from typing import Any
 import torch
 from pyarrow import fs
 
+from data.errors import printable
 from data.store.location import Location
 from trainers.saved import CHECKSUM, STATE, newest_first, next_name
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint that belongs to another cell or is damaged; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class DamagedError(CheckpointError):
@@ -83,9 +87,14 @@ def _load(folder: Path, place: Location, cell_key: str) -> dict[str, Any]:
     path = folder / STATE
     if not path.exists() or not (folder / CHECKSUM).exists():
         raise DamagedError(f"{place}: the checkpoint is incomplete")
-    if _digest(path) != (folder / CHECKSUM).read_text():
+    if _digest(path).encode() != (folder / CHECKSUM).read_bytes():
         raise DamagedError(f"{place}: the checksum of {STATE} does not match")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # Which one depends on what the file is instead.
+        raise DamagedError(f"{place}: {STATE} is no checkpoint ({type(error).__name__})") from None
+    if not isinstance(state, dict) or not {"cell_key", "step", "model"} <= state.keys():
+        raise DamagedError(f"{place}: {STATE} holds no cell")
     if state["cell_key"] != cell_key:
         raise CheckpointError(
             f"{place} belongs to cell {state['cell_key']}, expected {cell_key}; use another folder"

@@ -12,7 +12,11 @@ def section(score: Score, first: int, stop: int) -> Score | None:
 
     A note that sounds across an edge ends there, and starts again on the other side.
     """
-    start, until = int(score.bars[first]), int(score.bars[stop])
+    return between(score, int(score.bars[first]), int(score.bars[stop]))
+
+
+def between(score: Score, start: int, until: int) -> Score | None:
+    """As `section`, from one tick up to another; `start` is a bar line."""
     end = np.minimum(score.onset + score.duration, until)
     inside = (score.onset < until) & (end > start)
     if not inside.any():

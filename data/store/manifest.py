@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
 
 from data.errors import DataError
 from data.store.location import Location
-from data.store.versioned import VersionError, read_versioned
+from data.store.versioned import Line, Number, Word, read_versioned
 
 MANIFEST = "manifest.json"
 SCHEMA = 2
@@ -22,38 +24,38 @@ KEEPS_GROUPS = 2
 class Manifest:
     """What a data folder holds. It is written last, so a folder that has one is complete."""
 
-    fingerprint: str
+    fingerprint: Word
     """A hash of pieces, splits and tokenizer; equal for equal inputs, wherever prepared."""
-    source: str
-    tokenizer: str
-    ticks_per_quarter: int
-    vocab_size: int
-    bos_id: int
-    splits: dict[str, dict[str, Any]]
+    source: Line
+    tokenizer: Word
+    ticks_per_quarter: Annotated[int, Field(gt=0)]
+    vocab_size: Annotated[int, Field(gt=0, le=2**16)]
+    bos_id: Annotated[int, Field(ge=0, lt=2**16)]
+    splits: dict[Word, dict[Word, Number]]
     """The number of pieces, groups, tokens, notes and seconds in each split."""
-    rejected: dict[str, int]
+    rejected: dict[Line, int]
     """How many files were left out, by reason."""
-    mended: dict[str, int]
+    mended: dict[Line, int]
     """How often each rule of `data.music.quantise` and `data.midi.reader` was applied."""
-    thresholds: dict[str, float]
+    thresholds: dict[Word, float]
     """Where the splits divide the range of the groups' hashes."""
-    filters: dict[str, float] = field(default_factory=dict)
+    filters: dict[Word, float] = field(default_factory=dict)
     """Which filters were on, with their thresholds."""
-    downloads: dict[str, str] = field(default_factory=dict)
+    downloads: dict[Line, Word] = field(default_factory=dict)
     """The SHA-256 of each file that was downloaded."""
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[Word, Word] = field(default_factory=dict)
     """The versions of the packages on which the tokens depend."""
     schema: int = SCHEMA
 
 
 def read_manifest(folder: Path | Location) -> Manifest:
+    """Raises DataError if the folder holds no finished data, VersionError for a wrong manifest."""
     path = folder / MANIFEST
-    if not path.exists():
-        raise DataError(f"no finished data at {folder}; make it with python -m data.prepare")
     try:
-        return Manifest(**read_versioned(path, SCHEMA))
-    except VersionError as error:
-        raise DataError(str(error)) from None
+        return read_versioned(path, Manifest, SCHEMA, "prepare the data again, in another folder")
+    except FileNotFoundError:
+        message = f"no finished data at {folder}; make it with python -m data.prepare"
+        raise DataError(message) from None
 
 
 def write_manifest(folder: Location, manifest: Manifest) -> None:

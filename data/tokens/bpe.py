@@ -20,12 +20,18 @@ from data.tokens.protocol import Tokenizer
 _FIRST = 0x4E00
 """The character for token 0; 20,000 assigned characters follow it."""
 
+MAX_EXPANDED = 2**22
+"""Ids that all merges together may stand for."""
+
 
 class BpeTokenizer:
     def __init__(
         self, base: Tokenizer, size: int, merges: Sequence[tuple[int, int]] | None = None
     ) -> None:
-        """merges: pairs of ids, in the order in which they were learnt; None before training."""
+        """merges: pairs of ids, in the order in which they were learnt; None before training.
+
+        Raises ValueError for merges that are none, or stand for more than `MAX_EXPANDED` ids.
+        """
         self.base, self.size = base, size
         self.name = f"{base.name}-bpe{size}"
         self.ticks_per_quarter = base.ticks_per_quarter
@@ -33,7 +39,15 @@ class BpeTokenizer:
         self.merges = None if merges is None else [(left, right) for left, right in merges]
         self.expansions = [[index] for index in range(base.vocab_size)]
         """What each id stands for, in the ids of `base`."""
+        played_out = 0
         for left, right in self.merges or ():
+            known = range(len(self.expansions))
+            if left not in known or right not in known or len(known) >= size:
+                raise ValueError(f"merge {len(known) - base.vocab_size} is of {left} and {right}")
+            # Before it is built: each merge may double what one before it stands for.
+            played_out += len(self.expansions[left]) + len(self.expansions[right])
+            if played_out > MAX_EXPANDED:
+                raise ValueError(f"its merges stand for more than {MAX_EXPANDED:,} tokens")
             self.expansions.append(self.expansions[left] + self.expansions[right])
         self.vocab_size = len(self.expansions)
         self._merger: Merger | None = None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.abc.tokenizer import AbcTokenizer
 from data.errors import hint
 from data.music.score import TICKS_PER_QUARTER
 from data.store.location import Location
+from data.store.versioned import VersionError, Word, read_versioned
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.protocol import Tokenizer
 
 MAX_VOCABULARY = 20_000
-
+AGAIN = "prepare the data again"
 
 TOKENIZERS = ("abc", "remi", "tsd")
 _NAME = re.compile(r"(?P<base>[a-z]+)(?:-bpe(?P<size>\d+))?")
@@ -53,12 +54,29 @@ def _base(name: str, ticks_per_quarter: int) -> Tokenizer:
     return MidiTokTokenizer(name, ticks_per_quarter)
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What `Tokenizer.to_json` writes."""
+
+    name: Word
+    ticks_per_quarter: int
+    tokens: list[str]
+    merges: list[tuple[int, int]] = field(default_factory=list)
+    schema: int = 1
+
+
 def load_tokenizer(path: Path | Location) -> Tokenizer:
-    """The tokenizer that `to_json` wrote. Raises ValueError if its vocabulary has changed since."""
-    fields = json.loads(path.read_text())
-    tokenizer = make_tokenizer(fields["name"], fields["ticks_per_quarter"])
-    if isinstance(tokenizer, BpeTokenizer):
-        tokenizer = BpeTokenizer(tokenizer.base, tokenizer.size, fields["merges"])
+    """The tokenizer that `to_json` wrote.
+
+    Raises VersionError for any other file, also if the vocabulary has changed since.
+    """
+    saved = read_versioned(path, Saved, 1, AGAIN)
+    try:
+        tokenizer = make_tokenizer(saved.name, saved.ticks_per_quarter)
+        if isinstance(tokenizer, BpeTokenizer):
+            tokenizer = BpeTokenizer(tokenizer.base, tokenizer.size, saved.merges)
+    except ValueError as error:
+        raise VersionError(f"{path}: {error}; {AGAIN}") from None
     if tokenizer.to_json() != path.read_text():
-        raise ValueError(f"{path}: written by another version; prepare the data again")
+        raise VersionError(f"{path}: written by another version; {AGAIN}")
     return tokenizer

@@ -11,7 +11,7 @@ import pandas as pd
 from fitting.analysis import Analysis
 from fitting.export.all_plots import all_plots
 from fitting.export.plots import Mark, Plot
-from fitting.runs.escape import legend
+from fitting.runs import escape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,9 +64,8 @@ def _figure(plot: Plot, analysis: Analysis) -> Figure:
     drawn = Figure(figsize=(6.4, 4.2), layout="constrained")
     FigureCanvasAgg(drawn)
     axes = drawn.add_subplot()
-    axes.set_xlabel(plot.x)
-    # Two dollars would make mathematics of what is between them.
-    axes.set_ylabel(plot.y.replace("$", r"\$"))
+    axes.set_xlabel(escape.label(plot.x))
+    axes.set_ylabel(escape.label(plot.y))
     axes.set_xscale("log")
     _frame(axes, plot)
     colours = _colours(analysis)
@@ -82,7 +81,7 @@ def _figure(plot: Plot, analysis: Analysis) -> Figure:
                 label = ""
             named.add(label)
             if colour != GREY or mark["kind"] not in ("band", "bar"):
-                _draw(axes, mark, colour, legend(label) if label else None)
+                _draw(axes, mark, colour, escape.legend(label) if label else None)
     _legend(axes, len(analysis.laws))
     return drawn
 

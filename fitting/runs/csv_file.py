@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from fitting.runs.escape import printable
+from fitting.runs.escape import masked, printable
 
 SHOWN = 12
 """Number of columns that a message lists."""
@@ -14,6 +14,9 @@ SHOWN = 12
 
 class RecordError(ValueError):
     """The source holds nothing that can be fitted; the message is one line: where and what."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(masked(printable(message)))
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,19 @@ def spreadsheet(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
+def masked(text: str) -> str:
+    """The text without the passwords of addresses in it: `http://***@host`."""
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+
+
+def label(text: str) -> str:
+    """The text for Matplotlib, which would make mathematics of what is between two dollars."""
+    return text.replace("$", r"\$")
+
+
 def legend(text: str) -> str:
-    """The name for Matplotlib, which reads dollars as mathematics and hides names after `_`."""
-    text = text if len(text) <= MAX_LEGEND else f"{text[: MAX_LEGEND - 1]}…"
-    text = text.replace("$", r"\$")
+    """The name as a `label` in a legend, where Matplotlib hides names after `_`."""
+    text = label(text if len(text) <= MAX_LEGEND else f"{text[: MAX_LEGEND - 1]}…")
     return f" {text}" if text.startswith("_") else text
 
 

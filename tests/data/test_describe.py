@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data import describe, roundtrip
 from data.describe import table
+from data.describe_pictures import draw_overview, draw_piece
 from data.music.files import from_midi
 from data.overview import overview
 from data.roundtrip import round_trip
+from data.store.flat import open_split
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from data.store.tables import read_table
@@ -114,3 +117,13 @@ def test_the_round_trips_of_files_are_listed(
     code, _, error = run(monkeypatch, capsys, roundtrip, str(tmp_path / "gone.mid"))
     assert code == 2
     assert error.count("\n") == 1
+
+
+def test_names_are_drawn_as_text(made: Path, tmp_path: Path) -> None:
+    """Between two dollars, Matplotlib would read mathematics, and fail."""
+    folder = Location.of(made)
+    tokenizer = load_tokenizer(folder / "tokenizer.json")
+    score = tokenizer.decode(open_split(made, "test").tokens[: open_split(made, "test").starts[1]])
+    draw_piece(score, r"$\frac$.mid", tmp_path / "piece.png")
+    manifest = replace(read_manifest(folder), source=r"my $\frac$", rejected={r"$\frac$": 1})
+    draw_overview(overview(folder, tokenizer), manifest, tmp_path / "all.png")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from data.store.location import Location
+from data.store.versioned import VersionError
 from trainers import checkpoint
 from trainers.cell import Cell
 from trainers.names import names
@@ -46,14 +48,20 @@ def load(cell: Cell, folder: Location) -> Model:
 
 
 def finished(cells: Location) -> list[Trained]:
-    """The cells below a sweep's `cells` folder that have finished, by architecture and size."""
+    """The cells below a sweep's `cells` folder that have finished, by architecture and size.
+
+    A record that cannot be read is told, and its cell left out. Raises CellError if none is left.
+    """
     found: list[tuple[Cell, Location, Record]] = []
     others = 0
     for folder in cells.children():
-        record = read_record(cells, folder.name)
+        try:
+            record = read_record(cells, folder.name)
+        except VersionError as error:
+            print(error, file=sys.stderr)
+            continue
         if record and record.status == "finished":
-            cell = Cell.of(record.params)
-            if cell.key == record.cell_key:
+            if cell := _cell_of(record):
                 found.append((cell, folder, record))
             else:
                 others += 1
@@ -73,3 +81,12 @@ def finished(cells: Location) -> list[Trained]:
         for cell, folder, record in found
     ]
     return sorted(trained, key=lambda one: (one.cell.arch, one.n_params))
+
+
+def _cell_of(record: Record) -> Cell | None:
+    """The cell of a record; None if another version gave it its key."""
+    try:
+        cell = Cell.of(record.params)
+    except ValueError:
+        return None
+    return cell if cell.key == record.cell_key else None

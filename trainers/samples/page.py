@@ -94,6 +94,8 @@ class _Cards:
         told = escape(piece.name)
         if piece.log_probability is not None:
             told = f"{-piece.log_probability / (len(piece.tokens) - 1):.2f} nats a token"
+        if piece.said:
+            told += f", {escape(piece.said)}"
         buttons = ["score"] * bool(engraved) + ["abc", "mid", "wav"]
         more = "".join(f"<button data-save={kind}>{kind}</button>" for kind in buttons)
         return (

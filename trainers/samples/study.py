@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from data.errors import printable
 from data.music.score import Score
 from data.store.flat import local_copy, open_split
 from data.store.location import Location
@@ -19,6 +20,7 @@ from data.tokens.protocol import Tokenizer
 from data.works import signatures
 from trainers.samples.apart import Apart, in_turn
 from trainers.samples.cells import CellError, Trained
+from trainers.samples.excerpt import excerpt
 from trainers.samples.measures import Estimate, difference, mean, measure, share
 from trainers.samples.novelty import Index
 from trainers.samples.training import training_lines
@@ -47,6 +49,8 @@ class Piece:
     log_probability: float | None
     """Nats, of what follows the prompt, under the model that composed it; None if none did."""
     measures: dict[str, float]
+    said: str = ""
+    """How much of the piece score and measures are of; "" for all of it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def study(
 
 def in_a_line(error: Exception) -> str:
     """What an error says; for one that was not foreseen, its kind as well."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     return text if isinstance(error, CellError) else f"{type(error).__name__}: {text}"
 
 
@@ -147,9 +151,10 @@ def reference(tokenizer: Tokenizer, data: Location, index: Index) -> list[Piece]
 def piece(
     name: str, score: Score, tokens: np.ndarray, log_probability: float | None, index: Index
 ) -> Piece:
-    novelty = index.novelty(signatures.lines(score))
+    heard, said = excerpt(score)
+    novelty = index.novelty(signatures.lines(heard))
     copied = {"copied": novelty.copied, "longest": float(novelty.longest)}
-    return Piece(name, score, tokens, log_probability, measure(score) | copied)
+    return Piece(name, heard, tokens, log_probability, measure(heard) | copied, said)
 
 
 def compose(tokenizer: Tokenizer, index: Index, request: Request, trained: Trained) -> Composed:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data.music.score import Score
+from data.store.versioned import VersionError
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.make import load_tokenizer, make_tokenizer
 from tests.data.conftest import melody, same_music
@@ -71,3 +73,26 @@ def test_it_cannot_be_used_before_training() -> None:
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"expected|mean|there are"):
         make_tokenizer(name, 24)
+
+
+@pytest.mark.parametrize(
+    ("merges", "said"),
+    [
+        (
+            [[5, 5], *([140 + k, 140 + k] for k in range(30))],
+            "stand for more than 4,194,304 tokens",
+        ),
+        ([[5, 500]], "merge 0 is of 5 and 500"),
+        ([[-1, 5]], "merge 0 is of -1 and 5"),
+        ([["a", 5]], "found merges.0.0 'a', expected a valid integer"),
+    ],
+)
+def test_merges_that_are_none_are_refused_before_they_are_played_out(
+    tmp_path: Path, merges: list, said: str
+) -> None:
+    """Thirty-one that double what they stand for would take 17 GB."""
+    path = tmp_path / "tokenizer.json"
+    saved = json.loads(make_tokenizer("abc", 24).to_json())
+    path.write_text(json.dumps(saved | {"name": "abc-bpe1000", "merges": merges}))
+    with pytest.raises(VersionError, match=rf"/tokenizer.json: .*{said}.*; prepare the data again"):
+        load_tokenizer(path)

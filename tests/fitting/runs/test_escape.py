@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data import errors
 from fitting import report
 from fitting.analysis import Analysis, analyse
 from fitting.export import figures, tables
 from fitting.page import report_page
 from fitting.runs import escape
+from fitting.runs.csv_file import RecordError
 from fitting.runs.read import complete
 from harness.experiments import log_experiment, make_records
 
@@ -74,6 +76,33 @@ def test_figures_are_written_as_images_that_open(hostile: Analysis, tmp_path: Pa
     figures.draw(hostile, tmp_path)
     ElementTree.parse(tmp_path / "loss_by_params.svg")
     assert (tmp_path / "loss_by_params.png").stat().st_size > 10_000
+
+
+def test_axes_are_named_by_text_and_not_by_mathematics(tmp_path: Path) -> None:
+    named = records("lstm").rename(columns={"val_loss": r"$\frac$"})
+    analysis = analyse(complete(named.assign(val_loss=named[r"$\frac$"])), loss=r"$\frac$")
+    figures.draw(analysis, tmp_path)
+    assert r"\$\frac\$" in figures.figure(analysis, "law").axes[0].get_ylabel()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:secret@host:5000/x, again", "http://***@host:5000/x, again"),
+        ("postgresql://token@db/mlflow", "postgresql://***@db/mlflow"),
+        ("http://host:5000/a@b and s3://bucket", "http://host:5000/a@b and s3://bucket"),
+        ("me@host", "me@host"),
+    ],
+)
+def test_no_password_of_an_address_is_shown(text: str, shown: str) -> None:
+    assert escape.masked(text) == shown
+    assert str(RecordError(text)) == shown
+
+
+def test_the_package_of_data_shows_control_characters_alike() -> None:
+    """The packages do not import each other, and each has this function."""
+    for text in HOSTILE:
+        assert errors.printable(text) == escape.printable(text)
 
 
 def test_the_page_is_filled_once(hostile: Analysis) -> None:
