@@ -115,6 +115,10 @@ class Admission(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         raise NotImplementedError("a sweep goes on from its records")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing either: Tune pickles what it may have to restore, and `again` may hold more."""
+        return {}
+
 
 def run_jobs(
     jobs: list[Job],
