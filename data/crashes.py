@@ -8,6 +8,7 @@ another reason, no file is lost.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -58,7 +59,7 @@ def fatal_files(shard: Shard, tokenizer: Tokenizer) -> dict[str, str]:
         begun = tried.stdout.decode().splitlines()
         if tried.returncode == 0 or not begun:
             return found
-        found[begun[-1]] = f"its parser was killed by signal {-tried.returncode}"
+        found[json.loads(begun[-1])] = f"its parser was killed by signal {-tried.returncode}"
 
 
 def _go_through() -> None:
@@ -66,7 +67,8 @@ def _go_through() -> None:
     shard, tokenizer, known = pickle.load(sys.stdin.buffer)
     for path, content in shard.read():
         if path not in known and not isinstance(content, Refused):
-            print(path, flush=True)
+            # As JSON, because a name may hold a newline.
+            print(json.dumps(path), flush=True)
             try:
                 tokenizer.encode(from_midi(content, tokenizer.ticks_per_quarter))
             except ScoreError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from itertools import islice
 
@@ -14,6 +13,7 @@ from data.parts import Placed, rejected_path
 from data.store.location import Location
 from data.store.tables import read_table
 from data.works import versions
+from data.works.named import works_of
 from data.works.signatures import BINS
 from data.works.splits import split_groups
 
@@ -53,10 +53,8 @@ def place(
         raise DataError(f"of the source's files ({said or 'there are none'}) no piece is left")
     piece_ids = sorted(kept)
     rows = [kept[piece_id] for piece_id in piece_ids]
-    matches = [re.search(works, paths[row]) if works else None for row in rows]
-    group_ids = versions.group(
-        piece_ids, _signatures(staged, rows), [match[0] if match else "" for match in matches]
-    )
+    named = works_of([paths[row] for row in rows], works)
+    group_ids = versions.group(piece_ids, _signatures(staged, rows), named)
     groups: dict[str, tuple[int, int]] = {}
     for row, group_id in zip(rows, group_ids):
         pieces, tokens = groups.get(group_id, (0, 0))

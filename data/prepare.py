@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import sys
 import uuid
 from collections import Counter
@@ -41,6 +40,7 @@ from data.tokens.bpe import BpeTokenizer
 from data.tokens.make import TOKENIZERS, make_tokenizer
 from data.tokens.pieces import MIN_CUT
 from data.tokens.protocol import Tokenizer
+from data.works.named import check_pattern
 
 BPE_TOKENS = 20_000_000
 """Merges are learnt from at most so many tokens of the training split, in order of piece_id."""
@@ -124,8 +124,8 @@ def check(
 ) -> Tokenizer:
     """The tokenizer, once all arguments are found to be right. Raises ValueError."""
     try:
-        re.compile(works)
-    except re.error as error:
+        check_pattern(works)
+    except ValueError as error:
         raise DataError(f"works {works!r} is no regular expression: {error}") from None
     if max_tokens is not None and max_tokens < MIN_CUT:
         raise DataError(f"max_tokens is {max_tokens}, expected at least {MIN_CUT}")

@@ -188,7 +188,7 @@ def _number(value: Any) -> float:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"found {value!r}; expected a text")
-    return printable(value)
+    return value
 
 
 def _predict(records: pd.DataFrame, targets: pd.DataFrame, names: tuple[str, ...]) -> Prediction:

@@ -17,6 +17,7 @@ from fitting.forecast import (
     records_digest,
 )
 from fitting.law.intervals import Interval
+from fitting.runs.escape import printable
 
 WAITING = "not ended"
 
@@ -104,7 +105,8 @@ class Review:
 
     def lines(self) -> list[str]:
         """Lines for the terminal: one per outcome, then the sentence and the notes."""
-        return [*map(_line, self.outcomes), f"Forecast: {self.sentence()}", *self.notes]
+        lines = [*map(_line, self.outcomes), f"Forecast: {self.sentence()}", *self.notes]
+        return list(map(printable, lines))
 
     def to_json(self) -> dict[str, Any]:
         """The part `forecast` of fit.json."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from data.errors import printable
 from fitting.contract import FORECAST, KIND
 from sweeps.console import say
 from sweeps.errors import GridError
@@ -131,7 +132,8 @@ def standing(sweep: Sweep) -> str:
     """One line that says whether a forecast is registered."""
     if review := reviewed(sweep):
         made = review.forecast
-        return f"Forecast registered {made.time}: {review.sentence()}" if made else review.problem
+        told = f"Forecast registered {made.time}: {review.sentence()}" if made else review.problem
+        return printable(told)
     cells = sweep.listed()
     if waiting := waits_for(sweep, cells):
         return (

@@ -16,6 +16,7 @@ from data.music.filters import Filters
 from data.music.score import TICKS_PER_QUARTER
 from data.tokens.make import make_tokenizer
 from data.tokens.pieces import MIN_CUT
+from data.works.named import check_pattern
 from sweeps.errors import GridError
 from sweeps.grid import AXES, SETTINGS, USUAL, Block, Budget, DataSpec, Grid, Rate
 from sweeps.needs import Needs
@@ -142,10 +143,7 @@ class _Reader(Values):
 
     @staticmethod
     def pattern(text: str) -> str:
-        try:
-            re.compile(text)
-        except re.error as error:
-            raise ValueError(str(error)) from None
+        check_pattern(text)
         return text
 
     def block(self, node: yaml.Node, training: dict[str, yaml.Node]) -> Block:

@@ -6,12 +6,14 @@ absolute or climbs (`..`), because its name would mislead, or if it is too large
 
 from __future__ import annotations
 
+import lzma
+import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from pyarrow import fs
@@ -28,6 +30,8 @@ MAX_BYTES = 16 * 2**20
 STRIPE_BYTES = 16 * 2**20
 """A compressed tar can only be read from its start, so each of its tasks streams all of it."""
 MAX_STRIPES = 16
+MAX_HEADER_BYTES = 2**20
+"""Of a long name or extended header in a tar, which is read whole."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ class Files:
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         for member in self.members:
-            with (self.folder / member).open() as stream:
-                yield member, _bounded(stream.read(MAX_BYTES + 1))
+            # Python opens a name that is not UTF-8, Arrow does not.
+            file = self.folder / member
+            with open(file.local, "rb") if file.local else file.open() as stream:
+                yield _shown(member), _bounded(stream.read(MAX_BYTES + 1))
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,17 @@ class Tar:
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         try:
-            with self.path.open() as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+            with (
+                self.path.open() as stream,
+                tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Entry) as tar,
+            ):
                 number = -1
                 for entry in tar:
                     if entry.isdir() or not entry.name.lower().endswith(MIDI):
                         continue
                     number += 1
                     if number % self.stripes == self.stripe:
-                        yield entry.name, self._content(tar, entry)
+                        yield _shown(entry.name), self._content(tar, entry)
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             raise DataError(f"the archive {self.path} is broken: {error}") from None
 
@@ -85,6 +94,29 @@ class Tar:
             return _too_large(entry.size)
         file = tar.extractfile(entry) if entry.isfile() else None
         return file.read() if file else Refused("refused", "it is a link")
+
+
+class _Entry(tarfile.TarInfo):
+    """A member of a tar, whose headers are small: a long one would be read into memory whole."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _LONG and self.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc]
+
+
+_LONG = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+
+
+def _shown(name: str) -> str:
+    """A name whose bytes are not all UTF-8, with the others escaped."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 @dataclass(frozen=True)
@@ -106,12 +138,16 @@ class Zip:
                     yield entry.filename, _unzipped(z, entry)
 
 
+_DAMAGED = (zlib.error, lzma.LZMAError, OSError)
+"""What the decompressors raise; that of bzip2, OSError."""
+
+
 def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | Refused:
     try:
         # The size that the directory states need not be true.
         with archive.open(entry) as member:
             return _bounded(member.read(MAX_BYTES + 1))
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, *_DAMAGED) as error:
         return Refused("refused", f"it cannot be unpacked: {error}")
 
 
@@ -151,9 +187,7 @@ def shards(path: Location) -> list[Shard]:
         raise DataError(f"the source {path} is no tar, zip or folder; expected {_EXPECTED}")
     if info.type != fs.FileType.Directory:
         raise DataError(f"no source at {path}: expected {_EXPECTED}")
-    below = path.filesystem.get_file_info(fs.FileSelector(path.path, recursive=True))
-    files = sorted((file.path, file.size) for file in below if file.type == fs.FileType.File)
-    names = [(name.removeprefix(path.path).lstrip("/"), size) for name, size in files]
+    names = _below(path.local) if path.local else _below_prefix(path)
     loose = [name for name, _ in names if name.lower().endswith(MIDI)]
     groups = [loose[i : i + FILES_PER_SHARD] for i in range(0, len(loose), FILES_PER_SHARD)]
     found = [Files(path, tuple(group)) for group in groups]
@@ -161,6 +195,33 @@ def shards(path: Location) -> list[Shard]:
     if not found:
         raise DataError(f"the source {path} is empty: it holds no .mid file, no tar and no zip")
     return found
+
+
+def _below(folder: Path) -> list[tuple[str, int]]:
+    """The path and size of every file below a folder, sorted.
+
+    Links are followed, but no folder is entered twice: a link may lead back to where it is.
+    """
+    found, entered = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = os.stat(place)
+        if (here.st_dev, here.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((here.st_dev, here.st_ino))
+        # The order decides by which of several links a folder is entered.
+        folders.sort()
+        for name in names:
+            file = Path(place, name)
+            if file.is_file():
+                found.append((file.relative_to(folder).as_posix(), file.stat().st_size))
+    return sorted(found)
+
+
+def _below_prefix(path: Location) -> list[tuple[str, int]]:
+    below = path.filesystem.get_file_info(fs.FileSelector(path.path, recursive=True))
+    files = sorted((file.path, file.size) for file in below if file.type == fs.FileType.File)
+    return [(name.removeprefix(path.path).lstrip("/"), size) for name, size in files]
 
 
 _EXPECTED = "a tar, a zip, a folder of MIDI files or a bucket's prefix"

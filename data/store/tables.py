@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 from data.store.location import Location
 
 GROUP_ROWS = 256
-"""Rows in a row group, which is all that is held of a file at a time."""
+"""Most rows in a row group, which is all that is held of a file at a time."""
+GROUP_VALUES = 2**23
+"""Tokens and characters after which a row group ends: a few pieces may be as long as many."""
 
 
 def read_table(path: Location, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
@@ -22,11 +24,12 @@ def read_table(path: Location, columns: list[str] | None = None, filters: Any = 
 def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     """The rows of a Parquet file, a group at a time."""
     with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
-        for batch in file.iter_batches(GROUP_ROWS, columns=columns):
-            others = batch.drop_columns("tokens").to_pylist()
+        for number in range(file.num_row_groups):
+            group = file.read_row_group(number, columns=columns)
+            others = group.drop_columns("tokens").to_pylist()
             yield [
                 row | {"tokens": tokens.values.to_numpy()}
-                for row, tokens in zip(others, batch["tokens"])
+                for row, tokens in zip(others, group["tokens"])
             ]
 
 
@@ -36,6 +39,7 @@ class Rows:
     def __init__(self, file: Path, schema: pa.Schema, compression: str = "zstd") -> None:
         self.schema = schema
         self.waiting: list[dict[str, Any]] = []
+        self.values = 0
         # No two pieces are alike, so dictionaries would cost time and save nothing.
         self.writer = pq.ParquetWriter(file, schema, compression=compression, use_dictionary=False)
 
@@ -45,12 +49,14 @@ class Rows:
     def write(self, rows: Iterable[dict[str, Any]]) -> None:
         for row in rows:
             self.waiting.append(row)
-            if len(self.waiting) == GROUP_ROWS:
+            self.values += sum(len(value) for value in row.values() if hasattr(value, "__len__"))
+            if len(self.waiting) == GROUP_ROWS or self.values >= GROUP_VALUES:
                 self._flush()
 
     def _flush(self) -> None:
         self.writer.write_table(pa.Table.from_pylist(self.waiting, schema=self.schema))
         self.waiting.clear()
+        self.values = 0
 
     def __exit__(self, *_: object) -> None:
         self._flush()

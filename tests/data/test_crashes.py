@@ -54,6 +54,13 @@ def test_every_fatal_file_is_named_with_its_signal(shard: Shard) -> None:
     assert "signal 11" in found["deadly.mid"]
 
 
+def test_a_fatal_file_is_found_whatever_its_name(tmp_path: Path) -> None:
+    """Each name is told in a line, and one with a newline was looked for without end."""
+    name = "two\nlines.mid"
+    (tmp_path / name).write_bytes(make_midi([(0, False, [(0, 48, 60)])]).dumps_midi())
+    assert list(fatal_files(Files(Location.of(tmp_path), (name,)), Fragile())) == [name]
+
+
 def test_bytes_that_are_only_wrong_kill_nothing(shard: Shard) -> None:
     assert fatal_files(shard, AbcTokenizer()) == {}
 

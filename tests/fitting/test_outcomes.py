@@ -45,6 +45,17 @@ def test_every_target_stands_beside_its_measurement_and_seeds_beside_their_mean(
             assert each.relative_error == pytest.approx(prediction.loss / each.measured - 1)
 
 
+def test_what_a_forecast_says_is_shown_and_not_obeyed() -> None:
+    name = next(iter(FORECAST.targets.values()))
+    text = TEXT.replace(f'"{name}"', rf'"{name}\u001b[31m"')
+    found = reviewed(
+        text=text, carried=dict.fromkeys(CARRIED, digest(text)), in_mlflow=digest(text)
+    )
+    lines = found.lines()
+    assert all(line.isprintable() for line in lines)
+    assert any(rf"{name}\x1b[31m" in line for line in lines)
+
+
 def test_one_sentence_says_how_many_fell_inside() -> None:
     assert reviewed().sentence() == (
         "6 of 6 targets fell inside the 95 % interval forecast before the first of them trained."

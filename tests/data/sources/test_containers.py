@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -135,3 +137,59 @@ def test_what_holds_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             shards(Location.of(tmp_path / path))
+
+
+def test_links_that_lead_back_neither_end_nor_double_a_source(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "folder", FILES)
+    for name in ("again", "album/once-more"):
+        (folder / name).symlink_to(folder)
+    (folder / "nowhere.mid").symlink_to(tmp_path / "gone.mid")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "linked.mid").write_bytes(b"l")
+    (folder / "z").symlink_to(elsewhere)
+    assert read(folder) == FILES | {"z/linked.mid": b"l"}
+
+
+def test_a_name_that_is_no_utf_8_is_read_and_escaped(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.mid")).write_bytes(b"f")
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as tar:
+        entry = tarfile.TarInfo("caf\xe9.mid")
+        entry.size = 1
+        tar.addfile(entry, io.BytesIO(b"t"))
+    assert read(folder) == {r"caf\xe9.mid": b"f"}
+    assert read(archive) == {r"caf\xe9.mid": b"t"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_refused_whatever_its_compression(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("bad.mid", bytes(range(256)) * 8)
+        archive.writestr("good.mid", b"2")
+    raw = bytearray(path.read_bytes())
+    # After the local header, the name and, with LZMA, the properties.
+    at = 30 + len("bad.mid") + 12
+    raw[at : at + 40] = bytes(40)
+    path.write_bytes(raw)
+    found = read(path)
+    assert found["good.mid"] == b"2"
+    assert isinstance(found["bad.mid"], Refused)
+    assert found["bad.mid"].detail.startswith("it cannot be unpacked: ")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo("long")
+        entry.type, entry.size = kind, 64 * 2**20
+        tar.addfile(entry, io.BytesIO(bytes(entry.size)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="a header of 67,108,864 bytes"):
+        read(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 * 2**20
