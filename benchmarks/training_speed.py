@@ -19,12 +19,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from harness.alone import train_alone
+from harness.contenders import bare, hugging_face
 from harness.peak_memory import VOCAB, write_data
 from trainers.cell import Cell
 from trainers.ladder import archs
@@ -53,59 +53,6 @@ class Stepper:
     def __call__(self) -> None:
         self.go.release()
         self.done.acquire()
-
-
-def bare(model: torch.nn.Module, logits: Callable[[Any], torch.Tensor]) -> Callable[[], None]:
-    """A step on one batch, over and over."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    tokens = torch.randint(2, VOCAB, (BATCH // CONTEXT, CONTEXT + 1))
-
-    def step() -> None:
-        found = logits(model(tokens[:, :-1]))
-        F.cross_entropy(found.flatten(0, 1), tokens[:, 1:].flatten()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return step
-
-
-def hugging_face(cell: Cell, attention: str) -> torch.nn.Module:
-    """The same shape in transformers, not compiled.
-
-    attention: "sdpa", their default and the kernel that ours calls, or "eager", step by step.
-    """
-    import transformers as hf
-
-    shape = cell.rung.shape
-    if cell.arch == "transformer":
-        return hf.LlamaForCausalLM(
-            hf.LlamaConfig(
-                vocab_size=VOCAB,
-                hidden_size=shape.d_model,
-                intermediate_size=shape.d_ff,
-                num_hidden_layers=shape.n_layers,
-                num_attention_heads=shape.n_heads,
-                max_position_embeddings=CONTEXT,
-                use_cache=False,
-                attn_implementation=attention,
-            )
-        )
-    return hf.GPT2LMHeadModel(
-        hf.GPT2Config(
-            vocab_size=VOCAB,
-            n_embd=shape.d_model,
-            n_inner=shape.d_ff,
-            n_layer=shape.n_layers,
-            n_head=shape.n_heads,
-            n_positions=CONTEXT,
-            use_cache=False,
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            attn_implementation=attention,
-        )
-    )
 
 
 def seconds_of(contenders: dict[str, Callable[[], None]], turns: int) -> dict[str, list[float]]:
@@ -163,15 +110,15 @@ def row(cell: Cell, data: Path, args: argparse.Namespace) -> str:
     model = cell.rung.build()
     contenders: dict[str, Callable[[], None]] = {
         "ours": Stepper(cell, data),
-        "bare": bare(model, lambda logits: logits),
+        "bare": bare(model, cell, BATCH),
     }
     if cell.arch != "lstm" and not args.peak:
         compiled = cell.rung.build()
         compiled.compile()
-        contenders["compiled"] = bare(compiled, lambda logits: logits)
+        contenders["compiled"] = bare(compiled, cell, BATCH)
         for attention in ("sdpa", "eager"):
             theirs = hugging_face(cell, attention)
-            contenders[f"HF {attention}"] = bare(theirs, lambda output: output.logits)
+            contenders[f"HF {attention}"] = bare(theirs, cell, BATCH, lambda out: out.logits)
     # Before and after, as the machine's speed is not the same all the time.
     before = max(gemm_peak())
     found = seconds_of(contenders, args.turns)

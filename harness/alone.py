@@ -1,16 +1,21 @@
-"""One cell trained in this process, on the CPU, with nobody listening."""
+"""One cell trained in this process, by one worker or as one of several, with nobody else about."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from trainers.cell import Cell, Placement
+from trainers.curve import Point
 from trainers.gradients import World
+from trainers.kernels import prepared
 from trainers.loop import train
 from trainers.losses import Losses
+
+ALONE = World(0, 1, torch.device("cpu"))
 
 
 def train_alone(
@@ -19,17 +24,25 @@ def train_alone(
     micro_tokens: int = Placement.micro_tokens,
     keep: Callable[[dict[str, Losses]], None] = lambda losses: None,
     stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
+    state: dict[str, Any] | None = None,
+    save: Callable[[dict[str, Any]], None] = lambda state: None,
+    report: Callable[[list[Point]], None] = lambda points: None,
 ) -> dict[str, float]:
-    """What the cell measured; nothing is saved. Arguments as in `trainers.loop.train`."""
+    """What the cell measured. On a GPU it is compiled where a sweep would compile it.
+
+    state: what to go on from, one that `save` was given. It is given one when the cell ends or
+    stops. The other arguments are those of `trainers.loop.train`.
+    """
     return train(
         cell,
         data,
-        World(0, 1, torch.device("cpu")),
-        prepare=lambda model: model,
-        restore=lambda: None,
-        save=lambda state: None,
+        world,
+        prepare=lambda model: prepared(model, cell, world.device, Placement.compile)[0],
+        restore=lambda: state,
+        save=save,
         keep=keep,
-        report=lambda points: None,
+        report=report,
         stop=stop,
         micro_tokens=micro_tokens,
         checkpoint_seconds=1e9,

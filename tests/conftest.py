@@ -1,31 +1,25 @@
-"""A small data set with something to learn, in the packed form that training reads."""
+"""Small data to learn and music to prepare; and what tests of many rooms need."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from data.store.flat import write_split
-from data.store.location import Location
-from data.store.manifest import Manifest
+from data.sources import folk
+from harness.counting import FINGERPRINT, VOCAB, write_counting
 from trainers.cell import Cell
 
 # On a busy machine an example may take any time: slowness is no defect of what is tried.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-
-VOCAB = 32
-BOS, EOS = 0, 1
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,17 +38,18 @@ def ray_of_our_own() -> Iterator[None]:
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pieces that count upwards from a random token, so that the next token can be known."""
     folder = tmp_path_factory.mktemp("packed")
-    data = Location.of(folder)
-    generator = np.random.default_rng(0)
-    for name, pieces in (("train", 200), ("val", 20), ("test", 20)):
-        lengths = generator.integers(20, 90, size=pieces)
-        tokens = [
-            [BOS, *((generator.integers(30) + np.arange(length - 2)) % 30 + 2), EOS]
-            for length in lengths
-        ]
-        write_split(data, name, np.concatenate(tokens), lengths, lengths // 2, lengths / 4)
-    manifest = Manifest("fake", "none", "abc", 24, VOCAB, BOS, {}, {}, {}, {})
-    (folder / "manifest.json").write_text(json.dumps(asdict(manifest)))
+    write_counting(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of MIDI files: a few hundred of the folk tunes."""
+    folder = tmp_path_factory.mktemp("midi")
+    for index, (_, tune) in enumerate(folk.tunes()[2000:2300]):
+        made = folk.to_midi(tune)
+        assert isinstance(made, bytes)
+        (folder / f"{index:03d}.mid").write_bytes(made)
     return folder
 
 
@@ -70,7 +65,7 @@ CELL = Cell(
     clip=1.0,
     tokenizer="abc",
     vocab_size=VOCAB,
-    data="fake",
+    data=FINGERPRINT,
 )
 """Small and quick, on the data of `packed`."""
 

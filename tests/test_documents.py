@@ -98,11 +98,14 @@ def test_a_command_in_a_document_starts_and_knows_its_options(
 
 def test_every_program_that_takes_arguments_is_called_in_a_document() -> None:
     started = {file for file in PROGRAMS if "ArgumentParser(" in file.read_text()}
-    called = {
-        ROOT / (program if program.endswith(".py") else program[3:].replace(".", "/") + ".py")
-        for program in commands()
-    }
+    called = {program_file(program) for program in commands()}
     assert started - called == set()
+
+
+def program_file(called: str) -> Path:
+    """The file that `data/x.py`, `-m data.x` or `-m` and the name of a folder starts."""
+    path = ROOT / called.removeprefix("-m ").removesuffix(".py").replace(".", "/")
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def test_every_target_of_make_that_is_named_exists() -> None:
