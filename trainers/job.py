@@ -31,7 +31,7 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from data.store.flat import local_copy
+from data.store.flat import check_sums, local_copy
 from data.store.location import Location, patiently
 from trainers.cell import Cell, Placement
 from trainers.curve import DivergedError, Point
@@ -200,6 +200,7 @@ def _work(config: dict[str, Any]) -> None:
     world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     torch.set_float32_matmul_precision("high")
     data, listener = local_copy(config["data"]), config["listener"]
+    check_sums(Location.of(data))
     for number, cell in enumerate(config["cells"]):
         if number and world.rank == 0:
             listener.began(cell)
