@@ -32,6 +32,7 @@ from data.parts import REJECTED, PieceSpec, Placed, finish, rejected_path, stage
 from data.placing import place
 from data.sources.download import CORPORA
 from data.sources.named import check_source, known_works, open_source
+from data.store.flat import sums
 from data.store.location import Location
 from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from data.store.tables import read_table, row_groups, write_rows
@@ -113,6 +114,7 @@ def prepare(
         filters=filters.chosen(),
         downloads=downloads,
         versions={name: version(name) for name in ("symusic", "miditok", "music21")},
+        sums=sums(out),
     )
     write_manifest(out, manifest)
     staging.delete()

@@ -216,12 +216,14 @@ def log_file(sweep: Sweep) -> Path:
 
 def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     from data.prepare import prepare
+    from data.store.flat import UNCHECKED, check_sums
 
     spec, started = sweep.grid.data, time.monotonic()
+    folder = sweep.data(tokenizer)
     manifest = prepare(
         spec.source,
         tokenizer,
-        sweep.data(tokenizer),
+        folder,
         ticks_per_quarter=spec.ticks_per_quarter,
         filters=spec.filters,
         max_tokens=spec.max_tokens,
@@ -232,6 +234,9 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
         f"Data     {train['pieces']:,} pieces, {train['tokens']:,} tokens to train on "
         f"({time.monotonic() - started:.0f} s)"
     )
+    # What lies in a bucket is checked on each node that copies it.
+    if folder.local and not check_sums(folder):
+        say(f"{folder}: {UNCHECKED}")
     return manifest
 
 

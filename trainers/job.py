@@ -31,7 +31,7 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer
 from torch import nn
 
-from data.store.flat import local_copy
+from data.store.flat import check_sums, local_copy
 from data.store.location import Location, patiently
 from trainers.cell import Cell, Placement
 from trainers.curve import DivergedError, Point
@@ -208,6 +208,7 @@ def _work(config: dict[str, Any]) -> None:
     if (sweep := config["storage"].parent.local) is not None:
         keep_compiled(sweep / COMPILED)
     data, listener = local_copy(config["data"]), config["listener"]
+    check_sums(Location.of(data))
     for number, cell in enumerate(config["cells"]):
         if number and world.rank == 0:
             listener.began(cell)

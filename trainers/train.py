@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.errors import DataError
+from data.store.flat import UNCHECKED, check_sums
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from trainers import checkpoint
@@ -84,6 +85,8 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
     device = here()
     settle(device, share=1.0)
     print(f"{cell.name}  {cell.rung.counts.n_params:,} parameters  {device}", file=sys.stderr)
+    if not check_sums(Location.of(args.data)):
+        print(UNCHECKED, file=sys.stderr)
     place = Location.of(folder)
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -13,12 +14,17 @@ from pathlib import Path
 import numpy as np
 from pyarrow import fs
 
+from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import MANIFEST, read_manifest
 from data.store.private import private_folder
 
 SPLITS = ("train", "val", "test")
 PACKED = "packed"
+BLOCK = 2**22
+"""Bytes summed at a time."""
+UNCHECKED = "the data are not checked: their manifest is from before sums were kept"
+AGAIN = "remove the folder of these data to have them made or copied again"
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,37 @@ def write_column(folder: Location, name: str, column: str, values: np.ndarray) -
 
 def _column(folder: Location, name: str, column: str) -> Location:
     return folder / PACKED / f"{name}.{column}.npy"
+
+
+def sums(folder: Location) -> dict[str, str]:
+    """The SHA-256 of each packed file, by its name."""
+    return {file.name: _sum(file) for file in (folder / PACKED).children()}
+
+
+def check_sums(folder: Location) -> bool:
+    """Read what is trained on once, and compare it with the sums of the manifest.
+
+    False if that has none, because it is from before they were kept. Raises DataError for a file
+    that has changed since, which would train to another loss without a word.
+    """
+    kept = read_manifest(folder).sums
+    for name, wanted in kept.items():
+        file = folder / PACKED / name
+        try:
+            found = _sum(file)
+        except OSError as error:
+            raise DataError(f"{file}: {error}; {AGAIN}") from None
+        if found != wanted:
+            raise DataError(f"{file}: found sum {found[:12]}, expected {wanted[:12]}; {AGAIN}")
+    return bool(kept)
+
+
+def _sum(file: Location) -> str:
+    digest = hashlib.sha256()
+    with file.open() as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def local_copy(folder: Location) -> Path:

@@ -14,8 +14,8 @@ from data.store.location import Location
 from data.store.versioned import Line, Number, Word, read_versioned
 
 MANIFEST = "manifest.json"
-SCHEMA = 2
-"""The version of the manifest and of the files that it describes."""
+SCHEMA = 3
+"""The version of the manifest and of the files that it describes. The third has their sums."""
 KEEPS_GROUPS = 2
 """The first schema in which the group of each piece is stored with its tokens."""
 
@@ -45,6 +45,8 @@ class Manifest:
     """The SHA-256 of each file that was downloaded."""
     versions: dict[Word, Word] = field(default_factory=dict)
     """The versions of the packages on which the tokens depend."""
+    sums: dict[Word, Word] = field(default_factory=dict)
+    """The SHA-256 of each packed file, by its name; none in data from before they were kept."""
     schema: int = SCHEMA
 
 
