@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from data.store.location import Location
 from data.store.manifest import MANIFEST, Manifest, read_manifest
-from data.store.versioned import VersionError, Word, read_versioned
+from data.store.versioned import WORD, VersionError, Word, read_versioned
 from sweeps.console import say
 from sweeps.errors import GridError
 from sweeps.records import read
@@ -153,6 +155,11 @@ class Sweep:
 
     def tracked_cells(self) -> set[str]:
         """The keys in `tracked`; empty if no sweep ended so."""
+        with suppress(OSError, UnicodeDecodeError):
+            lines = self.tracked.read_text().splitlines()
+            # The first release wrote a key a line.
+            if lines and all(re.fullmatch(WORD, line) for line in lines):
+                return set(lines)
         kept = self._kept(self.tracked, Tracked)
         return set(kept.cells) if kept else set()
 

@@ -169,7 +169,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, faults: dict[str, list[Exception]]
             begun.append(cell.key)
             if faults.get(cell.key):
                 raise faults[cell.key].pop(0)
-            told.ended(cell, Outcome("finished", "", {}, [], 0.0))
+            measured = {"n_params": 4000, "val_loss": 2.0}
+            told.ended(cell, Outcome("finished", "", measured, [], 0.0))
 
     monkeypatch.setattr("trainers.job._run", run)
     return begun
