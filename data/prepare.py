@@ -68,13 +68,16 @@ def prepare(
     Raises DataError for an unknown or empty source, and if `out` was made from something else, and
     ValueError for an unknown tokenizer.
     """
-    chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works)
     filters = filters or Filters()
     options = {"max_tokens": max_tokens, "works": works or None} | filters.chosen()
     wanted = {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter}
-    _claim(out, wanted | {name: value for name, value in options.items() if value is not None})
+    wanted |= {name: value for name, value in options.items() if value is not None}
     if (out / MANIFEST).exists():
+        # The source may be elsewhere by now: a data set travels without it.
+        _claim(out, wanted)
         return with_groups(out, read_manifest(out))
+    chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works)
+    _claim(out, wanted)
     base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
     found, downloads = open_source(source, out.parent / "downloads", mirror)
     works = works or known_works(source)

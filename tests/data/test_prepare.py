@@ -94,6 +94,19 @@ def test_a_finished_folder_is_found_and_another_wish_refused(made: Path, works: 
         prepare(str(works), "abc", Location.of(made), ticks_per_quarter=12)
 
 
+def test_a_finished_folder_needs_its_source_no_more(
+    made: Path, works: Path, tmp_path: Path
+) -> None:
+    """Brought to another machine, say."""
+    out = tmp_path / "brought"
+    shutil.copytree(made, out)
+    request = json.loads((out / "request.json").read_text())
+    (out / "request.json").write_text(json.dumps(request | {"source": "gone.tar.gz"}))
+    assert prepare("gone.tar.gz", "abc", Location.of(out)) == read_manifest(made)
+    with pytest.raises(DataError, match="wanted source folk"):
+        prepare("folk", "abc", Location.of(out))
+
+
 def test_data_of_before_groups_were_kept_are_given_them(
     made: Path, works: Path, tmp_path: Path
 ) -> None:
