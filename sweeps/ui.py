@@ -18,6 +18,7 @@ from data.errors import DataError
 from data.store.private import private_folder, secret
 from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
 from sweeps import database
+from sweeps.console import quiet, say
 from sweeps.gate import Gate, link
 
 PORTS = 100
@@ -39,7 +40,8 @@ def main() -> int:
     except (DataError, OSError) as error:
         print(f"ui: {error}", file=sys.stderr)
         return 1
-    serve(folder / "mlflow.db", token, listener)
+    with quiet(folder / "server.log", verbose=False), contextlib.suppress(KeyboardInterrupt):
+        serve(folder / "mlflow.db", token, listener)
     return 0
 
 
@@ -70,11 +72,10 @@ def serve(file: Path, token: str, listener: socket.socket) -> None:
     handlers.initialize_backend_stores(uri, default_artifact_root=THROUGH_SERVER)
     from mlflow.server.fastapi_app import app
 
-    print(f"MLflow   {link(listener.getsockname()[1], token)}   (Ctrl-C ends it)", flush=True)
+    say(f"MLflow   {link(listener.getsockname()[1], token)}   (Ctrl-C ends it)")
     # Not what MLflow does when its server starts: that looks after Docker containers.
     config = uvicorn.Config(Gate(app, token), lifespan="off", log_level="warning")
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":
