@@ -32,6 +32,7 @@ def corpora(visit: Visit) -> list[dict[str, Any]]:
     brought = []
     for folder in visit.data:
         wanted = json.loads((folder / "request.json").read_text())
+        wanted.pop("schema", None)
         section = {"source": wanted.pop("source"), "tokenizer": wanted.pop("tokenizer")}
         section["ticks_per_quarter"] = wanted.pop("grid")
         section |= {name: wanted.pop(name) for name in ("works", "max_tokens") if name in wanted}
