@@ -14,6 +14,10 @@ from trainers.cell import Cell, Placement
 from trainers.records import read_record
 
 
+TOLD = "0" * 64
+"""The sha256 of a forecast."""
+
+
 class SilentTracker:
     """Takes what a tracker takes."""
 
@@ -42,7 +46,7 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_those_of_their_job(
             lambda cells, capacity: [],
             Location.of(tmp_path),
             ray.remote(num_cpus=0)(SilentTracker).remote(),
-            {lstm.key: "told"},
+            {lstm.key: TOLD},
             verbose=False,
         )
     finally:
@@ -52,6 +56,6 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_those_of_their_job(
     assert (failed.status, diverged.status, finished.status) == ("failed", "diverged", "finished")
     assert "index" in failed.reason
     assert "lr 10000" in diverged.reason
-    assert (diverged.forecast, finished.forecast) == ("", "told")
+    assert (diverged.forecast, finished.forecast) == ("", TOLD)
     # Nothing is left but what is the cells' own.
     assert {path.name for path in tmp_path.iterdir()} == {each.key for each in job}
