@@ -13,7 +13,6 @@ from sweeps.schedule import run_jobs
 from trainers.cell import Cell, Placement
 from trainers.records import read_record
 
-
 TOLD = "0" * 64
 """The sha256 of a forecast."""
 
