@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,9 @@ def _column(folder: Location, name: str, column: str) -> Location:
 
 def sums(folder: Location) -> dict[str, str]:
     """The SHA-256 of each packed file, by its name."""
-    return {file.name: _sum(file) for file in (folder / PACKED).children()}
+    # By the names of what is read: beside them may lie what a killed preparation half wrote.
+    columns = [_column(folder, name, field.name) for name in SPLITS for field in fields(Split)]
+    return {file.name: _sum(file) for file in columns if file.exists()}
 
 
 def check_sums(folder: Location) -> bool:

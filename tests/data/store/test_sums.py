@@ -32,6 +32,11 @@ def test_data_as_they_were_prepared_pass(summed: Path) -> None:
     assert set(read_manifest(summed).sums) == names
 
 
+def test_what_a_killed_preparation_half_wrote_has_no_sum(summed: Path) -> None:
+    (summed / PACKED / ".0123.val.tokens.npy").write_bytes(b"half")
+    assert sums(Location.of(summed)) == read_manifest(summed).sums
+
+
 @pytest.mark.parametrize("name", ["train.tokens.npy", "test.groups.npy"])
 def test_one_bit_that_has_changed_is_named_with_its_file(summed: Path, name: str) -> None:
     path = summed / PACKED / name
