@@ -13,6 +13,7 @@ import pytest
 
 from data import cluster
 from tests.strangers import STRANGER, as_root, folder_of_all, mode, stranger
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "10.213.47.2:6379"
@@ -35,7 +36,10 @@ def raylet() -> Iterator[Callable[..., None]]:
 
     def start(**options: Any) -> None:
         command = ["sh", "-c", "sleep 600; :", "raylet", f"--gcs-address={ADDRESS}"]
-        started.append(subprocess.Popen(command, start_new_session=True, **options))
+        process = subprocess.Popen(command, start_new_session=True, **options)
+        started.append(process)
+        # A process has no command line for the first moments of its program.
+        wait_until(Path(f"/proc/{process.pid}/cmdline").read_text)
 
     yield start
     for process in started:
