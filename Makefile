@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
+# Two processes, as most tests wait for one core: each takes whole files, in their order.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: sweep test test-all test-cluster lint ui clean
 
@@ -12,11 +14,11 @@ sweep: .venv/installed
 
 # What a change is tried with while it is made: ten minutes on two quiet cores, more on busy ones.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # And what takes long: every fault, buckets, browsers, whole corpora, a cluster.
 test-all: test
-	$(BIN)/python -m pytest -m 'slow or cluster'
+	$(PYTEST) -m 'slow or cluster'
 
 # `ray up` over ssh, between machines made of namespaces: takes root, sshd and rsync.
 test-cluster: .venv/installed-dev
