@@ -1,11 +1,12 @@
-"""How far do seeds spread, and what do rate, budget and decay change beside that?
+"""How far do seeds spread, and what do rate, batch, context, budget and decay change beside that?
 
     python -m data.prepare --source folk --out runs/data/folk-abc
     python -m benchmarks.training_noise --data runs/data/folk-abc --out runs/noise --sizes 4k 9k
 
 Trains every combination of what the arguments list. Every cell's result is a file, so the same
 command goes on where it was interrupted. The table has, for each combination, the mean and the
-standard deviation over its seeds. `--table` only prints it.
+standard deviation over its seeds, and the mean of the seconds that a cell trained. `--table` only
+prints it.
 """
 
 from __future__ import annotations
@@ -30,8 +31,6 @@ from trainers import optim
 from trainers.cell import Cell
 from trainers.ladder import load_arch, parse_size
 
-BATCH_TOKENS, CONTEXT = 1024, 256
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -40,6 +39,8 @@ class Trial:
     millions: float
     rate: float
     """A multiple of the architecture's own."""
+    batch: int
+    context: int
     schedule: str
     decay: float
     """The share of the cell over which `wsd` decays."""
@@ -48,8 +49,9 @@ class Trial:
     @property
     def name(self) -> str:
         shape = f"{self.arch}-{self.size}-{self.millions:g}M-{self.rate:g}x"
+        fed = f"batch{self.batch}-context{self.context}"
         ends = f"wsd{self.decay:g}" if self.schedule == "wsd" else self.schedule
-        return f"{shape}-{ends}-seed{self.seed}"
+        return f"{shape}-{fed}-{ends}-seed{self.seed}"
 
 
 def run(trial: Trial, data: Path, out: Path) -> str:
@@ -61,9 +63,9 @@ def run(trial: Trial, data: Path, out: Path) -> str:
         size=trial.size,
         seed=trial.seed,
         lr=trial.rate * load_arch(trial.arch).LR,
-        tokens=round(trial.millions * 1e6 / BATCH_TOKENS) * BATCH_TOKENS,
-        batch_tokens=BATCH_TOKENS,
-        context=CONTEXT,
+        tokens=round(trial.millions * 1e6 / trial.batch) * trial.batch,
+        batch_tokens=trial.batch,
+        context=trial.context,
         weight_decay=0.1,
         clip=1.0,
         tokenizer=manifest.tokenizer,
@@ -81,8 +83,8 @@ def run(trial: Trial, data: Path, out: Path) -> str:
 
 def print_table(trials: list[Trial], out: Path) -> None:
     """A row for each combination, its seeds together."""
-    print("| arch | size | tokens | rate | schedule | val loss, by seed | mean | s.d. |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| arch | size | tokens | rate | batch | context | ends | by seed | mean | s.d. | s |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     rows: dict[str, list[Trial]] = {}
     for trial in trials:
         rows.setdefault(trial.name.rpartition("-")[0], []).append(trial)
@@ -97,17 +99,17 @@ def print_table(trials: list[Trial], out: Path) -> None:
         spread = f"{statistics.stdev(losses):.4f}" if losses[1:] else ""
         print(
             f"| {first.arch} | {first.size} | {first.millions:g}M | {first.rate:g}x | "
-            f"{first.schedule}{decay} | {', '.join(f'{loss:.3f}' for loss in losses)} | "
-            f"{statistics.mean(losses):.4f} | {spread} |"
+            f"{first.batch} | {first.context} | {first.schedule}{decay} | "
+            f"{', '.join(f'{loss:.3f}' for loss in losses)} | {statistics.mean(losses):.4f} | "
+            f"{spread} | {statistics.mean(each['seconds'] for each in found):.0f} |"
         )
 
 
 def main() -> int:
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    found = product(
-        args.archs, args.sizes, args.millions, args.rates, [args.schedule], args.decays, args.seeds
-    )
+    of = (args.archs, args.sizes, args.millions, args.rates, args.batches, args.contexts)
+    found = product(*of, [args.schedule], args.decays, args.seeds)
     trials = [Trial(*values) for values in found]
     missing = [trial for trial in trials if not (args.out / f"{trial.name}.json").exists()]
     if missing and not args.table:
@@ -132,6 +134,8 @@ def parse_args() -> argparse.Namespace:
     add("--sizes", nargs="+", default=["4k", "9k", "20k"], help="of the models")
     add("--millions", nargs="+", type=float, default=[2.0], help="budgets, millions of tokens [2]")
     add("--rates", nargs="+", type=float, default=[1.0], help="multiples of its own rate [1]")
+    add("--batches", nargs="+", type=int, default=[1024], help="tokens a step [1024]")
+    add("--contexts", nargs="+", type=int, default=[256], help="in tokens [256]")
     add("--schedule", choices=list(optim.SCHEDULES), default="cosine", help="[cosine]")
     add("--decays", nargs="+", type=float, default=[optim.DECAY_SHARE], help="shares, for wsd")
     add("--seeds", nargs="+", type=int, default=[100, 101, 102, 103], help="[100 to 103]")
