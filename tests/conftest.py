@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 from data.sources import folk
 from harness.counting import FINGERPRINT, VOCAB, write_counting
 from trainers.cell import Cell
+
+# The tests run in as many processes as a laptop has cores to spare. Threads that share a core wait
+# for each other without letting go of it: a test of seconds then takes minutes.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # On a busy machine an example may take any time: slowness is no defect of what is tried.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

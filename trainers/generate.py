@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,8 @@ def make_page(
     could, or none has finished.
     """
     request = Request(count=count)
-    made = study(trained_on(data, finished(cells)), data, request, apart)
+    chosen = choose(trained_on(data, finished(cells)), name=None, best=False)
+    made = study(chosen, data, request, apart)
     tokenizer = load_tokenizer(data / "tokenizer.json")
     Location.of(target).write_text(write_page(made, tokenizer, request, shown))
     return made.failed
@@ -110,12 +112,21 @@ def how(request: Request) -> str:
 
 
 def choose(cells: Sequence[Trained], name: str | None, best: bool) -> list[Trained]:
-    """The cells asked for. Raises CellError."""
+    """The cells asked for; without a name, one of those that differ in seed alone.
+
+    Raises CellError.
+    """
     chosen = [one for one in cells if name in (None, one.name, one.cell.key)]
     if not chosen:
         there = ", ".join(one.name for one in cells)
         raise CellError(f"no finished cell {name!r}; there are {there}")
-    return [min(chosen, key=lambda one: one.val_loss)] if best else chosen
+    if best:
+        return [min(chosen, key=lambda one: one.val_loss)]
+    if name is None:
+        by_seed = sorted(chosen, key=lambda one: one.cell.seed, reverse=True)
+        lowest = {replace(one.cell, seed=0).key: one.name for one in by_seed}.values()
+        chosen = [one for one in chosen if one.name in lowest]
+    return chosen
 
 
 def trained_on(data: Location, cells: Sequence[Trained]) -> list[Trained]:
@@ -188,7 +199,11 @@ def _parser() -> argparse.ArgumentParser:
         help="only cells trained on these data [found below --out/data]",
     )
     parser.add_argument("--to", metavar="DIR", help="where to write [the sweep's folder/samples]")
-    parser.add_argument("--cell", metavar="NAME", help="only this cell, such as lstm-300k-seed0")
+    parser.add_argument(
+        "--cell",
+        metavar="NAME",
+        help="only this cell, such as lstm-300k-seed1 [each of the lowest seed]",
+    )
     parser.add_argument("--best", action="store_true", help="only the cell of the lowest loss")
     parser.add_argument("--count", type=int, default=24, help="samples of each cell [24]")
     parser.add_argument("--shown", type=int, default=3, help="of them on the page, as files [3]")

@@ -86,7 +86,7 @@ def test_a_damaged_checkpoint_costs_its_own_samples_only(
     shutil.copytree(out, tmp_path / "runs")
     (sound,) = (tmp_path / "runs" / "sweep" / "cells").iterdir()
     record = json.loads((sound / "record.json").read_text())
-    params = record["params"] | {"seed": 1}
+    params = record["params"] | {"lr": 0.5}
     key = Cell.of(params).key
     damaged = shutil.copytree(sound, sound.with_name(key))
     (damaged / "record.json").write_text(
@@ -97,7 +97,7 @@ def test_a_damaged_checkpoint_costs_its_own_samples_only(
     page = tmp_path / "runs" / "sweep" / "samples" / "samples.html"
     assert page.read_text().count("<article") == 1 + 8
     last = capsys.readouterr().err.splitlines()[-1]
-    assert "nothing of lstm-9k-seed1" in last
+    assert "nothing of lstm-9k-lr0.5-seed0" in last
     assert "checksum" in last
 
 
@@ -116,6 +116,18 @@ def test_cells_that_differ_in_a_rate_are_told_apart(out: Path, tmp_path: Path) -
         "transformer-4k-lr0.016-seed0",
     ]
     assert len(choose(found, "transformer-4k-lr0.016-seed0", best=False)) == 1
+
+
+def test_of_cells_that_differ_in_seed_alone_the_lowest_composes(out: Path) -> None:
+    (first,) = finished(Location.of(out / "sweep" / "cells"))
+    again = [
+        replace(first, cell=replace(first.cell, seed=seed), name=f"lstm-9k-seed{seed}")
+        for seed in (2, 1)
+    ]
+    other = replace(first, cell=replace(first.cell, lr=1.0, seed=2), name="lstm-9k-lr1-seed2")
+    cells = [*again, other]
+    assert choose(cells, None, best=False) == [again[1], other]
+    assert choose(cells, "lstm-9k-seed2", best=False) == [again[0]]
 
 
 def test_it_writes_files_and_a_page(out: Path, tmp_path: Path) -> None:
