@@ -1,6 +1,6 @@
 """Run a grid: data, cells, law. The same command resumes where it stopped.
 
-python sweeps/run_grid.py                      the quickstart: twelve small models, 15 minutes
+python sweeps/run_grid.py                      the quickstart: small models, 15 minutes
 python sweeps/run_grid.py --grid my_grid.yaml  your own, see sweeps/grids/README.md
 python sweeps/run_grid.py --grid lakh --dry-run --cluster 8x1 --gpu-price 0.5
 python sweeps/run_grid.py --grid lakh --status
