@@ -137,3 +137,23 @@ def test_a_disk_that_stays_full_is_an_error() -> None:
 
     with pytest.raises(OSError, match="No space"):
         patiently(write, seconds=0)
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def sync(file: int) -> None:
+        done.append("synced")
+        fsync(file)
+
+    def name(before: Path, after: Path) -> None:
+        done.append("named")
+        replace(before, after)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", name)
+    Location.of(tmp_path / "record.json").write_text("{}")
+    assert done == ["synced", "named"]
