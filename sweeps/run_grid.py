@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from data.errors import DataError
+from data.errors import DataError, with_remedy
 from data.store.location import Location
 from data.store.lock import held
 from data.store.manifest import Manifest
@@ -28,7 +28,7 @@ from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE
 from sweeps import accident, removal
 from sweeps.console import any_encoding, complain, quiet, say
-from sweeps.errors import GridError, with_remedy
+from sweeps.errors import GridError
 from sweeps.standing import GOES_ON, Standing, on_signals
 from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError

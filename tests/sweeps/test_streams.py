@@ -10,7 +10,6 @@ import pytest
 
 from data.store.lock import held
 from sweeps import run_grid
-from sweeps.errors import with_remedy
 from sweeps.sweep import Sweep
 from tests.sweeps.real_command import ROOT, command, environment
 
@@ -86,10 +85,3 @@ def test_an_error_that_nobody_foresaw_is_a_line_and_a_file(
     (file,) = sweep.folder.local.glob("error-*.txt")
     assert str(file) in line
     assert "conclude" in file.read_text()
-
-
-def test_what_to_do_is_said_where_it_is_known() -> None:
-    assert with_remedy(PermissionError(13, "Permission denied", "/x")).endswith(
-        "'/x'; make it writable for you, or give another --out"
-    )
-    assert with_remedy(OSError("nothing listens")) == "nothing listens"

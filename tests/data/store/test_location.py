@@ -157,3 +157,16 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
     monkeypatch.setattr(os, "replace", name)
     Location.of(tmp_path / "record.json").write_text("{}")
     assert done == ["synced", "named"]
+
+
+def test_tokens_are_given_their_room_before_they_are_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    none = np.zeros(1)
+    with pytest.raises(OSError, match="No space"):
+        write_split(Location.of(tmp_path), "val", np.zeros(3, np.uint16), np.array([3]), none, none)
+    assert not list(tmp_path.glob("packed/*tokens*"))
