@@ -13,6 +13,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +62,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(KINDS), help="kinds [all]")
     parser.add_argument("--repeat", type=int, default=1, help="how often each [1]")
     args = parser.parse_args()
+    # What `nohup` or a shell has this process ignore, its children would ignore as well.
+    for ignored in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(ignored, signal.SIG_DFL)
     folder = args.folder.resolve()
     grid = reference(folder)
     found = []
@@ -101,17 +105,13 @@ def disturbed(kind: Disturbance, grid: Path, folder: Path, chance: random.Random
     shutil.copytree(folder / "reference" / "data", out / "data")
     sweep = Sweeping(grid, out, kind.env)
 
-    def has_ended() -> bool:
-        sweep.children()  # Remembered, for those that are left behind.
-        return sweep.process.poll() is not None
-
     try:
-        wait(lambda: kind.ready(sweep) or has_ended())
+        wait(lambda: kind.ready(sweep) or sweep.has_ended())
         time.sleep(chance.uniform(0, WITHIN_SECONDS))
-        has_ended()
+        sweep.has_ended()
         done = time.monotonic()
         kind.do(sweep)
-        wait(has_ended)
+        wait(sweep.has_ended)
         seconds, code = time.monotonic() - done, sweep.process.returncode
         time.sleep(LEFT_SECONDS)
         left = len(sweep.left())

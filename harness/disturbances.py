@@ -62,6 +62,10 @@ class Sweeping:
         self.children()
         return any((self.folder / "cells").glob("*/checkpoint_*/state.sha256"))
 
+    def has_ended(self) -> bool:
+        self.children()
+        return self.process.poll() is not None
+
     def text(self) -> str:
         return self.log.read_text(errors="replace")
 

@@ -51,11 +51,12 @@ Handler = Callable[[int, FrameType | None], Any]
 def on_signals(handler: Handler) -> dict[int, Any]:
     """Have a handler called on the signals that tell a sweep to end. Returns what was before.
 
-    A signal that is ignored, as `nohup` has it, stays ignored.
+    A closed terminal that is ignored, as `nohup` has it, stays ignored.
     """
-    told = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heard = [number for number in told if signal.getsignal(number) != signal.SIG_IGN]
-    return {number: signal.signal(number, handler) for number in heard}
+    told = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        told.append(signal.SIGHUP)
+    return {number: signal.signal(number, handler) for number in told}
 
 
 class Standing:

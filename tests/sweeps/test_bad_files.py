@@ -146,6 +146,20 @@ def test_reasons_are_text_and_no_markup(
     assert "\x1b" not in said
 
 
+def test_a_long_reason_leaves_the_names_their_room(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cell = sweep.resolve()[0]
+    reason = "RuntimeError: " + "very " * 50 + "long"
+    write_record(sweep.cells, replace(ended(cell), status="failed", reason=reason, measured={}))
+    assert run(monkeypatch, "--status") == 0
+    lines = capfd.readouterr().out.splitlines()
+    (row,) = [line for line in lines if line.startswith("lstm  9k")]
+    assert "failed" in row
+    assert row.rstrip().endswith("...")
+    assert f"lstm-9k-seed0: {reason}" in lines
+
+
 def test_what_can_hardly_be_right_is_said(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
