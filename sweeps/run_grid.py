@@ -29,7 +29,7 @@ from fitting.runs.tracking import SQLITE
 from sweeps import accident, removal
 from sweeps.console import any_encoding, complain, quiet, say
 from sweeps.errors import GridError
-from sweeps.standing import GOES_ON, Standing, on_signals
+from sweeps.standing import GOES_ON, TRACKER_FELL, Standing, on_signals
 from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
@@ -123,7 +123,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> tuple[list[Listed], bool]:
     whether MLflow has all of it."""
     # Imported here, because they take longer than finding that there is nothing to do.
     import ray
-    from ray.exceptions import RayError
+    from ray.exceptions import RayActorError, RayError
 
     from trainers.job import reason
 
@@ -133,6 +133,8 @@ def run(sweep: Sweep, args: argparse.Namespace) -> tuple[list[Listed], bool]:
             return run_with_ray(sweep, args, uri, standing)
         except (DataError, OSError):  # Raised in a task, they are Ray's as well.
             raise
+        except RayActorError as error:
+            raise OSError(f"{TRACKER_FELL}. {GOES_ON}") from error
         except RayError as error:
             raise OSError(f"Ray lost what the sweep needs: {reason(error)}. {GOES_ON}") from error
         finally:

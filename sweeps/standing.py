@@ -42,6 +42,7 @@ FULL_BYTES = 64 * 1024
 GONE_LOOKS = 3
 """A network's file system may lose sight of a folder for a moment."""
 NEEDED = {"gcs_server": "Ray's head process (gcs_server)", "raylet": "Ray's node process (raylet)"}
+TRACKER_FELL = "the tracker, which writes to MLflow, was killed or has crashed"
 GOES_ON = "Nothing that was saved is lost: the same command goes on from there."
 
 
@@ -135,7 +136,7 @@ class Standing:
             except GetTimeoutError:
                 continue
             except RayError:
-                self.fallen = "the tracker, which writes to MLflow, was killed or has crashed"
+                self.fallen = TRACKER_FELL
                 return
             self.answered = time.monotonic()
             if trouble != told:

@@ -59,6 +59,7 @@ LONGEST_REASON = 300
 DIED = "the process that trained it died: it was killed, or crashed"
 OUT_OF_MEMORY = "the process that trained it was killed: the machine ran out of memory"
 
+UNHEARD = "the process that cells report to died"
 LOW_ON_MEMORY = "running low on memory"
 """In Ray's message when it killed a worker for the memory that it had."""
 
@@ -239,6 +240,8 @@ def _work(config: dict[str, Any]) -> None:
     # Only here are the errors themselves at hand: Ray passes on what can be pickled of them.
     try:
         _work_through(config)
+    except RayActorError as error:
+        raise AroundError(UNHEARD) from error
     except (OSError, DataError, VersionError, RayError) as error:
         line = " ".join(str(error).split()) or type(error).__name__
         raise AroundError(line[:LONGEST_REASON]) from error

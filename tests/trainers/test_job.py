@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import ray
 import torch
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.train import PreemptionError, PreemptionInfo
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
@@ -245,7 +245,8 @@ def test_a_long_reason_is_cut_and_a_death_is_told_in_words() -> None:
     [
         (DataError("a.npy: found sum 1, expected 2; copy it again"), "copy it again"),
         (OSError(28, "No space left on device"), "No space left"),
-        (RayActorError(error_msg="the tracker is dead\nand more"), "the tracker is dead and more"),
+        (RayActorError(error_msg="a page\nof words"), "that cells report to died"),
+        (RayError("no head\nand more"), "no head and more"),
     ],
 )
 def test_what_happened_around_a_cell_is_no_outcome(
