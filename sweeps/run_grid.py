@@ -76,7 +76,7 @@ def main() -> int:
     except OSError as error:
         complain(f"run_grid: {with_remedy(error)}")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # While Ray starts, its own handler exits on SIGTERM.
         complain("Interrupted. Nothing is lost: the same command goes on.")
         return 130
     except Exception as error:

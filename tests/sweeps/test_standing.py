@@ -9,7 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from data.store.location import Location
+from sweeps.standing import Standing
 from tests.processes import descendants
 from tests.sweeps.real_command import ROOT
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -111,3 +116,19 @@ def test_a_tracker_that_does_not_answer_is_named(tmp_path: Path) -> None:
         code, line = end(process)
     assert code == 1
     assert line.startswith("run_grid: the tracker, which runs on Ray's head, has not answered")
+
+
+def test_a_full_disk_is_told_waited_for_and_in_the_end_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    free = [0]
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free[0]))
+    watch = Standing(Location.of(tmp_path), Location.of(tmp_path / "alive.json"))
+    assert not watch._storage(100.0)
+    assert not watch._storage(101.0)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"The disk of {tmp_path} is full: cells wait 120 s for room")
+    assert watch._storage(221.0) == f"the disk of {tmp_path} is full: free some room"
+    free[0] = 10**9
+    assert not watch._storage(222.0)
+    assert capfd.readouterr().err == "There is room on the disk again.\n"
