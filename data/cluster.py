@@ -6,9 +6,13 @@ and sends it this user's token.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import socket
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +25,82 @@ from data.store.private import private_folder, secret
 
 LOCAL = "local"
 """Ray's word for no cluster."""
+ANSWER_SECONDS = 10
+"""How long a cluster may take to accept a connection."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def join(**options: Any) -> bool:
     """`ray.init` with these options; whether that started Ray for this process alone.
 
     Joined is the cluster that RAY_ADDRESS names, or the one that this user's `ray start` made here.
+    Raises OSError if there is no Ray to work with.
     """
-    if os.environ.get("RAY_ADDRESS", LOCAL) != LOCAL:
-        ray.init(**options)
+    no_proxy_for_loopback()
+    address = os.environ.get("RAY_ADDRESS", LOCAL)
+    if address != LOCAL:
+        refuse_silence(address)
+        with _told(f"RAY_ADDRESS is {address}, where no Ray was joined"):
+            ray.init(**options)
         return False
     if found := started_here():
         authentication_token_setup.maybe_enable_token_auth_if_token_available(False)
-        ray.init(found, **options)
+        with _told(f"no Ray was joined at {found}, where `ray start` said there is one"):
+            ray.init(found, **options)
         return False
     # Ray would make it readable for everybody.
-    secret(Path.home() / ".ray" / "auth_token")
+    token = Path.home() / ".ray" / "auth_token"
+    try:
+        secret(token)
+    except OSError as error:
+        raise OSError(
+            f"{error}: Ray keeps its token there; set HOME to a folder of yours"
+        ) from None
     # Ray lets everybody write below it.
     folder = private_folder("ray", within=get_default_system_temp_dir())
     # As on a Mac: Ray then listens on loopback alone, which `_node_ip_address` does not let it do.
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
-        ray.init(LOCAL, _temp_dir=str(folder), **options)
+        with _told(
+            "Ray did not start, which a machine that is very busy or full may be too slow for"
+        ):
+            ray.init(LOCAL, _temp_dir=str(folder), **options)
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
     return True
+
+
+def no_proxy_for_loopback() -> None:
+    """Have no proxy of the environment stand between this process, or its children, and itself."""
+    for name in ("no_proxy", "NO_PROXY"):
+        given = [each for each in os.environ.get(name, "").split(",") if each]
+        os.environ[name] = ",".join([*given, *(each for each in LOOPBACK if each not in given)])
+
+
+def refuse_silence(address: str) -> None:
+    """Raises OSError if nothing listens at an address such as `10.0.0.1:6379`, for which Ray would
+    wait for minutes, deaf to signals. Words, such as `auto`, are left to Ray."""
+    found = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
+    if not found:
+        return
+    try:
+        where = (found[1].strip("[]"), int(found[2]))
+        socket.create_connection(where, timeout=ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise OSError(
+            f"RAY_ADDRESS is {address}, where nothing answers ({error}): start the cluster, or "
+            "unset RAY_ADDRESS to have Ray start here"
+        ) from None
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Ray's errors at its start, which are of many kinds, as an OSError of one line."""
+    try:
+        yield
+    except Exception as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise OSError(f"{what}: {why} The same command tries again.") from error
 
 
 def started_here() -> str | None:

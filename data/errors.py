@@ -1,10 +1,25 @@
-"""The error that a user of data can cause, text for a terminal, and what a misspelt word may have
+"""The errors that a user of data can cause, text for a terminal, and what a misspelt word may have
 meant."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from difflib import get_close_matches
+
+ROOM = "free some room; the same command goes on"
+WRITABLE = "make it writable for you, or give another folder"
+FOLDER = "give a folder that is there or can be made"
+REMEDIES = {
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EACCES: WRITABLE,
+    errno.EPERM: WRITABLE,
+    errno.EROFS: WRITABLE,
+    errno.ENOTDIR: FOLDER,
+    errno.EEXIST: FOLDER,
+    errno.ENOENT: FOLDER,
+}
 
 
 class DataError(ValueError):
@@ -27,3 +42,9 @@ def hint(word: str, known: Sequence[str]) -> str:
     """How a message about an unknown word ends: the known word nearest to it, or all of them."""
     near = get_close_matches(word, known, n=1, cutoff=0.4)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+
+
+def with_remedy(error: OSError) -> str:
+    """What a file, a disk or a service answered, and what to do about it if that is known."""
+    remedy = REMEDIES.get(error.errno or 0)
+    return printable(f"{error}; {remedy}" if remedy else str(error))

@@ -24,7 +24,7 @@ import ray.data
 
 from data import cluster
 from data.crashes import MAX_ATTEMPTS
-from data.errors import DataError
+from data.errors import DataError, with_remedy
 from data.flatten import flatten, with_groups
 from data.music.filters import RULES, Filters
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
@@ -34,6 +34,7 @@ from data.sources.download import CORPORA
 from data.sources.named import check_source, known_works, open_source
 from data.store.flat import sums
 from data.store.location import Location
+from data.store.lock import held
 from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from data.store.tables import read_table, row_groups, write_rows
 from data.store.versioned import Word, read_versioned
@@ -65,8 +66,8 @@ def prepare(
     lines. works: a regular expression; files whose paths contain the same match are versions of one
     work, whatever their notes are. Some of `CORPORA` have one of their own. mirror: a folder or
     address from which to take one of `CORPORA` instead of its own address.
-    Raises DataError for an unknown or empty source, and if `out` was made from something else, and
-    ValueError for an unknown tokenizer.
+    Raises DataError for an unknown or empty source, and if `out` was made from something else or
+    another process prepares it, ValueError for an unknown tokenizer, and OSError for a full disk.
     """
     filters = filters or Filters()
     options = {"max_tokens": max_tokens, "works": works or None} | filters.chosen()
@@ -77,51 +78,52 @@ def prepare(
         _claim(out, wanted)
         return with_groups(out, read_manifest(out))
     chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works)
-    _claim(out, wanted)
-    base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
-    found, downloads = open_source(source, out.parent / "downloads", mirror)
-    works = works or known_works(source)
-    spec, run = PieceSpec(source, base, filters, max_tokens), uuid.uuid4().hex
+    with held(out, "prepares data there"):
+        _claim(out, wanted)
+        base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
+        found, downloads = open_source(source, out.parent / "downloads", mirror)
+        works = works or known_works(source)
+        spec, run = PieceSpec(source, base, filters, max_tokens), uuid.uuid4().hex
 
-    staging = out / "staging"
-    staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
-    each(
-        lambda shard, part: stage(shard, part, spec, run),
-        [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
-    )
-    placed, thresholds, duplicates = place(staged, works)
-    if isinstance(chosen, BpeTokenizer):
-        chosen = chosen.trained(_training_tokens(staged, placed))
-    (out / "tokenizer.json").write_text(chosen.to_json())
-    shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
-    parts = [out / "parts" / part.name for part in staged]
-    each(
-        lambda before, part, places: finish(before, part, places, shorten),
-        [task for task in zip(staged, parts, placed) if not task[1].exists()],
-    )
-    rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
-    rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
-    write_rows(out / "rejected.parquet", rejected, REJECTED)
-    splits, fingerprint = flatten(out, parts, chosen)
-    manifest = Manifest(
-        fingerprint=fingerprint,
-        source=source,
-        tokenizer=tokenizer,
-        ticks_per_quarter=ticks_per_quarter,
-        vocab_size=chosen.vocab_size,
-        bos_id=chosen.bos_id,
-        splits=splits,
-        rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
-        mended=mended(staged),
-        thresholds=thresholds,
-        filters=filters.chosen(),
-        downloads=downloads,
-        versions={name: version(name) for name in ("symusic", "miditok", "music21")},
-        sums=sums(out),
-    )
-    write_manifest(out, manifest)
-    staging.delete()
-    return manifest
+        staging = out / "staging"
+        staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
+        each(
+            lambda shard, part: stage(shard, part, spec, run),
+            [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
+        )
+        placed, thresholds, duplicates = place(staged, works)
+        if isinstance(chosen, BpeTokenizer):
+            chosen = chosen.trained(_training_tokens(staged, placed))
+        (out / "tokenizer.json").write_text(chosen.to_json())
+        shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
+        parts = [out / "parts" / part.name for part in staged]
+        each(
+            lambda before, part, places: finish(before, part, places, shorten),
+            [task for task in zip(staged, parts, placed) if not task[1].exists()],
+        )
+        rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
+        rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
+        write_rows(out / "rejected.parquet", rejected, REJECTED)
+        splits, fingerprint = flatten(out, parts, chosen)
+        manifest = Manifest(
+            fingerprint=fingerprint,
+            source=source,
+            tokenizer=tokenizer,
+            ticks_per_quarter=ticks_per_quarter,
+            vocab_size=chosen.vocab_size,
+            bos_id=chosen.bos_id,
+            splits=splits,
+            rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
+            mended=mended(staged),
+            thresholds=thresholds,
+            filters=filters.chosen(),
+            downloads=downloads,
+            versions={name: version(name) for name in ("symusic", "miditok", "music21")},
+            sums=sums(out),
+        )
+        write_manifest(out, manifest)
+        staging.delete()
+        return manifest
 
 
 def check(
@@ -175,14 +177,21 @@ def mended(staged: list[Location]) -> dict[str, int]:
 
 
 def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
-    """Call `work` with each tuple of arguments, each in a Ray Data task of its own."""
+    """Call `work` with each tuple of arguments, each in a Ray Data task of its own.
+
+    Raises the first OSError that one raised, when all have been called.
+    """
     if not tasks:
         return
 
-    def task(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def task(batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
+        errors = []
         for arguments in batch["arguments"].tolist():
-            work(*ray.cloudpickle.loads(arguments))
-        return {"done": np.ones(len(batch["arguments"]), bool)}
+            try:
+                work(*ray.cloudpickle.loads(arguments))
+            except OSError as error:  # Returned: Ray would make a page of it.
+                errors.append(error)
+        return {"errors": [ray.cloudpickle.dumps(error) for error in errors]}
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -190,7 +199,9 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
     # A file that kills its process kills the task, which is then started again to find the file.
     # The last start is for the task itself to say that it gives up.
-    blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
+    done = blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
+    for row in done.take(1):
+        raise ray.cloudpickle.loads(row["errors"])
 
 
 def _claim(out: Location, wanted: dict) -> None:
@@ -266,6 +277,12 @@ def main() -> int:
     except ValueError as error:
         print(f"data.prepare: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"data.prepare: {with_remedy(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("data.prepare: interrupted; the same command continues", file=sys.stderr)
+        return 130
     for name, split in made.splits.items():
         print(f"{name:6}{split['pieces']:>9,} pieces {split['tokens']:>13,} tokens")
     for reason, count in made.rejected.items():

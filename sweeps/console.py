@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -18,10 +20,48 @@ NARROWEST = 110
 """The least width of a table, even in a narrower terminal: truncated numbers are of no use."""
 
 
+class Named:
+    """Standard output, whose errors name it: `No space left on device` alone may be any disk."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        with _naming():
+            return self.stream.write(text)
+
+    def flush(self) -> None:
+        with _naming():
+            self.stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def _naming() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def output() -> Any:
+    """Standard output, whatever `quiet` has redirected; None if it is closed."""
+    return sys.__stdout__ and Named(sys.__stdout__)
+
+
+def any_encoding() -> None:
+    r"""Have signs that the user's terminal does not know shown as `\xb1`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def console() -> Console:
-    """A console that writes to the user, whatever `quiet` has redirected. Text is text there: a
-    reason such as `[rank0]: ...` is no markup."""
-    found = Console(file=sys.__stdout__, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    """A console that writes to the user. Text is text there: a reason such as `[rank0]: ...` is no
+    markup."""
+    found = Console(file=output(), highlight=False, soft_wrap=True, markup=False, emoji=False)
     if found.width < NARROWEST:
         found.width = NARROWEST
     return found
@@ -30,7 +70,14 @@ def console() -> Console:
 def say(text: str) -> None:
     """Tell the user one or more lines, in which nothing is obeyed and no password shown."""
     lines = map(printable, masked(text).split("\n"))
-    print("\n".join(lines), file=sys.__stdout__, flush=True)
+    print("\n".join(lines), file=output(), flush=True)
+
+
+def complain(text: str) -> None:
+    """Tell the user a line on standard error, as `say` does; nothing if nobody is there any
+    more."""
+    with contextlib.suppress(OSError):
+        print(printable(masked(text)), file=sys.__stderr__, flush=True)
 
 
 def table(left: list[str], right: list[str], last: list[str]) -> Table:

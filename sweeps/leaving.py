@@ -1,7 +1,8 @@
-"""On Ctrl-C or SIGTERM, cells save and then the sweep ends."""
+"""On Ctrl-C, SIGTERM or a closed terminal (SIGHUP), cells save and then the sweep ends."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -9,13 +10,12 @@ from types import FrameType
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from data.store.location import Location
 from sweeps.console import say
+from sweeps.standing import SAVE_SECONDS, on_signals
 from trainers.saved import newest_step
-
-SAVE_SECONDS = 30
-"""The longest that cells may take to save; what is not saved by then is trained again."""
 
 
 class Leaving:
@@ -27,8 +27,7 @@ class Leaving:
         self.asked = False
 
     def __enter__(self) -> Leaving:
-        signals = (signal.SIGINT, signal.SIGTERM)
-        self.before = {number: signal.signal(number, self._on_signal) for number in signals}
+        self.before = on_signals(self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,20 +38,28 @@ class Leaving:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        say("The cells are saving; a second Ctrl-C leaves at once.")
         # In a thread, because the signal may have come in the middle of a call to Ray.
         threading.Thread(target=self._leave, daemon=True).start()
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            say("The cells are saving; a second Ctrl-C leaves at once.")
 
     def _leave(self) -> None:
-        running, _ = ray.get(self.tracker.progress.remote())
+        # Whatever cannot be asked or read, the sweep ends.
+        try:
+            self._have_all_saved(time.monotonic() + SAVE_SECONDS)
+        except (RayError, OSError):
+            pass
+        finally:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def _have_all_saved(self, until: float) -> None:
+        running, _ = ray.get(self.tracker.progress.remote(), timeout=SAVE_SECONDS)
         saved = {key: self._saved(key) for key, point in running.items() if point["tokens"]}
-        ray.get(self.tracker.leave.remote())
-        until = time.monotonic() + SAVE_SECONDS
+        ray.get(self.tracker.leave.remote(), timeout=SAVE_SECONDS)
         while time.monotonic() < until and any(
             self._saved(key) == before for key, before in saved.items()
         ):
             time.sleep(0.2)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _saved(self, key: str) -> int | None:
         return newest_step(self.cells / key)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -25,6 +28,10 @@ from trainers.names import varying, words
 
 ALIVE_SECONDS = 15
 """How often the sweep records that it is running, for `--status`."""
+
+
+ANSWER_SECONDS = 20
+"""The longest that a look may take."""
 
 
 class LiveView:
@@ -57,27 +64,38 @@ class LiveView:
 
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
-        self.thread.join()
-        self.alive.delete()
+        self.thread.join(ANSWER_SECONDS)
+        with contextlib.suppress(OSError):
+            self.alive.delete()
 
     def _loop(self) -> None:
         if not self.console.is_terminal:
-            while not self.stopped.wait(self.every):
-                self.console.print(self.line(*self._look()))
+            self._show(lambda *seen: self.console.print(self.line(*seen)))
             return
-        with Live(console=self.console, auto_refresh=False, transient=True) as live:
-            while not self.stopped.wait(self.every):
-                live.update(self.table(*self._look()), refresh=True)
+        with (
+            contextlib.suppress(OSError),
+            Live(console=self.console, auto_refresh=False, transient=True) as live,
+        ):
+            self._show(lambda *seen: live.update(self.table(*seen), refresh=True))
+
+    def _show(self, show: Callable[..., None]) -> None:
+        while not self.stopped.wait(self.every):
+            # What cannot be seen or shown now may be later: a view is no reason to end a sweep, and
+            # whether there is one is watched elsewhere.
+            with contextlib.suppress(RayError, OSError):
+                show(*self._look())
 
     def _look(self) -> tuple[dict[str, dict[str, Any]], dict[str, str], float]:
-        running, ended = ray.get(self.tracker.progress.remote())
+        running, ended = ray.get(self.tracker.progress.remote(), timeout=ANSWER_SECONDS)
         now = time.monotonic()
         if now - self.told > ALIVE_SECONDS:
             tokens = {key: point["tokens"] for key, point in running.items()}
             jobs = [[key for key in job if key not in ended] for job in self.jobs]
             said = Report(time.time(), tokens, [job for job in jobs if job])
-            self.alive.write_text(json.dumps(asdict(said)))
             self.told = now
+            # Not patiently: on a full disk the view goes on.
+            with self.alive.writing() as file:
+                file.write_text(json.dumps(asdict(said)))
         return running, ended, now - self.started
 
     def line(

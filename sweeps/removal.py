@@ -47,7 +47,7 @@ def prune(sweep: Sweep, selection: str) -> bool:
 def _agreed(question: str) -> bool:
     try:
         answer = input(question)
-    except EOFError:  # Nobody is there to ask.
+    except (EOFError, RuntimeError):  # Nobody is there to ask, or standard input is closed.
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
         print("Nothing was removed.", file=sys.stderr)

@@ -11,24 +11,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from data.errors import DataError, printable
+from data.errors import DataError, with_remedy
 from data.store.location import Location
+from data.store.lock import held
 from data.store.manifest import Manifest
 from data.store.private import private_folder
 from data.store.versioned import VersionError
 from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE
-from sweeps import removal
-from sweeps.console import quiet, say
+from sweeps import accident, removal
+from sweeps.console import any_encoding, complain, quiet, say
 from sweeps.errors import GridError
+from sweeps.standing import GOES_ON, TRACKER_FELL, Standing, on_signals
 from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
@@ -36,7 +37,6 @@ from trainers.names import names
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fitting.analysis import Analysis
     from sweeps.jobs import Job
     from sweeps.packing import Capacity
     from trainers.cell import Cell
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 def main() -> int:
     args = parse_args()
     sweep = Sweep(args.grid, tuple(args.options), args.out)
+    any_encoding()
     try:
         if args.dry_run:
             from sweeps import plan
@@ -56,27 +57,31 @@ def main() -> int:
 
             status.show(sweep, args.only)
             return 0
-        if args.prune:
-            return 0 if removal.prune(sweep, args.only) else 1
-        signal.signal(signal.SIGTERM, interrupt)
+        on_signals(interrupt)
         if args.check:
             return check_nodes(sweep, args.verbose)
-        if args.fresh and not removal.erase(sweep, args.only):
-            return 1
-        cells = nothing_to_do(sweep, args)
-        if cells is None:
+        if not (args.fresh or args.prune) and (cells := nothing_to_do(sweep, args)):
+            return conclude(sweep, cells)
+        with held(sweep.folder, f"works on the sweep of {sweep.grid.name}"):
+            if args.prune:
+                return 0 if removal.prune(sweep, args.only) else 1
+            if args.fresh and not removal.erase(sweep, args.only):
+                return 1
             with quiet(log_file(sweep), args.verbose):
-                cells = run(sweep, args)
-        return conclude(sweep, cells)
+                cells, tracked = run(sweep, args)
+            return max(conclude(sweep, cells), int(not tracked))
     except (GridError, DataError, LadderError, VersionError) as error:
-        print(f"run_grid: {error}", file=sys.stderr)
+        complain(f"run_grid: {error}")
         return 2
     except OSError as error:
-        print(f"run_grid: {printable(str(error))}", file=sys.stderr)
+        complain(f"run_grid: {with_remedy(error)}")
         return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. Nothing is lost: the same command goes on.", file=sys.stderr)
+    except (KeyboardInterrupt, SystemExit):  # While Ray starts, its own handler exits on SIGTERM.
+        complain("Interrupted. Nothing is lost: the same command goes on.")
         return 130
+    except Exception as error:
+        complain(accident.told(error, log_file(sweep)))
+        return 1
 
 
 def check_nodes(sweep: Sweep, verbose: bool) -> int:
@@ -109,13 +114,37 @@ def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None
         return None
     if failed and args.retry_failed:
         return None
-    print(f"Nothing to do: all {len(cells)} cells of {sweep.name} have ended.")
+    say(f"Nothing to do: all {len(cells)} cells of {sweep.name} have ended.")
     return cells
 
 
-def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
-    """Train every selected cell of the grid to its end, fit, and track. Returns the cells."""
+def run(sweep: Sweep, args: argparse.Namespace) -> tuple[list[Listed], bool]:
+    """Train every selected cell of the grid to its end, fit, and track. Returns the cells, and
+    whether MLflow has all of it."""
     # Imported here, because they take longer than finding that there is nothing to do.
+    import ray
+    from ray.exceptions import RayActorError, RayError
+
+    from trainers.job import reason
+
+    uri = own_tracker() or f"{SQLITE}{own_database(sweep)}"
+    with Standing(sweep.folder, sweep.alive) as standing:
+        try:
+            return run_with_ray(sweep, args, uri, standing)
+        except (DataError, OSError):  # Raised in a task, they are Ray's as well.
+            raise
+        except RayActorError as error:
+            raise OSError(f"{TRACKER_FELL}. {GOES_ON}") from error
+        except RayError as error:
+            raise OSError(f"Ray lost what the sweep needs: {reason(error)}. {GOES_ON}") from error
+        finally:
+            standing.close()
+            ray.shutdown()
+
+
+def run_with_ray(
+    sweep: Sweep, args: argparse.Namespace, uri: str, standing: Standing
+) -> tuple[list[Listed], bool]:
     import ray
 
     from data import cluster
@@ -123,69 +152,84 @@ def run(sweep: Sweep, args: argparse.Namespace) -> list[Listed]:
     from sweeps.jobs import refuse_what_never_fits
     from sweeps.leaving import Leaving
     from sweeps.live import LiveView
+    from sweeps.reporting import report, stored
     from sweeps.schedule import DRIVER, present, run_jobs
     from sweeps.tracking import Tracker, tags
 
-    uri = own_tracker() or f"{SQLITE}{own_database(sweep)}"
-    try:
-        own_cluster = cluster.join(log_to_driver=args.verbose)
-        # On the head, because MLflow may be on its disk, or listen on its loopback interface only.
-        on_head = ray.remote(num_cpus=0, resources=DRIVER)
-        made = on_head(database.make).remote(uri)
-        for tokenizer in sweep.grid.data.tokenizer:
-            prepare_data(sweep, tokenizer)
-        every = sweep.resolve()
-        listed = sweep.listed()
-        chosen = only(listed, args.only)
-        if args.retry_failed:
-            records = sweep.records(cell.key for cell in chosen)
-            sweep.forget(key for key, record in records.items() if record.status == "failed")
-        records, unreadable = sweep.read(cell.key for cell in every)
-        for line in unreadable.values():
-            say(f"Left alone: {line}")
-        wanted = {cell.key for cell in chosen} - set(records) - set(unreadable)
-        forecasts.refuse_targets_alone(sweep, listed, wanted)
-        pending = [cell for cell in every if cell.key in wanted]
-        targets = {cell.key for cell in listed if cell.target}
-        phases, cut = phases_of(sweep, pending, targets)
-        jobs = [job for phase in phases for job in phase]
-        if own_cluster:
-            refuse_what_never_fits(jobs, present())
-        say(f"MLflow   {how_to_browse(sweep)}")
+    own_cluster = cluster.join(log_to_driver=args.verbose)
+    on_signals(interrupt)  # Ray has put its own handlers there.
+    warn_of_another(sweep)
+    # On the head, because MLflow may be on its disk, or listen on its loopback interface only.
+    on_head = ray.remote(num_cpus=0, resources=DRIVER)
+    made = on_head(database.make).remote(uri)
+    for tokenizer in sweep.grid.data.tokenizer:
+        prepare_data(sweep, tokenizer)
+    every = sweep.resolve()
+    listed = sweep.listed()
+    chosen = only(listed, args.only)
+    if args.retry_failed:
+        records = sweep.records(cell.key for cell in chosen)
+        sweep.forget(key for key, record in records.items() if record.status == "failed")
+    records, unreadable = sweep.read(cell.key for cell in every)
+    for line in unreadable.values():
+        say(f"Left alone: {line}")
+    wanted = {cell.key for cell in chosen} - set(records) - set(unreadable)
+    forecasts.refuse_targets_alone(sweep, listed, wanted)
+    pending = [cell for cell in every if cell.key in wanted]
+    targets = {cell.key for cell in listed if cell.target}
+    phases, cut = phases_of(sweep, pending, targets)
+    jobs = [job for phase in phases for job in phase]
+    if own_cluster:
+        refuse_what_never_fits(jobs, present())
+    say(f"MLflow   {how_to_browse(sweep)}")
 
-        ray.get(made)
-        called = names({cell.key: vars(cell) for cell in every})
-        tracker = on_head(Tracker).remote(uri, sweep.name, tags(), called)
-        for record in records.values():
-            tracker.finish.remote(record)
-        if pending:
-            say(
-                f"Cells    {len(records)} have ended, {len(pending)} to train; "
-                f"jobs, each with its own workers: {len(jobs)}"
-            )
-            statuses = [record.status for record in records.values()]
-            view = LiveView(jobs, statuses, tracker, sweep.alive)
+    ray.get(made)
+    called = names({cell.key: vars(cell) for cell in every})
+    tracker = on_head(Tracker).remote(uri, sweep.name, tags(), called)
+    standing.stands_on(tracker)
+    for record in records.values():
+        tracker.finish.remote(record)
+    if pending:
+        say(
+            f"Cells    {len(records)} have ended, {len(pending)} to train; "
+            f"jobs, each with its own workers: {len(jobs)}"
+        )
+        statuses = [record.status for record in records.values()]
+        view = LiveView(jobs, statuses, tracker, sweep.alive)
 
-            def again(cells: list[Cell], capacity: Capacity) -> list[Job]:
-                found = cut(cells, capacity)
-                view.regroup(found)
-                return found
+        def again(cells: list[Cell], capacity: Capacity) -> list[Job]:
+            found = cut(cells, capacity)
+            view.regroup(found)
+            return found
 
-            with view, Leaving(tracker, sweep.cells):
-                first, last = phases
-                run_jobs(first, again, sweep.cells, tracker, {}, args.verbose)
-                waiting = [cell for job in last for cell in job.cells]
-                told = forecasts.registered(sweep, every, waiting, tracker, uri) if last else None
-                if told is not None:
-                    run_jobs(last, again, sweep.cells, tracker, told, args.verbose)
-        report(sweep, uri)
-        ray.get(tracker.close.remote())
-        if drained(tracker):
-            ended = Tracked(list(sweep.records(cell.key for cell in every)))
-            sweep.tracked.write_text(json.dumps(asdict(ended)))
-        return chosen
-    finally:
-        ray.shutdown()
+        with view, Leaving(tracker, sweep.cells):
+            first, last = phases
+            faults = run_jobs(first, again, sweep.cells, tracker, {}, args.verbose)
+            waiting = [cell for job in last for cell in job.cells]
+            told = forecasts.registered(sweep, every, waiting, tracker, uri) if last else None
+            if told is not None:
+                faults += run_jobs(last, again, sweep.cells, tracker, told, args.verbose)
+        for fault in faults:
+            say(f"Stopped  {fault}. {GOES_ON}")
+    ray.get(tracker.close.remote())
+    tracked = stored(tracker)
+    # After the runs: the report belongs to their experiment.
+    tracked = report(sweep, uri if tracked else None) and tracked
+    if tracked:
+        ended = Tracked(list(sweep.records(cell.key for cell in every)))
+        sweep.tracked.write_text(json.dumps(asdict(ended)))
+    return chosen, tracked
+
+
+def warn_of_another(sweep: Sweep) -> None:
+    """Say that another sweep works in this bucket, which knows no locks."""
+    from sweeps import status
+
+    if sweep.folder.local is None and status.alive(sweep).jobs:
+        say(
+            f"Another sweep reported from {sweep.folder} less than {status.STALE_SECONDS} s ago. "
+            "Unless that one was killed, end one of the two: both would train the same cells."
+        )
 
 
 def own_tracker() -> str | None:
@@ -258,79 +302,11 @@ def phases_of(
     return jobs.in_phases(cells, targets, sweep, seconds, present(), kept), cut
 
 
-def analysis_of(sweep: Sweep) -> Analysis | None:
-    """The laws of the cells that have ended; None if none has finished. Raises GridError."""
-    from fitting.analysis import analyse
-    from fitting.runs.read import RecordError
-    from sweeps import summary
-
-    records = list(sweep.records(cell.key for cell in sweep.listed()).values())
-    if not any(record.status == "finished" for record in records):
-        return None
-    try:
-        return analyse(summary.frame(records))
-    except RecordError as error:
-        raise GridError(str(error)) from error
-
-
-def report(sweep: Sweep, uri: str) -> None:
-    """Fit the laws and write the report; then let the models compose, and link to what they did."""
-    from fitting.page import report_page
-    from fitting.report import write
-    from sweeps import forecasts
-    from sweeps.composing import samples
-
-    analysis = analysis_of(sweep)
-    if analysis is None:
-        return
-    review = forecasts.reviewed(sweep, uri)
-    with sweep.report.writing_folder() as folder:
-        log(sweep, uri, analysis, write(analysis, folder, review))
-    # The law is safe now: whatever goes wrong here costs the samples only.
-    try:
-        with sweep.report.writing_folder() as folder:
-            if pages := samples(sweep, folder):
-                page = folder / "report.html"
-                html = report_page.html(analysis, list(pages.values()), review)
-                Location.of(page).write_text(html)
-                log(sweep, uri, analysis, pages | {page.name: page})
-    except OSError as error:
-        say(f"The report does not link to the samples: {error}")
-
-
-def log(sweep: Sweep, uri: str, analysis: Analysis, paths: dict[str, Path]) -> None:
-    """Log files of the report to MLflow, if that answers."""
-    from mlflow.exceptions import MlflowException
-
-    from fitting.report import log_to_mlflow
-    from fitting.runs.read import RecordError
-
-    try:
-        log_to_mlflow(analysis, paths, sweep.name, uri)
-    except (MlflowException, RecordError) as error:
-        say(f"The report is not in MLflow: {error}")
-
-
-def drained(tracker: Any, seconds: float = 60) -> bool:
-    """Wait until MLflow has accepted everything; say so if it does not."""
-    import ray
-
-    until = time.monotonic() + seconds
-    while pending := ray.get(tracker.pending.remote()):
-        if time.monotonic() > until:
-            say(
-                f"MLflow does not answer: {pending} writes wait. The records are safe on disk; "
-                "the same command sends them again."
-            )
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print the results; returns 1 unless every cell finished."""
     from sweeps import forecasts, summary
     from sweeps.pairing import paired_lines
+    from sweeps.reporting import analysis_of
 
     records, unreadable = sweep.read(cell.key for cell in cells)
     called = names({cell.key: cell.fields for cell in sweep.listed()})

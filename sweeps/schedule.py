@@ -17,7 +17,15 @@ from sweeps.jobs import Job
 from sweeps.packing import Capacity, Demand, Pool, in_order
 from trainers.cell import Cell
 from trainers.curve import Point
-from trainers.job import QUIET_AND_QUICK, SCRATCH, Listener, Outcome, fit
+from trainers.job import (
+    QUIET_AND_QUICK,
+    SCRATCH,
+    AroundError,
+    Listener,
+    Outcome,
+    fit,
+    reason,
+)
 from trainers.records import Record, write_record
 
 DRIVER = {"node:__internal_head__": 0.001}
@@ -36,6 +44,9 @@ STARTING = 16
 
 POLL_SECONDS = 1.0
 """How often the cluster is asked for its resources."""
+
+AROUND = "around"
+"""The name under which a trial returns what ended its job, if no cell did."""
 
 TELL_SECONDS = 1.0
 """The least time between a running cell's reports of its points: MLflow takes as long for one as
@@ -127,8 +138,10 @@ def run_jobs(
     tracker: Any,
     forecasts: Mapping[str, str],
     verbose: int,
-) -> None:
+) -> list[str]:
     """Train the cells of `jobs`; each one's record is written when it ends. Blocks.
+
+    Returns why jobs ended before their cells did, a line each: no cell's doing.
 
     cut: jobs of the cells whose job has not started, for a cluster that has changed.
     cells: the folder of checkpoints and records, which every node sees.
@@ -136,23 +149,28 @@ def run_jobs(
     forecasts: the sha256 of the forecast that a target's record is to carry, by key.
     """
     if not jobs:
-        return
+        return []
     by_key = {cell.key: (cell, job) for job in jobs for cell in job.cells}
     listener = listener_of(cells, tracker, forecasts)
     # Left behind by a sweep that was killed.
     (cells / SCRATCH).delete()
 
-    def trial(config: dict[str, tuple[str, ...]]) -> None:
+    def trial(config: dict[str, tuple[str, ...]]) -> dict[str, str]:
         os.environ.update({**PATIENT, **QUIET_AND_QUICK, **os.environ})
         # However cells are divided into jobs, their data and placement stay.
         chosen, (job, *_) = zip(*(by_key[key] for key in config["job"]))
-        fit(list(chosen), job.data, cells, job.placement, listener)
+        try:
+            fit(list(chosen), job.data, cells, job.placement, listener)
+        except AroundError as error:
+            # Not raised: Tune would try again at once what has just been tried for minutes.
+            return {AROUND: str(error)}
+        return {}
 
     def again(waiting: list[Demand], capacity: Capacity) -> list[Demand]:
         left = [by_key[key][0] for demand in waiting for key in demand.cells]
         return [job.demand for job in cut(left, capacity)]
 
-    run_trials(
+    faults = run_trials(
         trial,
         [job.demand for job in jobs],
         again,
@@ -161,26 +179,30 @@ def run_jobs(
     )
     # Left behind by a driver that was killed.
     (cells / SCRATCH).delete()
+    return faults
 
 
 def run_trials(
-    trial: Callable[[dict[str, tuple[str, ...]]], None],
+    trial: Callable[[dict[str, tuple[str, ...]]], dict[str, str] | None],
     demands: list[Demand],
     again: Again = unchanged,
     *,
     retries: int,
     verbose: int,
-) -> None:
+) -> list[str]:
     """Call `trial` with {"job": keys} for each demand, in processes of their own. Blocks.
 
     The keys are those of the job's cells, or the demand's own; `again` is as for `Admission`.
+    Returns the different lines that trials returned as AROUND, or ended with.
     """
     # On Ctrl-C, Tune would end as if all were well.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    # What trials return has nothing that Tune could compare.
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     # By default it starts one trial at a time, and each takes seconds.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(STARTING)
     with tempfile.TemporaryDirectory(prefix="crescendo-tune-") as folder:
-        tune.Tuner(
+        results = tune.Tuner(
             tune.with_resources(trial, tune.PlacementGroupFactory([DRIVER])),
             tune_config=tune.TuneConfig(
                 search_alg=Admission(demands, again), num_samples=-1, reuse_actors=True
@@ -193,6 +215,11 @@ def run_trials(
                 failure_config=tune.FailureConfig(max_failures=retries),
             ),
         ).fit()
+        told = [
+            reason(each.error) if each.error else (each.metrics or {}).get(AROUND)
+            for each in results
+        ]
+    return sorted({line for line in told if line})
 
 
 def listener_of(cells: Location, tracker: Any, forecasts: Mapping[str, str]) -> Listener:

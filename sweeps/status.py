@@ -20,6 +20,9 @@ from trainers.saved import is_trunk, newest_step
 STALE_SECONDS = 90
 """A sweep that has not reported for this long is not running."""
 
+LONGEST = 60
+"""Characters of a detail in the table; what is longer stands below it."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -152,7 +155,9 @@ def show(sweep: Sweep, selection: str) -> None:
     for state in found:
         axes = [str(state.cell.fields[name]) for name in ("arch", "size", *varied)]
         mark = ["target" * state.cell.target] * forecast
-        rows.add_row(*axes, *mark, state.status, state.detail)
+        # A long reason would take the room of the names.
+        shown = state.detail if len(state.detail) <= LONGEST else f"{state.detail[:LONGEST]}..."
+        rows.add_row(*axes, *mark, state.status, shown)
     to_user.print(rows)
     counts = Counter(state.status for state in found)
     to_user.print(f"\n{len(found)} cells: {', '.join(f'{n} {s}' for s, n in counts.items())}")
@@ -162,7 +167,8 @@ def show(sweep: Sweep, selection: str) -> None:
     if forecast:
         to_user.print(forecasts.standing(sweep))
     for state in found:
-        for note in state.notes:
+        told = (state.detail,) if len(state.detail) > LONGEST else ()
+        for note in (*told, *state.notes):
             to_user.print(f"{called[state.cell.key]}: {note}")
     if counts["failed"]:
         to_user.print("Failed cells are tried again with --retry-failed.")

@@ -1,7 +1,7 @@
 """MLflow, from the sweep's side: one run per cell for its whole life.
 
 Cells talk to one actor, which writes to the database or talks to the server: no cell imports MLflow
-or waits for it. Writes that cannot be taken now are kept and retried.
+or waits for it. A write that is not known to be stored is kept and sent again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
+from fitting.runs.escape import masked
 from fitting.runs.tracking import THROUGH_SERVER, beside, log_file
 from trainers.records import Record
 
@@ -29,6 +30,42 @@ if TYPE_CHECKING:
 
 CODE = "crescendo.code"
 """A tag of every run."""
+
+PASSING = (401, 403, 408, 409, 429)
+"""Who is not let in, or too often, may be later. Other requests that a server calls wrong are
+refused for what they are, and would be again."""
+TOLD_SECONDS = 10
+"""Writes that have waited for so long are told."""
+REQUEST_SECONDS = "20"
+"""The longest that one request to a server may take; MLflow would wait for two minutes."""
+SHOWN = 240
+"""Characters of an answer in a line."""
+REMEDIES = {
+    401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    403: "give it a user or a token (MLFLOW_TRACKING_TOKEN) that may write there",
+    404: "if the experiment or a run was deleted, restore it",
+    400: "if the experiment or a run was deleted, restore it",
+    429: "it allows fewer requests, which are sent again",
+}
+REACH = "see that it runs and can be reached"
+
+
+class LackingError(OSError):
+    """MLflow has taken what it does not have."""
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of what MLflow answered; 503 if it did not."""
+    if isinstance(error, OSError):
+        return 503
+    return getattr(error, "get_http_status_code", lambda: 400)()
+
+
+def answer_of(error: Exception, uri: str) -> str:
+    """What MLflow said, and what to do, in a line."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    said = said if len(said) <= SHOWN else f"{said[:SHOWN]}..."
+    return masked(f"{uri} answered: {said}; {REMEDIES.get(status_of(error), REACH)}")
 
 
 def tags() -> dict[str, str]:
@@ -52,8 +89,12 @@ class Tracker:
         self.leaving = False
         self.runs: dict[str, Run] = {}
         self.known_steps: dict[str, set[int]] = {}
+        self.began: dict[str, tuple[dict[str, Any], str]] = {}
+        self.answer = self.refused = ""
+        self.failing: float | None = None
         self.todo: queue.Queue[Callable[[], None]] = queue.Queue()
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", REQUEST_SECONDS)
         self.todo.put(self._open)
         threading.Thread(target=self._write, daemon=True).start()
 
@@ -66,7 +107,8 @@ class Tracker:
     def start(self, key: str, params: dict[str, Any], forecast: str) -> None:
         """forecast: sha256 of the forecast of which the cell is a target, or ""."""
         self.cells[key] = {"tokens": 0, "tokens_per_second": 0.0, "train_loss": None}
-        self.todo.put(lambda: self._start(key, params, forecast))
+        self.began[key] = (params, forecast)
+        self.todo.put(lambda: self._start(key))
 
     def points(self, key: str, points: list[Point]) -> None:
         if points:
@@ -76,6 +118,7 @@ class Tracker:
     def finish(self, record: Record) -> None:
         if self.cells.pop(record.cell_key, None) is not None:
             self.ended[record.cell_key] = record.status
+        self.began[record.cell_key] = (record.params, record.forecast)
         self.todo.put(lambda: self._finish(record))
 
     def progress(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -96,33 +139,49 @@ class Tracker:
         """How many writes MLflow has not accepted yet."""
         return self.todo.unfinished_tasks
 
+    def trouble(self) -> str:
+        """What MLflow answers to writes that wait; "" if none has waited for long."""
+        waits = self.failing is not None and time.monotonic() - self.failing > TOLD_SECONDS
+        return f"{self.answer}. Writes wait; cells train on." if waits else ""
+
+    def refusal(self) -> str:
+        """What MLflow answered to the last write that it will never take, or to those that wait; ""
+        if it has all."""
+        return self.refused or (self.answer if self.pending() else "")
+
     # Called by the thread.
 
     def _write(self) -> None:
-        from mlflow.exceptions import MlflowException
-
         while True:
             write, wait = self.todo.get(), 0.5
-            while True:
-                try:
-                    write()
-                    break
-                except (MlflowException, OSError) as error:
-                    print(f"MLflow at {self.uri}: {error}", file=sys.stderr)
-                    status = getattr(error, "get_http_status_code", lambda: 500)()
-                    # Who is not let in may be later. Else the request was refused for what it is,
-                    # and a retry would be too.
-                    if status < 500 and status not in (401, 403):
-                        break
-                    time.sleep(wait)
-                    wait = min(10.0, 2 * wait)
+            while not self._is_done(write):
+                time.sleep(wait)
+                wait = min(10.0, 2 * wait)
+            self.failing = None
             self.todo.task_done()
+
+    def _is_done(self, write: Callable[[], None]) -> bool:
+        """Whether MLflow has what this writes, or will never take it."""
+        try:
+            write()
+        except Exception as error:  # Whatever it is, others wait to be written.
+            self.answer = answer_of(error, self.uri)
+            print(f"MLflow at {self.answer}", file=sys.stderr)
+            status = status_of(error)
+            # Nothing can be written without the experiment.
+            if status >= 500 or status in PASSING or write == self._open:
+                self.failing = self.failing or time.monotonic()
+                return False
+            self.refused = self.answer
+        return True
 
     def _open(self) -> None:
         from mlflow import MlflowClient
 
         self.client = MlflowClient(self.uri)
         found = self.client.get_experiment_by_name(self.experiment)
+        if found and found.lifecycle_stage == "deleted":
+            raise ValueError(f"the experiment {self.experiment!r} is deleted")
         # A server chooses where files go.
         place = f"{THROUGH_SERVER}{uuid.uuid4().hex}" if beside(self.uri) else None
         self.experiment_id = (
@@ -153,9 +212,10 @@ class Tracker:
                 log_file(self.client, self.parent, file)
             self.client.set_tag(run_id, FORECAST, sha256)
 
-    def _start(self, key: str, params: dict[str, Any], forecast: str) -> None:
+    def _start(self, key: str) -> None:
         from mlflow.entities import Param
 
+        params, forecast = self.began[key]
         run = self._run({KIND: "cell", CELL_KEY: key}, name=self.names[key])
         run_id = run.info.run_id
         self.client.set_tag(run_id, DATA, params["data"])
@@ -164,14 +224,19 @@ class Tracker:
             self.client.set_tag(run_id, FORECAST, forecast)
         if not run.data.params:
             self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
-        history = self.client.get_metric_history(run_id, "train_loss")
-        self.known_steps[key] = {metric.step for metric in history}
         self.runs[key] = run
+        self._look_up(key)
+
+    def _look_up(self, key: str) -> None:
+        history = self.client.get_metric_history(self.runs[key].info.run_id, "train_loss")
+        self.known_steps[key] = {metric.step for metric in history}
 
     def _points(self, key: str, points: list[Point]) -> None:
         """Log the points that MLflow lacks: steps retrained after an interruption are the same."""
         from mlflow.entities import Metric
 
+        if key not in self.runs:  # Its start was refused.
+            self._start(key)
         new = [point for point in points if int(point["tokens"]) not in self.known_steps[key]]
         metrics = [
             Metric(name, value, int(point["time"] * 1000), int(point["tokens"]))
@@ -186,8 +251,6 @@ class Tracker:
     def _finish(self, record: Record) -> None:
         from mlflow.entities import Metric
 
-        if record.cell_key not in self.runs:
-            self._start(record.cell_key, record.params, record.forecast)
         self._points(record.cell_key, record.curve)
         run_id = self.runs[record.cell_key].info.run_id
         # With the record's own time, a later sweep that sends it again sends the same measurement.
@@ -198,6 +261,21 @@ class Tracker:
         self.client.set_tag(run_id, REASON, record.reason)
         status = "FINISHED" if record.status == "finished" else "FAILED"
         self.client.set_terminated(run_id, status, ended)
+        self._check(record)
+
+    def _check(self, record: Record) -> None:
+        """Ask MLflow for a cell. Raises LackingError, upon which what lacks is sent again."""
+        key = record.cell_key
+        run = self.client.get_run(self.runs[key].info.run_id)
+        self._look_up(key)
+        steps = {int(point["tokens"]) for point in record.curve if "train_loss" in point}
+        lacks = sorted(set(record.measured) - set(run.data.metrics))
+        if run.data.tags.get(STATUS) != record.status:
+            lacks.append(STATUS)
+        if points := len(steps - self.known_steps[key]):
+            lacks.append(f"{points} of {len(steps)} points")
+        if lacks:
+            raise LackingError(f"the run of {self.names[key]} has no {', '.join(lacks)}")
 
     def _close(self) -> None:
         self.client.set_terminated(self.parent.info.run_id)

@@ -18,9 +18,11 @@ from data.errors import DataError
 from data.store.private import private_folder, secret
 from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
 from sweeps import database
-from sweeps.console import quiet, say
+from sweeps.console import complain, quiet, say
 from sweeps.gate import Gate, link
 
+SHOWN = 120
+"""Characters of what MLflow says of a database."""
 PORTS = 100
 """How many are tried, from the first on."""
 
@@ -38,10 +40,14 @@ def main() -> int:
         token = secret(private_folder("mlflow") / "token")
         listener = listening(args.port)
     except (DataError, OSError) as error:
-        print(f"ui: {error}", file=sys.stderr)
+        complain(f"ui: {error}")
         return 1
-    with quiet(folder / "server.log", verbose=False), contextlib.suppress(KeyboardInterrupt):
-        serve(folder / "mlflow.db", token, listener)
+    try:
+        with quiet(folder / "server.log", verbose=False), contextlib.suppress(KeyboardInterrupt):
+            serve(folder / "mlflow.db", token, listener)
+    except (DataError, OSError) as error:
+        complain(f"ui: {error}")
+        return 1
     return 0
 
 
@@ -57,19 +63,30 @@ def listening(first: int) -> socket.socket:
 
 
 def serve(file: Path, token: str, listener: socket.socket) -> None:
-    """Serve a database, and the files beside it, to who has the token. Blocks until Ctrl-C."""
+    """Serve a database, and the files beside it, to who has the token. Blocks until Ctrl-C.
+
+    Raises DataError for a database that this MLflow cannot read.
+    """
     # Where MLflow has files of fixed names.
     tempfile.tempdir = str(private_folder("mlflow"))
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     # Imported here because they take seconds, and --help does not need them.
     import uvicorn
+    from mlflow.exceptions import MlflowException
     from mlflow.server import constants, handlers
 
     uri = f"{SQLITE}{file}"
     database.make(uri)
     os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
     os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(file.parent / ARTIFACTS)
-    handlers.initialize_backend_stores(uri, default_artifact_root=THROUGH_SERVER)
+    try:
+        handlers.initialize_backend_stores(uri, default_artifact_root=THROUGH_SERVER)
+    except MlflowException as error:
+        said = " ".join(str(error).split())[:SHOWN]
+        raise DataError(
+            f"{file}: {said}; if another version of MLflow made it, copy it aside and run "
+            f"`mlflow db upgrade {uri}`, or use the MLflow that made it"
+        ) from None
     from mlflow.server.fastapi_app import app
 
     say(f"MLflow   {link(listener.getsockname()[1], token)}   (Ctrl-C ends it)")

@@ -14,7 +14,7 @@ import torch
 from pyarrow import fs
 
 from data.errors import printable
-from data.store.location import Location
+from data.store.location import Location, synced
 from trainers.saved import CHECKSUM, STATE, newest_first, next_name
 
 
@@ -44,6 +44,7 @@ def save(folder: Location, state: dict[str, Any]) -> Location:
             buffer = io.BytesIO()
             torch.save(state, buffer)
             aside.write_bytes(buffer.getbuffer())
+            synced(aside)
             (written / CHECKSUM).write_text(_digest(aside))
             os.replace(aside, written / STATE)
     except OSError:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.train import (
     ControllerError,
     FailureConfig,
@@ -31,8 +31,10 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer
 from torch import nn
 
+from data.errors import DataError
 from data.store.flat import check_sums, local_copy
 from data.store.location import Location, patiently
+from data.store.versioned import VersionError
 from trainers.cell import Cell, Placement
 from trainers.curve import DivergedError, Point
 from trainers.device import ran_on, settle
@@ -52,6 +54,15 @@ SCRATCH = ".ray"
 COMPILED = "compiled"
 """A folder beside the storage for what PyTorch compiles, if that is on a disk."""
 
+LONGEST_REASON = 300
+"""Characters of what is kept of an error."""
+DIED = "the process that trained it died: it was killed, or crashed"
+OUT_OF_MEMORY = "the process that trained it was killed: the machine ran out of memory"
+
+UNHEARD = "the process that cells report to died"
+LOW_ON_MEMORY = "running low on memory"
+"""In Ray's message when it killed a worker for the memory that it had."""
+
 NODE_DIED = "node has died"
 """In Ray's message when a worker died because its machine was lost without notice."""
 
@@ -65,6 +76,10 @@ QUIET_AND_QUICK = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 """Environment of the process that calls `fit`; Ray passes it on to the controller and workers."""
+
+
+class AroundError(RuntimeError):
+    """What no cell did: storage that is full or gone, damaged data, a lost tracker. One line."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,8 @@ def fit(
     `storage`/key.
     If training fails during a cell, the cell is retried from its last checkpoint, as often as
     `placement` says; after that its outcome is "failed", and the job continues with the next.
-    Raises OSError if the storage stays full or out of reach.
+    Raises AroundError for what happened around the cells, such as a disk that stays full or data
+    that were damaged: that is no outcome, and the same call goes on.
     """
 
     def has_ended(cell: Cell) -> bool:
@@ -127,28 +143,45 @@ def fit(
             cell = next((cell for cell in pending if not has_ended(cell)), None)
             if cell is None or _lost_a_machine(error):
                 continue
+            if around := _around(error):
+                raise around from None
             failures[cell.key] += 1
             if failures[cell.key] > placement.retries:
+                if isinstance(error, ControllerError):
+                    raise AroundError(reason(error)) from None
                 listener.ended(cell, Outcome("failed", reason(error), {}, [], started))
         # If it returned with cells left, a machine is about to be taken away: the cell has saved
         # and continues elsewhere.
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in one line: the exception without its traceback."""
+    """What went wrong, in one short line: the exception without its traceback."""
+    if any(isinstance(cause, RayActorError) for cause in _causes(error)):
+        # Ray's message is a page of what it may have been.
+        return OUT_OF_MEMORY if LOW_ON_MEMORY in str(error) else DIED
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # The exception's message may continue on later lines.
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
-    return (named or lines or [type(error).__name__])[-1]
+    line = (named or lines or [type(error).__name__])[-1]
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}..."
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What each worker ended with, as far as Ray says."""
+    failures = getattr(error, "worker_failures", {}).values()
+    return [getattr(failure, "health_check_failure", failure) for failure in failures]
+
+
+def _around(error: TrainingFailedError) -> AroundError | None:
+    """What happened around the cells, if it was that."""
+    return next((each for each in _causes(error) if isinstance(each, AroundError)), None)
 
 
 def _lost_a_machine(error: TrainingFailedError) -> bool:
     """Whether the workers lost their machine, which is no fault of the cell."""
-    failures = getattr(error, "worker_failures", {}).values()
-    causes = [getattr(failure, "health_check_failure", failure) for failure in failures]
     return isinstance(error, PreemptionError) or any(
         isinstance(cause, RayActorError) and (cause.preempted or NODE_DIED in str(cause))
-        for cause in causes
+        for cause in _causes(error)
     )
 
 
@@ -195,6 +228,8 @@ def _run(
 
     try:
         patiently(attempt)
+    except OSError as error:
+        raise AroundError(str(error)) from error
     finally:
         with contextlib.suppress(OSError):
             scratch.delete()
@@ -202,6 +237,17 @@ def _run(
 
 def _work(config: dict[str, Any]) -> None:
     """The function that every worker runs."""
+    # Only here are the errors themselves at hand: Ray passes on what can be pickled of them.
+    try:
+        _work_through(config)
+    except RayActorError as error:
+        raise AroundError(UNHEARD) from error
+    except (OSError, DataError, VersionError, RayError) as error:
+        line = " ".join(str(error).split()) or type(error).__name__
+        raise AroundError(line[:LONGEST_REASON]) from error
+
+
+def _work_through(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     settle(world.device, config["placement"].gpus)

@@ -24,7 +24,7 @@ from pyarrow import fs
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from data.errors import DataError
-from data.store.location import Location
+from data.store.location import Location, synced
 from data.store.private import private_folder
 
 ATTEMPTS = 8
@@ -98,6 +98,7 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
         unfinished.unlink()
         raise
     if folder.local:
+        synced(unfinished)
         os.replace(unfinished, folder.local / corpus.name)
     else:
         fs.copy_files(str(unfinished), target.path, destination_filesystem=target.filesystem)

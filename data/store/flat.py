@@ -76,6 +76,10 @@ def writing_split(
     with _column(folder, name, "tokens").writing() as path:
         size = (int(starts[-1]),)
         tokens = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=size)
+        if hasattr(os, "posix_fallocate"):
+            # A disk that is full while a map is written to kills the process without a word.
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         yield Split(tokens, **columns)
         tokens.flush()
 

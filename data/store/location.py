@@ -113,6 +113,7 @@ class Location:
         aside = self.local.with_name(f".{uuid.uuid4().hex}.{self.name}")
         try:
             yield aside
+            synced(aside)
             os.replace(aside, self.local)
         finally:
             aside.unlink(missing_ok=True)
@@ -156,6 +157,13 @@ def patiently(write: Callable[[], Result], seconds: float = PATIENCE_SECONDS) ->
                 raise
         time.sleep(wait)
         waited, wait = waited + wait, min(5.0, 2 * wait)
+
+
+def synced(file: Path) -> None:
+    """Have a file on the disk: after a loss of power, a name that was moved before what it names
+    would stand for nothing."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 _S3 = "s3://"

@@ -33,6 +33,8 @@ def find(experiment: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
         raise RecordError(f"{tracking_uri}: no such database. {WHERE}")
     # Its default, seven tries, takes minutes to find out that nothing answers.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    # Two minutes by default, for each.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     # Imported here because mlflow takes seconds to load, and a table does not need it.
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from data import cluster
 from tests.strangers import STRANGER, as_root, folder_of_all, mode, stranger
@@ -25,6 +27,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("no_proxy", "NO_PROXY"):  # What is added to them is taken back.
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     (tmp_path / "ray").mkdir()
     return tmp_path / "ray" / "ray_current_cluster"
 
@@ -80,8 +84,9 @@ def test_a_cluster_that_is_named_is_joined_whatever_the_file_says(
     file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(file)
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert not cluster.join(log_to_driver=False)
+    with socket.create_server(("127.0.0.1", 0)) as listens:
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{listens.getsockname()[1]}")
+        assert not cluster.join(log_to_driver=False)
     # Ray reads the variable itself.
     assert asked == [({"log_to_driver": False},)]
 
@@ -167,3 +172,36 @@ def test_nobody_else_reaches_the_ray_that_starts_here(monkeypatch: pytest.Monkey
             with stranger(), pytest.raises(PermissionError):
                 os.listdir(session)
             process.communicate("")
+
+
+def test_an_address_where_nothing_listens_is_named_at_once(
+    file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        assert not cluster.join()
+    with pytest.raises(OSError, match=f"RAY_ADDRESS is {address}, where nothing answers"):
+        cluster.join()
+    assert len(asked) == 1
+
+
+def test_a_ray_that_does_not_start_is_a_line(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise Exception("The node timed out.\nSee the log, and more lines.")
+
+    monkeypatch.setattr("ray.init", late)
+    with pytest.raises(OSError, match="Ray did not start") as raised:
+        cluster.join()
+    assert str(raised.value).endswith(": The node timed out. The same command tries again.")
+
+
+def test_no_proxy_stands_between_a_process_and_its_own_machine(
+    file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    cluster.join()
+    assert os.environ["no_proxy"] == "example.org,localhost,127.0.0.1,::1"
+    assert requests.utils.should_bypass_proxies("http://127.0.0.1:8265", None)
+    assert not requests.utils.should_bypass_proxies("http://example.com", None)

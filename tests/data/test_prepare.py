@@ -1,5 +1,6 @@
 """From a folder of MIDI to a data set: complete, without leaks, and the same however it is made."""
 
+import errno
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from data.music.filters import Filters
 from data.prepare import prepare
 from data.store.flat import SPLITS, open_split
 from data.store.location import Location
+from data.store.lock import held
 from data.store.manifest import KEEPS_GROUPS, Manifest, read_manifest
 from data.tokens.make import load_tokenizer
 from tests.data.conftest import WORKS
@@ -256,3 +258,24 @@ def test_bad_arguments_end_with_one_line_and_exit_code_2(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_second_preparation_in_a_folder_is_refused_in_a_line(tmp_path: Path) -> None:
+    out = Location.of(tmp_path / "data")
+    with (
+        held(out, "prepares data there"),
+        pytest.raises(DataError, match=f"process {os.getpid()} on .* prepares data there; wait"),
+    ):
+        prepare("folk", "abc", out)
+    assert not (out / "request.json").exists()
+
+
+def test_a_disk_that_is_full_for_a_task_is_an_error_of_the_disk(ray_here: None) -> None:
+    def full(number: int) -> None:
+        if number:
+            raise OSError(errno.ENOSPC, "No space left on device", "part")
+
+    with pytest.raises(OSError, match="part") as raised:
+        preparing.each(full, [(0,), (1,)])
+    assert type(raised.value) is OSError
+    assert raised.value.errno == errno.ENOSPC

@@ -6,25 +6,18 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data.store.location import Location
-from data.store.manifest import Manifest
-from fitting.contract import METRICS
 from sweeps import run_grid
 from sweeps.sweep import Sweep
-from trainers.cell import Cell
-from trainers.records import Record, record_path, write_record
+from tests.sweeps.conftest import ended
+from trainers.records import record_path, write_record
 from trainers.samples.cells import finished
 
-GRID = """\
-data: {source: folk}
-cells: {arch: lstm, size: [4k, 6k, 9k], tokens: 10k}
-training: {batch_tokens: 512, context: 64}
-"""
 Damage = Callable[[Path], object]
 
 
@@ -43,27 +36,6 @@ DAMAGE: dict[str, Damage] = {
     "newer": lambda path: path.write_text('{"schema": 99}'),
     "a folder": into_a_folder,
 }
-
-
-def ended(cell: Cell) -> Record:
-    n = cell.rung.counts.n_params
-    known = {"n_params": n, "tokens": cell.tokens, "val_loss": 5 * n**-0.3 + 1}
-    measured = dict.fromkeys(METRICS, 1.0) | known
-    return Record(cell.key, "finished", "", cell.params(), measured, [], 1.0, 2.0)
-
-
-@pytest.fixture
-def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    """Three cells that have finished, with all of it tracked."""
-    (tmp_path / "small.yaml").write_text(GRID)
-    made = Sweep(str(tmp_path / "small.yaml"), (), Location.of(tmp_path / "runs"))
-    manifest = Manifest("fake", "stand-in", "abc", 24, 139, 0, {}, {}, {}, {})
-    (made.data("abc") / "manifest.json").write_text(json.dumps(asdict(manifest)))
-    for cell in made.resolve():
-        write_record(made.cells, ended(cell))
-    made.tracked.write_text(json.dumps({"cells": [cell.key for cell in made.listed()]}))
-    monkeypatch.setattr("sys.argv", ["run_grid", "--grid", made.grid_name, "--out", str(made.out)])
-    return made
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
@@ -172,6 +144,20 @@ def test_reasons_are_text_and_no_markup(
     for shown in ("[rank0]: lost", "[/mnt/x] is full", r"\x1b[31mred"):
         assert said.count(shown) == 2
     assert "\x1b" not in said
+
+
+def test_a_long_reason_leaves_the_names_their_room(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cell = sweep.resolve()[0]
+    reason = "RuntimeError: " + "very " * 50 + "long"
+    write_record(sweep.cells, replace(ended(cell), status="failed", reason=reason, measured={}))
+    assert run(monkeypatch, "--status") == 0
+    lines = capfd.readouterr().out.splitlines()
+    (row,) = [line for line in lines if line.startswith("lstm  9k")]
+    assert "failed" in row
+    assert row.rstrip().endswith("...")
+    assert f"lstm-9k-seed0: {reason}" in lines
 
 
 def test_what_can_hardly_be_right_is_said(

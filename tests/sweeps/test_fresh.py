@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from data.store.location import Location
+from data.store.lock import LOCK
 from data.store.manifest import Manifest
 from sweeps.errors import GridError
 from sweeps.removal import erase, prune
@@ -43,10 +44,11 @@ def sweep(tmp_path: Path) -> Sweep:
 
 
 def files(sweep: Sweep) -> set[str]:
-    """All below the folder of runs, by their paths from there."""
+    """All below the folder of runs, by their paths from there, without locks."""
     out = sweep.out.local
     assert out is not None
-    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    paths = (path for path in out.rglob("*") if path.is_file() and path.name != LOCK)
+    return {path.relative_to(out).as_posix() for path in paths}
 
 
 def of_cells(sweep: Sweep, selection: str) -> set[str]:

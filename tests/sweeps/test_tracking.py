@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, get_error_code
 
 from fitting.runs.read import read_mlflow
 from fitting.runs.tracking import SQLITE
-from sweeps import database
+from sweeps import database, tracking
 from sweeps.tracking import Tracker
 from sweeps.ui import listening
 from tests.sweeps.serving import Served, served
@@ -145,3 +146,86 @@ def test_a_server_that_is_away_and_then_does_not_let_us_in_loses_nothing(
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", server.token)
         drain(tracker)
         assert len(cells(uri, "away")) == 1
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    found = f"{SQLITE}{tmp_path_factory.mktemp('runs')}/mlflow/mlflow.db"
+    database.make(found)
+    return found
+
+
+def test_a_write_that_is_taken_and_not_kept_is_sent_again(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_batch, taken = MlflowClient.log_batch, []
+
+    def careless(client: MlflowClient, run_id: str, *rest: Any, **more: Any) -> None:
+        taken.append(run_id)
+        if len(taken) != 2:  # The points: "200 OK", and forgotten.
+            log_batch(client, run_id, *rest, **more)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", careless)
+    tracker = Tracker(uri, "kept", {}, NAMES)
+    tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
+    drain(tracker)
+    assert not tracker.refusal()
+    (run,) = cells(uri, "kept")
+    history = MlflowClient(uri).get_metric_history(run.info.run_id, "train_loss")
+    assert [metric.step for metric in history] == [256, 512, 768, 1024, 1280]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "waits"),
+    [
+        (401, "set MLFLOW_TRACKING_TOKEN", True),
+        (403, "that may write there", True),
+        (429, "allows fewer requests", True),
+        (503, "see that it runs", True),
+        (400, "if the experiment or a run was deleted, restore it", False),
+    ],
+)
+def test_the_answer_of_a_server_is_told_with_what_to_do(
+    uri: str, monkeypatch: pytest.MonkeyPatch, status: int, said: str, waits: bool
+) -> None:
+    open_again = [False]
+    log_batch = MlflowClient.log_batch
+
+    def shut(client: MlflowClient, run_id: str, *rest: Any, **more: Any) -> None:
+        if not open_again[0]:
+            raise MlflowException("API request\nfailed", get_error_code(status))
+        log_batch(client, run_id, *rest, **more)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", shut)
+    monkeypatch.setattr(tracking, "TOLD_SECONDS", 0)
+    tracker = Tracker(uri, f"shut {status}", {}, NAMES)
+    tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
+    wait_until(tracker.refusal)
+    assert tracker.refusal().startswith(f"{uri} answered: API request failed; ")
+    assert said in tracker.refusal()
+    if not waits:
+        drain(tracker)
+        assert tracker.refusal()
+        return
+    wait_until(tracker.trouble)
+    assert "cells train on" in tracker.trouble()
+    assert tracker.pending() == 1
+    open_again[0] = True
+    drain(tracker)
+    assert not tracker.trouble()
+    assert not tracker.refusal()
+
+
+def test_a_deleted_experiment_is_named(uri: str) -> None:
+    client = MlflowClient(uri)
+    client.delete_experiment(client.create_experiment("gone"))
+    tracker = Tracker(uri, "gone", {}, NAMES)
+    wait_until(tracker.refusal)
+    assert "the experiment 'gone' is deleted; if the experiment" in tracker.refusal()
+    assert tracker.pending()
+
+
+def test_no_password_is_in_an_answer() -> None:
+    said = tracking.answer_of(ValueError("at http://me:secret@host"), "http://me:secret@host:5000")
+    assert "secret" not in said
+    assert said.startswith("http://***@host:5000 answered: at http://***@host;")

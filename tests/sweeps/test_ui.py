@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,8 @@ import requests
 from mlflow import MlflowClient
 
 from fitting.runs.tracking import SQLITE, log_file
-from sweeps import ui
+from sweeps import database, ui
+from tests.sweeps.real_command import ROOT
 from tests.sweeps.serving import Served
 
 API = "/api/2.0/mlflow"
@@ -73,3 +78,16 @@ def test_a_port_in_use_is_passed_over_and_none_is_named(monkeypatch: pytest.Monk
         monkeypatch.setattr(ui, "PORTS", 1)
         with pytest.raises(OSError, match=f"no free port between {port} and {port}"):
             ui.listening(port)
+
+
+def test_a_database_of_another_version_is_named_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow" / "mlflow.db"
+    database.make(f"{SQLITE}{file}")
+    with closing(sqlite3.connect(file)) as opened, opened:
+        opened.execute("update alembic_version set version_num = 'older'")
+    command = [sys.executable, "sweeps/ui.py", "--out", str(tmp_path), "--port", "5800"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"ui: {file}: Detected out-of-date database schema (found version older")
+    assert line.endswith("or use the MLflow that made it")

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import ray
 import torch
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.train import PreemptionError, PreemptionInfo
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
-from ray.train.v2.api.exceptions import WorkerGroupError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
+from data.errors import DataError
 from data.store.location import Location
 from tests.conftest import CELL
 from tests.processes import descendants
@@ -27,7 +28,16 @@ from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
 from trainers.curve import Point
-from trainers.job import QUIET_AND_QUICK, Listener, Outcome, fit, reason
+from trainers.job import (
+    DIED,
+    QUIET_AND_QUICK,
+    AroundError,
+    Listener,
+    Outcome,
+    _work,
+    fit,
+    reason,
+)
 from trainers.losses import read_losses
 from trainers.records import Record, record_path
 
@@ -216,3 +226,57 @@ def test_a_reason_is_the_line_that_names_the_exception() -> None:
     assert reason(RuntimeError(trace)) == "ValueError: not here:"
     assert reason(RuntimeError("several\nlines")) == "lines"
     assert reason(RuntimeError()) == "RuntimeError"
+
+
+def test_a_long_reason_is_cut_and_a_death_is_told_in_words() -> None:
+    assert len(reason(ValueError("ValueError: " + "x" * 5000))) < 400
+    died = RayActorError(error_msg="died\nThere are some causes:\n(1) killed by the OOM killer")
+    dead = WorkerHealthCheckFailedError("dead", died)
+    assert reason(WorkerGroupError("dead", {0: dead})) == DIED
+    low = RayActorError(error_msg="the node running low on memory")
+    text = f"Task was killed: {low}"
+    assert "ran out of memory" in reason(
+        WorkerGroupError(text, {0: WorkerHealthCheckFailedError(text, low)})
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (DataError("a.npy: found sum 1, expected 2; copy it again"), "copy it again"),
+        (OSError(28, "No space left on device"), "No space left"),
+        (RayActorError(error_msg="a page\nof words"), "that cells report to died"),
+        (RayError("no head\nand more"), "no head and more"),
+    ],
+)
+def test_what_happened_around_a_cell_is_no_outcome(
+    lstm: Cell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    said: str,
+) -> None:
+    def broken(config: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("trainers.job._work_through", broken)
+    with pytest.raises(AroundError, match=said) as around:
+        _work({})
+    assert "\n" not in str(around.value)
+    # As Ray hands it on.
+    scripted(monkeypatch, {lstm.key: [WorkerGroupError("broken", {0: around.value})]})
+    storage = Location.of(tmp_path)
+    with pytest.raises(AroundError, match=said):
+        fit([lstm], Location("/nowhere"), storage, Placement(retries=0), listener(tmp_path))
+    assert not record_path(storage, lstm.key).exists()
+
+
+def test_a_broken_controller_is_no_outcome_either(
+    lstm: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = scripted(monkeypatch, {lstm.key: [ControllerError(RuntimeError("gone"))] * 2})
+    storage = Location.of(tmp_path)
+    with pytest.raises(AroundError, match="gone"):
+        fit([lstm], Location("/nowhere"), storage, Placement(retries=1), listener(tmp_path))
+    assert len(begun) == 2
+    assert not record_path(storage, lstm.key).exists()

@@ -137,3 +137,36 @@ def test_a_disk_that_stays_full_is_an_error() -> None:
 
     with pytest.raises(OSError, match="No space"):
         patiently(write, seconds=0)
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def sync(file: int) -> None:
+        done.append("synced")
+        fsync(file)
+
+    def name(before: Path, after: Path) -> None:
+        done.append("named")
+        replace(before, after)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", name)
+    Location.of(tmp_path / "record.json").write_text("{}")
+    assert done == ["synced", "named"]
+
+
+def test_tokens_are_given_their_room_before_they_are_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    none = np.zeros(1)
+    with pytest.raises(OSError, match="No space"):
+        write_split(Location.of(tmp_path), "val", np.zeros(3, np.uint16), np.array([3]), none, none)
+    assert not list(tmp_path.glob("packed/*tokens*"))

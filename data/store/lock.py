@@ -1,0 +1,46 @@
+"""One process at a time in a folder: a second is refused in a line, and one that is killed leaves
+no lock behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+
+from data.errors import DataError
+from data.store.location import Location
+
+LOCK = ".lock"
+SHOWN = 200
+"""Characters of what the holder says of itself."""
+
+
+@contextlib.contextmanager
+def held(folder: Location, does: str) -> Iterator[None]:
+    """Hold a folder, which is made if it is missing, for this process alone.
+
+    does: what this process does there, for the message to a second one: "sweeps there".
+    Raises DataError if another process holds it. Nothing is held in a bucket, nor on a file system
+    that knows no locks.
+    """
+    if folder.local is None:
+        yield
+        return
+    folder.local.mkdir(parents=True, exist_ok=True)
+    # The kernel lets go of it when the process ends, however that ends.
+    with (folder.local / LOCK).open("a+", errors="replace") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise DataError(
+                f"{folder}: {file.read(SHOWN)}; wait for its end, or use another folder"
+            ) from None
+        except OSError:
+            pass
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} {does}")
+        file.flush()
+        yield

@@ -1,0 +1,53 @@
+"""One process at a time in a folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.errors import DataError
+from data.store.location import Location
+from data.store.lock import LOCK, held
+
+HOLD = """\
+import sys
+from data.store.location import Location
+from data.store.lock import held
+with held(Location(sys.argv[1]), "sweeps there"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_in_a_line_and_a_killed_one_leaves_no_lock(
+    tmp_path: Path,
+) -> None:
+    folder = Location.of(tmp_path / "new")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DataError) as refused, held(folder, "sweeps too"):
+            pass
+        said = str(refused.value)
+        assert said.startswith(f"{folder}: process {holder.pid} on ")
+        assert said.endswith(" sweeps there; wait for its end, or use another folder")
+    finally:
+        holder.kill()
+        holder.communicate()
+    with held(folder, "sweeps there"):
+        assert str(os.getpid()) in (tmp_path / "new" / LOCK).read_text()
+
+
+def test_in_a_bucket_nothing_is_held() -> None:
+    with held(Location("s3://nowhere/runs"), "sweeps there"):
+        pass
