@@ -36,6 +36,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "midi": set(),
         "music": {"midi"},
         "abc": {"music"},
+        "notation": {"music", "abc"},
         "works": {"music"},
         "tokens": {"errors", "store", "music", "abc"},
         "sources": {"errors", "store"},
