@@ -3,7 +3,7 @@
 A score allows any length, and any number of notes that overlap. Here lengths are made of plain and
 dotted values that are tied, cut at the strongest beat; what stands between the 32nd notes is in
 whole triplets. Notes that overlap are in voices of their own, of which a staff takes four. A track
-for two hands has staves for each. Every voice fills every bar. `data.notation.abc_text` spells this out.
+for two hands has staves for each. Every voice fills every bar.
 
 A tie always joins whole chords: few programs read `[C-E]` right.
 """
