@@ -26,8 +26,10 @@ from data.notation.staves import Bar, Part, Staff, Voice, bars, parts
 
 BARS_OF_A_LINE, QUARTERS_OF_A_LINE = 4, 12
 """A line has so many bars, or more if they are short."""
-SYMBOLS_OF_A_LINE = 40
-"""A line ends before the bar with which one of its voices would have more."""
+SYMBOLS_OF_A_LINE = 30
+"""A line ends before the bar with which more would stand side by side."""
+SCALE = 0.75
+"""Of abcm2ps; smaller where a bar has more symbols than a line."""
 UNIT = Fraction(1, 8)
 
 
@@ -35,25 +37,35 @@ def write(score: Score, title: str = "") -> str:
     """The text of a score that has notes, as one ABC tune."""
     measures, tracks = bars(score), parts(score)
     voices = [voice for part in tracks for staff in part.staves for voice in staff.voices]
+    # Rests of a staff's first voice are seen, those of the others would cover its notes.
+    rests = ["z" if n == 0 else "x" for p in tracks for s in p.staves for n in range(len(s.voices))]
     several = len(voices) > 1
-    lines = [*_header(score, measures[0], tracks, title), *_instruments(tracks)]
+    widest = max(_width(voices, number) for number in range(len(measures)))
+    lines = [*_header(score, measures[0], tracks, title, widest), *_instruments(tracks)]
     tempos = dict(score.tempos[1:])
     beats = [_beat(bar.meter, score.ticks_per_quarter) for bar in measures]
     least = QUARTERS_OF_A_LINE * score.ticks_per_quarter
     accidentals = [Accidentals() for _ in voices]
     for first, last in _lines_of(measures, voices, least):
-        for number, (voice, signs) in enumerate(zip(voices, accidentals), start=1):
+        for number, (voice, signs, rest) in enumerate(zip(voices, accidentals, rests), start=1):
             written = [
-                _bar(measures[n], voice[n], beats[n], signs, tempos if number == 1 else {})
+                _bar(measures[n], voice[n], beats[n], signs, rest, tempos if number == 1 else {})
                 for n in range(first, last)
             ]
             end = "|]" if last == len(measures) else "|"
-            lines.append(f"[V:{number}] " * several + " | ".join(written) + f" {end}")
+            lines.append(
+                f"[V:{number}] " * several
+                + " | ".join(" ".join(bar.split()) for bar in written)
+                + f" {end}"
+            )
     return "\n".join(lines) + "\n"
 
 
-def _header(score: Score, first: Bar, tracks: list[Part], title: str) -> Iterator[str]:
+def _header(score: Score, first: Bar, tracks: list[Part], title: str, widest: int) -> Iterator[str]:
     yield "X:1"
+    if widest > SYMBOLS_OF_A_LINE:
+        # No line breaks within a bar.
+        yield f"%%scale {SCALE * SYMBOLS_OF_A_LINE / widest:.2f}"
     if title:
         yield f"T:{' '.join(title.split())}"
     clefs = [_clef(part, staff) for part in tracks for staff in part.staves for _ in staff.voices]
@@ -102,13 +114,18 @@ def _lines_of(measures: list[Bar], voices: list[Voice], least: int) -> Iterator[
     """(first, last + 1) of the bars of each line. least: ticks of a line of short bars."""
     first, full = 0, 0
     for number, bar in enumerate(measures):
-        size = max(sum(len(group.symbols) for group in voice[number]) for voice in voices)
+        size = _width(voices, number)
         long = number - first >= BARS_OF_A_LINE and bar.start - measures[first].start >= least
         if number > first and (long or full + size > SYMBOLS_OF_A_LINE):
             yield first, number
             first, full = number, 0
         full += size
     yield first, len(measures)
+
+
+def _width(voices: list[Voice], bar: int) -> int:
+    """How many symbols of a bar stand side by side."""
+    return len({s.start for voice in voices for group in voice[bar] for s in group.symbols})
 
 
 def _beat(meter: tuple[int, int], quarter: int) -> int:
@@ -120,16 +137,19 @@ def _beat(meter: tuple[int, int], quarter: int) -> int:
 
 
 def _bar(
-    bar: Bar, groups: list[Group], beat: int, accidentals: Accidentals, tempos: dict[int, int]
+    bar: Bar,
+    groups: list[Group],
+    beat: int,
+    accidentals: Accidentals,
+    rest: str,
+    tempos: dict[int, int],
 ) -> str:
-    """What a voice has in a bar. beat: ticks from beam to beam."""
+    """What a voice has in a bar. beat: ticks from beam to beam. rest: the letter of its rests."""
     text = ""
     if bar.start and bar.new_meter:
         text += f"[M:{bar.meter[0]}/{bar.meter[1]}]"
     if bar.start and bar.new_key:
         text += f"[{_key(bar)}]"
-    if not groups:
-        return text + _tempo(tempos, bar.start) + "Z"
     accidentals.begin(bar.key)
     for number, group in enumerate(groups):
         size, start = len(group.symbols), group.symbols[0].start
@@ -141,20 +161,23 @@ def _bar(
         if group.triplet:
             text += "(3" if size == 3 else f"(3:2:{size}"
         for nth, symbol in enumerate(group.symbols):
-            text += _tempo(tempos, symbol.start) * (nth > 0) + _symbol(symbol, accidentals)
-    return text
+            text += _tempo(tempos, symbol.start) * (nth > 0) + _symbol(symbol, accidentals, rest)
+    return " ".join(text.split())
 
 
 def _tempo(tempos: dict[int, int], tick: int) -> str:
     return f"[Q:1/4={tempos[tick]}]" if tick in tempos else ""
 
 
-def _symbol(symbol: Symbol, accidentals: Accidentals) -> str:
+def _symbol(symbol: Symbol, accidentals: Accidentals, rest: str) -> str:
     names = [
         MARKS[alteration] * shown + PITCHES[7 * octave + letter]
         for letter, alteration, octave, shown in accidentals.of(symbol)
     ]
-    head = f"[{''.join(names)}]" if len(names) > 1 else "".join(names or "z")
+    if rest == "x" and not names:
+        # A beam over what is not seen has no length for abcm2ps.
+        return f" x{_length(symbol.value / UNIT)} "
+    head = f"[{''.join(names)}]" if len(names) > 1 else "".join(names or rest)
     return head + _length(symbol.value / UNIT) + "-" * symbol.tied
 
 

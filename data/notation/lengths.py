@@ -73,7 +73,7 @@ class Lengths:
         beat = 3 * self.whole // denominator if compound else 0
         found = list[Group]()
         points = [stretch.start - bar for stretch in stretches] + [end - bar]
-        for begin, stop, triplet in self._spans(points, end - bar) if stretches else []:
+        for begin, stop, triplet in self._spans(points, end - bar):
             symbols = [
                 symbol
                 for stretch in stretches

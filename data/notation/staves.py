@@ -38,13 +38,10 @@ class Bar:
     """(sharps, minor); None before the first key."""
     new_meter: bool
     new_key: bool
-    counted: bool
-    """Whether one sign may stand for its silence. Not if a change of meter cuts it short; nor, for
-    abcjs, if its meter is not the first."""
 
 
 Voice = list[list[Group]]
-"""The groups of each bar; a bar without groups is silent."""
+"""The groups of each bar."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,6 @@ def bars(score: Score) -> list[Bar]:
     meter_at = [tick for tick, *_ in score.meters]
     key_at = [tick for tick, *_ in score.keys]
     found: list[Bar] = []
-    length = 4 * score.ticks_per_quarter * score.meters[0][1] // score.meters[0][2]
     for start, end in itertools.pairwise(score.bars.tolist()):
         numerator, denominator = score.meters[bisect_right(meter_at, start) - 1][1:]
         ruling = bisect_right(key_at, start) - 1
@@ -83,7 +79,6 @@ def bars(score: Score) -> list[Bar]:
                 key,
                 before is None or before.meter != (numerator, denominator),
                 before is None or before.key != key,
-                (numerator, denominator) == score.meters[0][1:] and end - start == length,
             )
         )
     return found
@@ -158,10 +153,7 @@ def _height(line: list[Sound]) -> float:
 def _inside(
     line: Sequence[Sound], measures: Sequence[Bar], cuts: list[int]
 ) -> Iterator[list[Stretch]]:
-    """What a voice has in each bar, rests filled in and cut at `cuts`.
-
-    A bar whose silence is counted is empty.
-    """
+    """What a voice has in each bar, rests filled in and cut at `cuts`."""
     onsets = [sound.onset for sound in line]
     for measure in measures:
         bar, end = measure.start, measure.end
@@ -174,9 +166,6 @@ def _inside(
                 filled += [Stretch(at, start, None)] if start > at else []
                 filled.append(Stretch(start, stop, sound))
                 at = stop
-        if measure.counted and not filled and not inner:
-            yield []
-            continue
         if at < end:
             filled.append(Stretch(at, end, None))
         yield [

@@ -83,14 +83,17 @@ def test_every_voice_fills_every_bar() -> None:
     assert "V:2\n%%MIDI program 32\nV:3\n%%MIDI channel 10\n" in written
     assert written.splitlines()[-3:] == [
         "[V:1] C8- | C8- | C8 |]",
-        "[V:2] Z | E,,8 | Z |]",
-        "[V:3] C,,2 z2 z4 | Z | Z |]",
+        "[V:2] z8 | E,,8 | z8 |]",
+        "[V:3] C,,2 z2 z4 | z8 | z8 |]",
     ]
 
 
 def test_notes_that_overlap_share_a_staff_and_two_hands_have_two() -> None:
     held = [(0, 384, 62), (0, 192, 72), (192, 192, 74)]
     assert "%%score (1 2)\n" in write(quantise(make_midi([(0, False, held)]), 24))
+    assert write(quantise(make_midi([(0, False, [*held[1:], (168, 216, 62)])]), 24)).endswith(
+        "[V:1] c4 d4 |]\n[V:2] x2 x3/2 D/2- D4 |]\n"
+    )
     hands = [(0, 384, pitch) for pitch in (40, 47, 72, 76)]
     assert "%%score {1 2}\n" in write(quantise(make_midi([(0, False, hands)]), 24))
 
