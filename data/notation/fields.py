@@ -64,7 +64,7 @@ def meter_of(value: str) -> tuple[int, int] | None:
         return None
     if value in ("C", "C|"):
         return DEFAULT_METER if value == "C" else (2, 2)
-    found = re.match(r"\(?(\d+(?:\s*\+\s*\d+)*)\)?\s*/\s*(\d+)", value)
+    found = re.search(r"\(?(\d+(?:\s*\+\s*\d+)*)\)?\s*/\s*(\d+)", value)
     over = sum(map(int, found[1].split("+"))) if found else 0
     if found is None or over < 1 or int(found[2]) not in (1, 2, 4, 8, 16, 32):
         raise AbcError(f"found M:{value}, expected a meter such as 3/4, C or none")

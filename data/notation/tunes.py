@@ -64,8 +64,8 @@ class _Voice:
     time: Fraction = Fraction()
     bar: Fraction = Fraction()
     """When its bar began."""
-    accidentals: dict[str, int] = field(default_factory=dict)
-    """Of this bar, by letter and octave."""
+    accidentals: dict[int, int] = field(default_factory=dict)
+    """Of this bar, by letter: as ABC 2.1 has it, they hold in all octaves."""
     tied: dict[str, list[int]] = field(default_factory=dict)
     """The notes that go on, by letter and octave: their pitches, and the index of each."""
     tuplet: tuple[Fraction, int] = (Fraction(1), 0)
@@ -93,7 +93,7 @@ class _Tune:
         self.voice: _Voice | None = None
         for number, line in enumerate(text.splitlines(), start=1):
             try:
-                if not line.strip() and self.in_music:
+                if not line and self.in_music:
                     break
                 self.line(line)
             except AbcError as error:
@@ -278,17 +278,16 @@ class _Tune:
         self.advance(notes[0][2] * times, indices, voice)
 
     def pitch(self, mark: str, name: str, going_on: list[int], voice: _Voice) -> int:
+        letter = LETTER_OF[name[0]]
         octave = name.count(",") - name.count("'")
         plain = NATURAL_PITCH[name[0]] - 12 * octave
         if mark:
             alteration = sum(ALTERATIONS[sign] for sign in mark)
-            voice.accidentals[name] = alteration
-        elif name in voice.accidentals:
-            alteration = voice.accidentals[name]
+            voice.accidentals[letter] = alteration
         elif going_on:
             return self.notes[going_on[0]][4]
         else:
-            alteration = voice.key.alteration(LETTER_OF[name[0]])
+            alteration = voice.accidentals.get(letter, voice.key.alteration(letter))
         if not 0 <= plain + alteration <= 127:
             raise AbcError(f"{mark}{name} is no MIDI pitch")
         return plain + alteration
