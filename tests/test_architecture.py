@@ -39,7 +39,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "notation": {"music", "abc"},
         "works": {"music"},
         "tokens": {"errors", "store", "music", "abc"},
-        "sources": {"errors", "store"},
+        "sources": {"errors", "store", "music", "abc", "notation"},
         "crashes": FOR_PIECES,
         "parts": {*FOR_PIECES, "works", "crashes"},
         "placing": {"errors", "store", "works", "parts"},
@@ -49,7 +49,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "overview": {"store", "tokens"},
         "describe_pictures": {"errors", "store", "music", "overview"},
         "describe": {"errors", "store", "tokens", "overview", "describe_pictures"},
-        "roundtrip": {"music", "tokens"},
+        "roundtrip": {"music", "tokens", "notation"},
     },
     "fitting": {
         "contract": set(),
