@@ -2,6 +2,7 @@
 
     python -m data.roundtrip song.mid other.mid
     python -m data.roundtrip --tokenizers abc remi -- corpus/*.mid
+    python -m data.roundtrip --abc notation song.mid        notation/song.abc, to look at
 
 Notes are equal if they agree in track, program, drums, onset, duration and pitch. `maps` says
 whether changes of tempo and meter come back as well. All this is after quantising. What quantising
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from data.music.files import from_midi
 from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score, ScoreError
+from data.notation import abc_text
 from data.tokens.make import TOKENIZERS, make_tokenizer
 from data.tokens.protocol import Tokenizer
 
@@ -79,8 +81,16 @@ def main() -> int:
         default=DEFAULT_TICKS_PER_QUARTER,
         help="how finely time is divided: 8, 12 or 24 [24]",
     )
+    parser.add_argument(
+        "--abc",
+        type=Path,
+        metavar="DIR",
+        help="where to write files as ABC for people [nowhere]",
+    )
     args = parser.parse_args()
     try:
+        if args.abc:
+            args.abc.mkdir(parents=True, exist_ok=True)
         tokenizers = [make_tokenizer(name, args.ticks_per_quarter) for name in args.tokenizers]
         contents = [path.read_bytes() for path in args.files]
     except (ValueError, OSError) as error:
@@ -96,6 +106,8 @@ def main() -> int:
             print(f"{path!s:{width}}  {error}")
             failed = True
             continue
+        if args.abc:
+            (args.abc / f"{path.stem}.abc").write_text(abc_text.write(score, path.stem))
         if score.mended:
             counts = ", ".join(f"{rule} {count:,}" for rule, count in sorted(score.mended.items()))
             print(f"{path!s:{width}}  mended: {counts}")

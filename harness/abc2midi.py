@@ -8,6 +8,7 @@ commas), where it plays some keys a semitone wrong.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import symusic
@@ -16,9 +17,17 @@ from data.abc.tokenizer import AbcTokenizer
 from data.music.score import Score
 from data.sources.folk import abc2midi
 
+Writer = Callable[[Score], str]
+
 CHANNELS = 15
 """Available to voices that are not drums."""
 LOWEST = 12
+
+
+def trained_on(score: Score) -> str:
+    tokenizer = AbcTokenizer(score.ticks_per_quarter)
+    written = tokenizer.to_text(tokenizer.encode(score))
+    return written.replace("X:1\n", "X:1\n%%MIDI chordattack 0\n", 1)
 
 
 def events(midi: symusic.Score) -> np.ndarray:
@@ -34,8 +43,11 @@ def events(midi: symusic.Score) -> np.ndarray:
     return joined[:, np.lexsort(joined[[4, 3, 2, 1, 0]])]
 
 
-def differences(written: list[Score]) -> list[str]:
-    """Where abc2midi plays something other than what is written; one line per piece."""
+def differences(written: list[Score], text: Writer = trained_on) -> list[str]:
+    """Where abc2midi plays something other than what is written; one line per piece.
+
+    text: how a score is written; as models are trained on it unless said otherwise.
+    """
     found = []
     for number, score in enumerate(written):
         content, _ = abc2midi(text(score))
@@ -58,12 +70,7 @@ def differences(written: list[Score]) -> list[str]:
     return found
 
 
-def text(score: Score) -> str:
-    tokenizer = AbcTokenizer(score.ticks_per_quarter)
-    written = tokenizer.to_text(tokenizer.encode(score))
-    return written.replace("X:1\n", "X:1\n%%MIDI chordattack 0\n", 1)
-
-
-def within_its_limits(score: Score) -> bool:
-    voices = max([1, *map(int, re.findall(r"\[V:(\d+)", text(score)))])
+def within_its_limits(score: Score, text: Writer = trained_on) -> bool:
+    written = text(score)
+    voices = max([1, *map(int, re.findall(r"\[V:(\d+)", written))])
     return voices <= CHANNELS and int(score.pitch.min()) >= LOWEST

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data.abc.dialect import AbcError, tokens_of
-from data.abc.tokenizer import AbcTokenizer
+from data.abc.dialect import HEADER, AbcError, tokens_of
+from data.abc.reader import read
 from data.errors import DataError
 from data.music.files import from_midi
 from data.music.score import Score, ScoreError
+from data.notation import tunes
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from data.tokens.make import load_tokenizer
@@ -66,8 +67,8 @@ def main(argv: list[str] | None = None) -> int:
         )
         made = study(cells, data, request, tell=lambda name: print(f"{name} ...", file=sys.stderr))
         folder = Location.of(args.to) if args.to else sweep / "samples"
-        files.write(folder, made.composed, tokenizer, args.shown)
-        (folder / "samples.html").write_text(write_page(made, tokenizer, request, args.shown))
+        files.write(folder, made.composed, args.shown)
+        (folder / "samples.html").write_text(write_page(made, request, args.shown))
     except (CellError, DataError, PromptError, OSError, ValueError) as error:
         print(f"trainers.generate: {error}", file=sys.stderr)
         return 1
@@ -88,13 +89,12 @@ def make_page(
     request = Request(count=count)
     chosen = choose(trained_on(data, finished(cells)), name=None, best=False)
     made = study(chosen, data, request, apart)
-    tokenizer = load_tokenizer(data / "tokenizer.json")
-    Location.of(target).write_text(write_page(made, tokenizer, request, shown))
+    Location.of(target).write_text(write_page(made, request, shown))
     return made.failed
 
 
-def write_page(made: Study, tokenizer: Tokenizer, request: Request, shown: int) -> str:
-    return page.html(made, tokenizer, shown, REAL_PIECES, how(request))
+def write_page(made: Study, request: Request, shown: int) -> str:
+    return page.html(made, shown, REAL_PIECES, how(request))
 
 
 def how(request: Request) -> str:
@@ -156,7 +156,8 @@ def data_of(cells: Sequence[Trained], out: Location) -> Location:
 
 
 def read_prompt(path: Path, tokenizer: Tokenizer) -> np.ndarray:
-    """The beginning of a piece: tokens of a MIDI file, or of ABC in our dialect, without the end.
+    """The beginning of a piece: tokens of a MIDI file, or of the first tune of an ABC file, without
+    the end.
 
     Raises PromptError.
     """
@@ -172,8 +173,12 @@ def read_prompt(path: Path, tokenizer: Tokenizer) -> np.ndarray:
 def _read_score(path: Path, ticks_per_quarter: int) -> Score:
     if path.suffix.lower() != ".abc":
         return from_midi(path.read_bytes(), ticks_per_quarter)
-    abc = AbcTokenizer(ticks_per_quarter)
-    return abc.decode(np.array([abc.ids[token] for token in tokens_of(path.read_text())]))
+    text = path.read_text(encoding="utf-8")
+    if text.startswith(HEADER):
+        # What models are trained on: there `K:C` may also stand for no key.
+        return read(tokens_of(text), ticks_per_quarter)
+    # Of a book, the first tune.
+    return tunes.read(next(tunes.tunes(text)), ticks_per_quarter)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -113,6 +113,18 @@ def key_alteration(letter: int, sharps: int) -> int:
 
 
 @cache
+def spellings(pitch: int) -> list[tuple[int, int, int]]:
+    """(letter, alteration, octave) of a pitch: all there are with one accidental at most."""
+    found = []
+    for letter, natural in enumerate(NATURAL):
+        for alteration in (0, 1, -1):
+            octave, rest = divmod(pitch - natural - alteration, 12)
+            if rest == 0 and 0 <= 7 * octave + letter < len(PITCHES):
+                found.append((letter, alteration, octave))
+    return found
+
+
+@cache
 def spelling(pitch: int, sharps: int, minor: bool) -> tuple[int, int, int]:
     """(letter, alteration, octave) of a pitch.
 
@@ -123,15 +135,12 @@ def spelling(pitch: int, sharps: int, minor: bool) -> tuple[int, int, int]:
     # the fifth of its relative major.
     seventh = 4 * sharps + 4
     choices = []
-    for letter, natural in enumerate(NATURAL):
-        for alteration in (0, 1, -1):
-            octave, rest = divmod(pitch - natural - alteration, 12)
-            if rest == 0 and 0 <= 7 * octave + letter < len(PITCHES):
-                own = key_alteration(letter, sharps)
-                raised = minor and letter == seventh % 7 and alteration == own + 1
-                against = alteration * (1 if sharps >= 0 else -1) < 0
-                ranks = (alteration != own, not raised, alteration != 0, against)
-                choices.append((ranks, (letter, alteration, octave)))
+    for letter, alteration, octave in spellings(pitch):
+        own = key_alteration(letter, sharps)
+        raised = minor and letter == seventh % 7 and alteration == own + 1
+        against = alteration * (1 if sharps >= 0 else -1) < 0
+        ranks = (alteration != own, not raised, alteration != 0, against)
+        choices.append((ranks, (letter, alteration, octave)))
     return min(choices)[1]
 
 

@@ -1,4 +1,5 @@
-"""Folders and archives of MIDI files, divided into shards: one shard is the work of one task.
+"""Folders and archives of MIDI files, and folders of ABC, divided into shards: one shard is the
+work of one task.
 
 Archives are streamed and never unpacked to disk. A member is refused, with a reason, if its path is
 absolute or climbs (`..`), because its name would mislead, or if it is too large for memory.
@@ -18,11 +19,18 @@ from typing import BinaryIO, Protocol
 
 from pyarrow import fs
 
+from data.abc.dialect import AbcError
 from data.errors import DataError
+from data.music.files import to_midi
+from data.music.score import DEFAULT_TICKS_PER_QUARTER
+from data.notation import tunes
 from data.store.location import Location
 
 FILES_PER_SHARD = 500
+BOOKS_PER_SHARD = 20
+"""A book may have a thousand tunes."""
 MIDI = (".mid", ".midi")
+ABC = ".abc"
 TARS = (".tar", ".tar.gz", ".tgz")
 ZIP = ".zip"
 MAX_BYTES = 16 * 2**20
@@ -61,6 +69,29 @@ class Files:
             file = self.folder / member
             with open(file.local, "rb") if file.local else file.open() as stream:
                 yield _shown(member), _bounded(stream.read(MAX_BYTES + 1))
+
+
+@dataclass(frozen=True)
+class Books:
+    """Some of the ABC files below a folder or a bucket's prefix: each tune is a MIDI file."""
+
+    folder: Location
+    members: tuple[str, ...]
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        for name, content in Files(self.folder, self.members).read():
+            if isinstance(content, Refused):
+                yield name, content
+                continue
+            for number, tune in enumerate(tunes.tunes(content.decode(errors="replace")), start=1):
+                yield f"{name}/{number:04d}.mid", _played(tune)
+
+
+def _played(tune: str) -> bytes | Refused:
+    try:
+        return to_midi(tunes.read(tune, DEFAULT_TICKS_PER_QUARTER))
+    except AbcError as error:
+        return Refused("unreadable", str(error))
 
 
 @dataclass(frozen=True)
@@ -175,7 +206,8 @@ def _bounded(content: bytes) -> bytes | Refused:
 
 
 def shards(path: Location) -> list[Shard]:
-    """The shards of an archive, or of a folder or prefix of MIDI files and archives.
+    """The shards of an archive, or of a folder or prefix of MIDI files and archives; or of ABC, if
+    it has none of these.
 
     Raises DataError if nothing is there, or nothing that can be read.
     """
@@ -193,7 +225,14 @@ def shards(path: Location) -> list[Shard]:
     found = [Files(path, tuple(group)) for group in groups]
     found += [shard for name, size in names for shard in _archive(path / name, size)]
     if not found:
-        raise DataError(f"the source {path} is empty: it holds no .mid file, no tar and no zip")
+        # Beside MIDI files, ABC often holds the same music.
+        books = [name for name, _ in names if name.lower().endswith(ABC)]
+        starts = range(0, len(books), BOOKS_PER_SHARD)
+        found = [Books(path, tuple(books[i : i + BOOKS_PER_SHARD])) for i in starts]
+    if not found:
+        raise DataError(
+            f"the source {path} is empty: it holds no .mid file, no tar, no zip and no .abc file"
+        )
     return found
 
 

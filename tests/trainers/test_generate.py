@@ -16,6 +16,7 @@ import torch
 from data.abc.grammar import AbcGrammar
 from data.abc.tokenizer import AbcTokenizer
 from data.music.files import to_midi
+from data.notation import abc_text
 from data.store.flat import write_split
 from data.store.location import Location
 from data.store.manifest import read_manifest
@@ -135,7 +136,7 @@ def test_it_writes_files_and_a_page(out: Path, tmp_path: Path) -> None:
     assert generate(out, *more) == 0
     page = (tmp_path / "samples.html").read_text()
     assert page.count("<article") == 2 + 8
-    for kind in ("abc", "mid", "wav", "roll.svg"):
+    for kind in ("abc", "musicxml", "mid", "wav", "roll.svg"):
         assert len(list(tmp_path.glob(f"lstm-9k-seed0-?.{kind}"))) == 2
     rows = json.loads((tmp_path / "samples.json").read_text())
     assert len(rows) == 3
@@ -152,13 +153,14 @@ def test_the_same_seed_composes_the_same(out: Path, tmp_path: Path) -> None:
     assert a == b
 
 
-@pytest.mark.parametrize("kind", ["abc", "mid"])
-def test_it_goes_on_from_a_prompt(out: Path, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("name", ["trained_on.abc", "tune.abc", "tune.mid"])
+def test_it_goes_on_from_a_prompt(out: Path, tmp_path: Path, name: str) -> None:
     opening = melody([60, 64, 67, 72] * 2)
     ids = TOKENIZER.encode(opening)
-    (tmp_path / "tune.abc").write_text(TOKENIZER.to_text(ids))
+    (tmp_path / "trained_on.abc").write_text(TOKENIZER.to_text(ids))
+    (tmp_path / "tune.abc").write_text(abc_text.write(opening))
     (tmp_path / "tune.mid").write_bytes(to_midi(opening))
-    more = ("--prompt", str(tmp_path / f"tune.{kind}"), "--bars", "3", "--to", str(tmp_path / "to"))
+    more = ("--prompt", str(tmp_path / name), "--bars", "3", "--to", str(tmp_path / "to"))
     assert generate(out, *more) == 0
     for row in json.loads((tmp_path / "to" / "samples.json").read_text()):
         assert row["tokens"][: len(ids) - 1] == ids.tolist()[:-1]

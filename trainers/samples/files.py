@@ -7,26 +7,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from data.music.files import to_midi
+from data.notation import abc_text, musicxml
 from data.store.location import Location
-from data.tokens.protocol import Tokenizer
 from trainers.samples.audio import to_wav
 from trainers.samples.engraving import engrave
 from trainers.samples.pictures import roll
 from trainers.samples.study import Composed, Piece
 
 
-def write(folder: Location, composed: Sequence[Composed], tokenizer: Tokenizer, count: int) -> None:
-    """`count` pieces of each cell as .abc, .mid, .wav, .roll.svg and .score.svg, and all of them,
-    with tokens, log-probabilities and measures, in samples.json."""
+def write(folder: Location, composed: Sequence[Composed], count: int) -> None:
+    """`count` pieces of each cell as .abc, .musicxml, .mid, .wav, .roll.svg and .score.svg, and
+    all of them, with tokens, log-probabilities and measures, in samples.json."""
     for one in composed:
         for piece in one.pieces[:count]:
-            _write_piece(folder, piece, tokenizer)
+            _write_piece(folder, piece)
     rows = [_row(one, piece) for one in composed for piece in one.pieces]
     (folder / "samples.json").write_text(json.dumps(rows))
 
 
-def _write_piece(folder: Location, piece: Piece, tokenizer: Tokenizer) -> None:
-    (folder / f"{piece.name}.abc").write_text(tokenizer.to_text(piece.tokens))
+def _write_piece(folder: Location, piece: Piece) -> None:
+    (folder / f"{piece.name}.abc").write_text(abc_text.write(piece.score, piece.name))
+    (folder / f"{piece.name}.musicxml").write_text(musicxml.write(piece.score, piece.name))
     (folder / f"{piece.name}.mid").write_bytes(to_midi(piece.score))
     (folder / f"{piece.name}.wav").write_bytes(to_wav(piece.score))
     (folder / f"{piece.name}.roll.svg").write_text(roll(piece.score))

@@ -98,13 +98,14 @@ async function wav(piece) {
   return view.buffer;
 }
 
+const unpacked = text => new Response(new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("gzip")));
+
 async function score(card) {
   const shown = card.querySelector(".score");
   if (shown) return shown.remove();
   const box = card.appendChild(document.createElement("div"));
   box.className = "score";
-  const packed = new Blob([bytes(pieces[card.dataset.id].score)]).stream();
-  const svg = await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).blob();
+  const svg = await unpacked(pieces[card.dataset.id].score).blob();
   const image = box.appendChild(new Image());
   image.alt = "Score";
   image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
@@ -120,6 +121,7 @@ addEventListener("click", async event => {
     play(card, Math.min((event.clientX - box.left) / box.width * piece.span, seconds(piece) - .05));
   } else if (kind === "score") score(card);
   else if (kind === "abc") save(piece.name + ".abc", "text/vnd.abc", piece.abc);
+  else if (kind === "xml") save(piece.name + ".musicxml", "application/vnd.recordare.musicxml+xml", await unpacked(piece.xml).arrayBuffer());
   else if (kind === "mid") save(piece.name + ".mid", "audio/midi", bytes(piece.mid));
   else if (kind === "wav") save(piece.name + ".wav", "audio/wav", await wav(piece));
   else if (event.target.dataset.guess) answer(card, event.target.dataset.guess);

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from data.music.files import to_midi
-from data.tokens.protocol import Tokenizer
+from data.notation import abc_text, musicxml
 from trainers.names import varying, words
 from trainers.samples import pictures
 from trainers.samples.audio import loudness, note_list
@@ -30,12 +30,12 @@ PLAY = (
 )
 
 
-def html(study: Study, tokenizer: Tokenizer, shown: int, real: int, how: str) -> str:
+def html(study: Study, shown: int, real: int, how: str) -> str:
     """The page, complete.
 
     shown: samples per cell on the page. real: test pieces on it. how: one sentence on sampling.
     """
-    cards = _Cards(tokenizer)
+    cards = _Cards()
     archs = sorted({one.trained.cell.arch for one in study.composed})
     grid = _grid(study.composed, archs, shown, cards)
     # Spread evenly over the split, whose order has no meaning.
@@ -68,8 +68,7 @@ def html(study: Study, tokenizer: Tokenizer, shown: int, real: int, how: str) ->
 class _Cards:
     """The cards written so far, and what the script needs to know about each."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self) -> None:
         self.data: list[dict[str, Any]] = []
 
     def card(self, piece: Piece, label: str, tone: str) -> str:
@@ -86,9 +85,10 @@ class _Cards:
                 # The roll extends to the end of the last bar.
                 "span": round(last * float(bars[-1]) / piece.score.end, 3),
                 "loud": round(loudness(piece.score), 3),
-                "abc": self.tokenizer.to_text(piece.tokens),
+                "abc": abc_text.write(piece.score, f"{piece.name}: {label}"),
                 "mid": base64.b64encode(to_midi(piece.score)).decode(),
-                "score": base64.b64encode(gzip.compress(engraved.encode(), 9)).decode(),
+                "score": _packed(engraved),
+                "xml": _packed(musicxml.write(piece.score, piece.name)),
             }
         )
         told = escape(piece.name)
@@ -96,7 +96,7 @@ class _Cards:
             told = f"{-piece.log_probability / (len(piece.tokens) - 1):.2f} nats a token"
         if piece.said:
             told += f", {escape(piece.said)}"
-        buttons = ["score"] * bool(engraved) + ["abc", "mid", "wav"]
+        buttons = ["score"] * bool(engraved) + ["abc", "xml", "mid", "wav"]
         more = "".join(f"<button data-save={kind}>{kind}</button>" for kind in buttons)
         return (
             f'<article data-id={len(self.data) - 1} style="--tone:var(--{tone})">'
@@ -104,6 +104,10 @@ class _Cards:
             f"<div class=roll>{pictures.roll(piece.score)}<i></i></div></div>"
             f"<div class=more><span>{told}</span>{more}</div></article>"
         )
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), 9)).decode()
 
 
 def _grid(composed: Sequence[Composed], archs: list[str], shown: int, cards: _Cards) -> str:

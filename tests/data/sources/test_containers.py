@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import DataError
+from data.music.files import from_midi
 from data.sources import containers
 from data.sources.containers import Refused, shards
 from data.store.location import Location
@@ -193,3 +194,23 @@ def test_a_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: b
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 8 * 2**20
+
+
+def test_a_folder_of_abc_gives_a_file_for_each_tune(tmp_path: Path) -> None:
+    (tmp_path / "a.abc").write_text("X:1\nK:C\nCDE|\n\nX:2\nK:C\nm:x\nC|\n")
+    ((first, midi), (second, refused)) = [
+        member for shard in shards(Location.of(tmp_path)) for member in shard.read()
+    ]
+    assert (first, second) == ("a.abc/0001.mid", "a.abc/0002.mid")
+    assert isinstance(midi, bytes)
+    assert from_midi(midi, 24).pitch.tolist() == [60, 62, 64]
+    assert isinstance(refused, Refused)
+    assert refused.detail.startswith("line 3: a macro")
+
+
+def test_abc_beside_midi_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.abc").write_text("X:1\nK:C\nCDE|\n")
+    (tmp_path / "a.mid").write_bytes(b"MThd")
+    assert [path for shard in shards(Location.of(tmp_path)) for path, _ in shard.read()] == [
+        "a.mid"
+    ]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from data.abc.tokenizer import AbcTokenizer
 from tests.conftest import Opened
 from trainers.samples import page
 from trainers.samples.study import Study
@@ -27,8 +26,8 @@ LISTEN = """async () => {
 
 
 @pytest.fixture(scope="module")
-def html(study: Study, tokenizer: AbcTokenizer) -> str:
-    return page.html(study, tokenizer, shown=2, real=4, how="Drawn so.")
+def html(study: Study) -> str:
+    return page.html(study, shown=2, real=4, how="Drawn so.")
 
 
 def test_every_cell_and_real_pieces_are_on_it(html: str) -> None:
@@ -67,6 +66,9 @@ def test_every_play_button_sounds(
         cards.nth(0).locator("[data-save=wav]").click()
     with wave.open(str(saved.value.path())) as sound:
         assert sound.getnframes() > sound.getframerate()
+    with tab.expect_download() as saved:
+        cards.nth(0).locator("[data-save=xml]").click()
+    assert "<score-partwise" in saved.value.path().read_text()
     tab.locator("#blind").click()
     assert tab.locator("#quiz article").count() == 4 + 6
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
