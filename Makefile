@@ -7,7 +7,7 @@ BIN = .venv/bin
 # Two processes, as most tests wait for one core: each takes whole files, in their order.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: sweep test test-all test-cluster lint ui clean
+.PHONY: sweep test test-slow test-all test-cluster lint ui clean
 
 sweep: .venv/installed
 	$(BIN)/python sweeps/run_grid.py
@@ -16,9 +16,13 @@ sweep: .venv/installed
 test: .venv/installed-dev
 	$(PYTEST)
 
-# And what takes long: every fault, buckets, browsers, whole corpora, a cluster.
-test-all: test
+# What takes a minute each: buckets, browsers, whole corpora, a cluster, a fault of each sort.
+test-slow: test
 	$(PYTEST) -m 'slow or cluster'
+
+# And every fault and fall: an hour more.
+test-all: test-slow
+	$(PYTEST) -m long
 
 # `ray up` over ssh, between machines made of namespaces: takes root, sshd and rsync.
 test-cluster: .venv/installed-dev

@@ -13,8 +13,6 @@ from harness.disturbances import KINDS, ROOT, Disturbance, Sweeping, command
 from tests.sweeps.real_command import losses, write_grid
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def grid(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,7 +27,15 @@ def undisturbed(grid: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            each, id=name, marks=pytest.mark.slow if name == "raylet" else pytest.mark.long
+        )
+        for name, each in KINDS.items()
+    ],
+)
 def test_a_fall_is_a_line_and_costs_nothing(
     kind: Disturbance, grid: Path, undisturbed: Path, tmp_path: Path
 ) -> None:

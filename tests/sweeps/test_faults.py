@@ -32,8 +32,6 @@ from tests.sweeps.real_command import (
 from tests.sweeps.serving import Served, served
 from trainers.saved import TRUNK
 
-pytestmark = pytest.mark.slow
-
 FAULTY = Path(__file__).parent / "faulty"
 SMALL, LARGE = 999_936, 1_999_872
 """Tokens of a cell, in whole batches."""
@@ -88,6 +86,7 @@ def mlflow(tmp_path: Path) -> Iterator[Served]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute(
     reference: Undisturbed, grid: Path, tmp_path: Path, mlflow: Served
 ) -> None:
@@ -105,6 +104,7 @@ def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute
     assert_as_if_undisturbed(out, reference, cells=4)
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_told_to_end_saves_and_goes_on(
     reference: Undisturbed, source: Path, tmp_path: Path
 ) -> None:
@@ -127,6 +127,7 @@ def test_a_sweep_that_is_told_to_end_saves_and_goes_on(
     assert_as_if_undisturbed(out, reference, cells=4)
 
 
+@pytest.mark.long
 def test_a_killed_sweep_with_a_damaged_checkpoint_and_a_larger_grid(
     reference: Undisturbed, grid: Path, tmp_path: Path
 ) -> None:
@@ -153,6 +154,7 @@ def twice_saved(sweep: Running) -> Path | None:
     return next((cell for cell in found if len(list(cell.glob("*/state.sha256"))) > 1), None)
 
 
+@pytest.mark.slow
 def test_a_sweep_killed_in_a_trunk_at_its_end_and_in_a_branch(
     reference: Undisturbed, grid: Path, tmp_path: Path
 ) -> None:
@@ -180,6 +182,7 @@ def test_a_sweep_killed_in_a_trunk_at_its_end_and_in_a_branch(
     assert sorted(taken, key=bool) == [None, None, *[pytest.approx(0.8 * SMALL, abs=512)] * 2]
 
 
+@pytest.mark.long
 def test_a_lost_node_and_then_a_cluster_of_another_size(
     reference: Undisturbed, grid: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +216,7 @@ def a_cluster(cpus: list[int]) -> Iterator[tuple[Cluster, list]]:
         made.shutdown()
 
 
+@pytest.mark.long
 def test_a_cell_that_raises_once_and_one_that_always_does(
     reference: Undisturbed, grid: Path, tmp_path: Path
 ) -> None:
@@ -236,6 +240,7 @@ def test_a_cell_that_raises_once_and_one_that_always_does(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+@pytest.mark.long
 def test_a_full_disk_costs_time(reference: Undisturbed, grid: Path, tmp_path: Path) -> None:
     out = reference.beside(tmp_path)
     disk = out / "small"
