@@ -26,8 +26,9 @@ from data.notation.staves import Bar, Part, Staff, Voice, bars, parts
 
 BARS_OF_A_LINE, QUARTERS_OF_A_LINE = 4, 12
 """A line has so many bars, or more if they are short."""
-SYMBOLS_OF_A_LINE = 30
-"""A line ends before the bar with which more would stand side by side."""
+SYMBOLS_OF_A_LINE = 26
+"""A line ends before the bar with which more would stand side by side. Of 30 with many accidentals
+some lines are too wide for abcm2ps."""
 SCALE = 0.75
 """Of abcm2ps; smaller where a bar has more symbols than a line."""
 UNIT = Fraction(1, 8)
