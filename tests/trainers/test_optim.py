@@ -65,12 +65,13 @@ def test_the_warm_up_of_a_trunk_grows_with_size_from_forty_batches() -> None:
     st.integers(100, 10**9),
     st.integers(100, 10**9),
     st.integers(1, 10**9),
-    st.floats(0, 1 - optim.DECAY_SHARE),
+    # Of what lies before the first decay, whose very beginning is a matter of rounding.
+    st.floats(0, 0.999),
 )
 def test_wsd_is_the_same_for_every_budget_until_the_first_decays(
     tokens: int, other: int, warmup: int, moment: float
 ) -> None:
-    seen = moment * min(tokens, other)
+    seen = moment * (1 - optim.DECAY_SHARE) * min(tokens, other)
     assert optim.wsd(seen, tokens, warmup) == optim.wsd(seen, other, warmup)
 
 
