@@ -132,6 +132,8 @@ def slim(site: Path) -> None:
     """Remove what no sweep needs."""
     for name in UNUSED:
         shutil.rmtree(site / name, ignore_errors=True)
+    # Ray's dashboard does not start without a folder of its pages.
+    (site / "ray/dashboard/client/build/static").mkdir(parents=True)
     for path in (site / "music21").rglob("*"):
         if path.is_file() and path.suffix != ".abc" and path.name != "__init__.py":
             path.unlink()
