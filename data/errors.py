@@ -44,6 +44,11 @@ def hint(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, its lines joined; its kind if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def with_remedy(error: OSError) -> str:
     """What a file, a disk or a service answered, and what to do about it if that is known."""
     remedy = REMEDIES.get(error.errno or 0)

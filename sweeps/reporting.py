@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.errors import one_line
 from data.store.location import Location
 from sweeps.console import say
 from sweeps.errors import GridError
@@ -97,7 +98,7 @@ def log(sweep: Sweep, uri: str | None, analysis: Analysis, paths: dict[str, Path
     try:
         log_to_mlflow(analysis, paths, sweep.name, uri)
     except (MlflowException, RecordError, OSError) as error:
-        line = " ".join(str(error).split())[:SHOWN]
+        line = one_line(error)[:SHOWN]
         say(f"The report is not in MLflow: {line}; the same command sends it again.")
         return False
     return True

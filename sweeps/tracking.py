@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.errors import one_line
 from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
 from fitting.runs.escape import masked
 from fitting.runs.tracking import THROUGH_SERVER, beside, log_file
@@ -63,7 +64,7 @@ def status_of(error: Exception) -> int:
 
 def answer_of(error: Exception, uri: str) -> str:
     """What MLflow said, and what to do, in a line."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = one_line(error)
     said = said if len(said) <= SHOWN else f"{said[:SHOWN]}..."
     return masked(f"{uri} answered: {said}; {REMEDIES.get(status_of(error), REACH)}")
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from data.errors import DataError
+from data.errors import DataError, one_line
 from data.store.private import private_folder, secret
 from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
 from sweeps import database
@@ -82,7 +82,7 @@ def serve(file: Path, token: str, listener: socket.socket) -> None:
     try:
         handlers.initialize_backend_stores(uri, default_artifact_root=THROUGH_SERVER)
     except MlflowException as error:
-        said = " ".join(str(error).split())[:SHOWN]
+        said = one_line(error)[:SHOWN]
         raise DataError(
             f"{file}: {said}; if another version of MLflow made it, copy it aside and run "
             f"`mlflow db upgrade {uri}`, or use the MLflow that made it"

@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cell",
         metavar="NAME",
-        help="only this cell, such as lstm-300k-seed1 [each of the lowest seed]",
+        help="only this cell, such as lstm-300k-seed1 [of those that differ in seed, the lowest]",
     )
     parser.add_argument("--best", action="store_true", help="only the cell of the lowest loss")
     parser.add_argument("--count", type=int, default=24, help="samples of each cell [24]")

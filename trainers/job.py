@@ -31,7 +31,7 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer
 from torch import nn
 
-from data.errors import DataError
+from data.errors import DataError, one_line
 from data.store.flat import check_sums, local_copy
 from data.store.location import Location, patiently
 from data.store.versioned import VersionError
@@ -243,8 +243,7 @@ def _work(config: dict[str, Any]) -> None:
     except RayActorError as error:
         raise AroundError(UNHEARD) from error
     except (OSError, DataError, VersionError, RayError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        raise AroundError(line[:LONGEST_REASON]) from error
+        raise AroundError(one_line(error)[:LONGEST_REASON]) from error
 
 
 def _work_through(config: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from data.errors import one_line
 from trainers.cell import CHOICES
 from trainers.gradients import World
 
@@ -96,7 +97,7 @@ class Rows:
             found = work()
         # One row's failure must not cost the others.
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)[:200]
             self.add(**named, note=f"open: {type(error).__name__}: {reason}")
         else:
             self.add(**named, **found)

@@ -74,9 +74,12 @@ def environment(**more: str) -> dict[str, str]:
     return kept | more
 
 
-def run(grid: Path | str, out: Path, *more: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    grid: Path | str, out: Path, *more: str, before: str = "", **env: str
+) -> subprocess.CompletedProcess[str]:
+    """The command to its end, after a shell has done something `before`."""
     return subprocess.run(
-        command(grid, out, *more),
+        ["sh", "-c", f'{before}\nexec "$@"', "sh", *command(grid, out, *more)],
         cwd=ROOT,
         env=environment(**env),
         stdin=subprocess.DEVNULL,

@@ -11,22 +11,13 @@ import pytest
 from data.store.lock import held
 from sweeps import run_grid
 from sweeps.sweep import Sweep
-from tests.sweeps.real_command import ROOT, command, environment
+from tests.sweeps.real_command import run
 
 
 def ran(sweep: Sweep, *more: str, before: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     """The command on this sweep, after a shell has done something `before`."""
     assert sweep.out.local
-    line = command(sweep.grid_name, sweep.out.local, *more)
-    return subprocess.run(
-        ["sh", "-c", f'{before}\nexec "$@"', "sh", *line],
-        cwd=ROOT,
-        env=environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run(sweep.grid_name, sweep.out.local, *more, before=before, **env)
 
 
 def test_signs_that_a_terminal_does_not_know_are_escaped(sweep: Sweep) -> None:
