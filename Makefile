@@ -33,6 +33,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# `constraints.txt` with the hashes of every file that an index may give, for machines on networks of
+# others; takes uv. Without torch, whose files differ from index to index, and what it brings.
+hashes.txt: pyproject.toml constraints.txt
+	echo torch | uv pip compile pyproject.toml --universal --python-version 3.11 --constraint constraints.txt \
+		--excludes /dev/stdin --generate-hashes --no-annotate --quiet --custom-compile-command 'make $@' --output-file $@
+
 ui: .venv/installed
 	$(BIN)/python sweeps/ui.py
 

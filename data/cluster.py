@@ -37,6 +37,8 @@ def join(**options: Any) -> bool:
     Raises OSError if there is no Ray to work with.
     """
     no_proxy_for_loopback()
+    # Unless it is told not to, Ray tells its makers what it is used for.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS", LOCAL)
     if address != LOCAL:
         refuse_silence(address)

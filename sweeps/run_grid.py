@@ -158,6 +158,8 @@ def run_with_ray(
 
     own_cluster = cluster.join(log_to_driver=args.verbose)
     on_signals(interrupt)  # Ray has put its own handlers there.
+    if not own_cluster:
+        standing.joined(ray.get_runtime_context().gcs_address)
     warn_of_another(sweep)
     # On the head, because MLflow may be on its disk, or listen on its loopback interface only.
     on_head = ray.remote(num_cpus=0, resources=DRIVER)

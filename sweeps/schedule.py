@@ -162,6 +162,8 @@ def run_jobs(
         try:
             fit(list(chosen), job.data, cells, job.placement, listener)
         except AroundError as error:
+            # Told now, and once more when all have ended.
+            tracker.job_stopped.remote(str(error))
             # Not raised: Tune would try again at once what has just been tried for minutes.
             return {AROUND: str(error)}
         return {}

@@ -92,6 +92,10 @@ class Standing:
         self.over.set()
         self._kill()
 
+    def joined(self, address: str) -> None:
+        """Watch the head of the cluster at this address, which is not a process of ours."""
+        threading.Thread(target=self._call, args=[address], daemon=True).start()
+
     def stands_on(self, tracker: Any) -> None:
         """Watch the tracker's actor as well; and from now on there is something to save."""
         self.saves = True
@@ -129,10 +133,11 @@ class Standing:
         import ray
         from ray.exceptions import GetTimeoutError, RayError
 
-        told = ""
+        told, heard = "", 0
         while not self.asked_enough.wait(ASK_SECONDS):
+            asked = [tracker.trouble.remote(), tracker.stopped_jobs.remote()]
             try:
-                trouble = ray.get(tracker.trouble.remote(), timeout=SILENT_SECONDS)
+                trouble, stopped = ray.get(asked, timeout=SILENT_SECONDS)
             except GetTimeoutError:
                 continue
             except RayError:
@@ -142,6 +147,20 @@ class Standing:
             if trouble != told:
                 told = trouble
                 complain(f"MLflow   {trouble}" if trouble else "MLflow   It answers again.")
+            for why in stopped[heard:]:
+                complain(f"Stopped  {why}. Jobs that run go on.")
+            heard = len(stopped)
+
+    def _call(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        answered = time.monotonic()
+        while not self.asked_enough.wait(ASK_SECONDS):
+            with contextlib.suppress(OSError):
+                socket.create_connection((host.strip("[]"), int(port)), ASK_SECONDS).close()
+                answered = time.monotonic()
+            if time.monotonic() - answered > SILENT_SECONDS:
+                self.fallen = f"the head of the cluster, {address}, is lost: nothing listens there"
+                return
 
     def _remember(self) -> None:
         """Note what this process has started while it is known: what has lost its parent is

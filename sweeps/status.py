@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from data.errors import DataError
+from data.store.lock import has_ended
 from data.store.manifest import MANIFEST
 from data.store.versioned import VersionError, Word, read_versioned
 from sweeps import forecasts
@@ -133,7 +134,8 @@ def alive(sweep: Sweep) -> Alive:
         ahead = f"found a time {-age / 3600:.1f} h ahead of this clock"
         say(f"{sweep.alive}: {ahead}; the sweep counts as not running")
     recent = -AHEAD_SECONDS < age < STALE_SECONDS
-    return Alive(said.running, said.jobs) if recent else Alive()
+    # One that was killed has left its report behind.
+    return Alive(said.running, said.jobs) if recent and not has_ended(sweep.folder) else Alive()
 
 
 def show(sweep: Sweep, selection: str) -> None:

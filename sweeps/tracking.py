@@ -91,6 +91,7 @@ class Tracker:
         self.runs: dict[str, Run] = {}
         self.known_steps: dict[str, set[int]] = {}
         self.began: dict[str, tuple[dict[str, Any], str]] = {}
+        self.stopped: list[str] = []
         self.answer = self.refused = ""
         self.failing: float | None = None
         self.todo: queue.Queue[Callable[[], None]] = queue.Queue()
@@ -121,6 +122,15 @@ class Tracker:
             self.ended[record.cell_key] = record.status
         self.began[record.cell_key] = (record.params, record.forecast)
         self.todo.put(lambda: self._finish(record))
+
+    def job_stopped(self, why: str) -> None:
+        """A job has ended before its cells did, and by no cell's doing."""
+        if why not in self.stopped:
+            self.stopped.append(why)
+
+    def stopped_jobs(self) -> list[str]:
+        """The different reasons, in the order in which they came."""
+        return self.stopped
 
     def progress(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """The last point of every running cell and the status of every ended one, by key."""

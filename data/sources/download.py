@@ -4,6 +4,7 @@ A download that breaks off continues where it stopped, in the same run or a late
 without the expected SHA-256 is deleted. The sums for Lakh full and matched come from MusPy's table
 (muspy/datasets/lmd.py; the site itself publishes none), and the sum for MAESTRO is the one that
 many public repositories quote. We know of none for Lakh clean; the manifest records what was found.
+What has no sum is not taken over plain HTTP, where anybody on the way could change it.
 """
 
 from __future__ import annotations
@@ -82,10 +83,15 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
     summed = folder / f"{corpus.name}.sha256"
     if target.exists() and summed.exists():
         return target, _checked(summed.read_text(), corpus.sha256, str(target))
+    source = f"{mirror.rstrip('/')}/{corpus.name}" if mirror else corpus.url
+    if source.startswith("http://") and corpus.sha256 is None:
+        raise DataError(
+            f"{source} comes without TLS, and we know no SHA-256 to check it by; download it by a "
+            f"way that you trust, and give the folder that it is in as --mirror"
+        )
     local = folder.local or private_folder("downloads")
     local.mkdir(parents=True, exist_ok=True)
     unfinished = local / f"{corpus.name}.part"
-    source = f"{mirror.rstrip('/')}/{corpus.name}" if mirror else corpus.url
     if "://" in source:
         _download(source, unfinished)
     elif Path(source).is_file():

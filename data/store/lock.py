@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator
 
@@ -44,3 +45,24 @@ def held(folder: Location, does: str) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()} {does}")
         file.flush()
         yield
+
+
+def has_ended(folder: Location) -> bool:
+    """Whether the process that held a folder last ran on this machine and is there no more."""
+    if folder.local is None:
+        return False
+    try:
+        with (folder.local / LOCK).open(errors="replace") as file:
+            found = re.match(r"process (\d{1,9}) on (\S+) ", file.read(SHOWN))
+    except OSError:
+        return False
+    if found is None or found[2] != socket.gethostname():
+        return False
+    # Looked up and not locked: a sweep that begins just then would be refused.
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False

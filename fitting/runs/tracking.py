@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
     from mlflow.tracking import MlflowClient
 
+# Whoever uses MLflow here imports this file first: MLflow tells its makers what it is used for
+# unless it is told not to.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
 SQLITE = "sqlite:///"
 OF_SWEEPS = f"{SQLITE}runs/mlflow/mlflow.db"
 """Where sweeps keep their runs, unless they are told otherwise."""

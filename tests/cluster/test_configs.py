@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
@@ -84,10 +86,50 @@ def test_no_secret_and_no_result_is_copied(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_what_is_installed_is_pinned(name: str) -> None:
-    install = load(name)["setup_commands"][-1]
-    assert "--constraint constraints.txt --editable ." in install
-    assert re.search(r"^ray==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+def test_what_is_installed_is_known_by_its_hash_or_pinned(name: str) -> None:
+    *_, by_hash, rest = load(name)["setup_commands"]
+    assert by_hash.endswith("--require-hashes --no-deps --requirement hashes.txt")
+    assert "--constraint constraints.txt --editable ." in rest
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_script_of_another_site_is_run(name: str) -> None:
+    assert not re.search(r"\|\s*(ba|z)?sh\b", (ROOT / name).read_text())
+
+
+def test_a_machine_gives_its_keys_to_those_who_bring_a_token() -> None:
+    for kind in load("cluster.yaml")["available_node_types"].values():
+        assert kind["node_config"]["MetadataOptions"]["HttpTokens"] == "required"
+
+
+def test_a_worker_may_use_the_bucket_and_the_head_may_hand_over_no_other_role() -> None:
+    kinds = load("cluster.yaml")["available_node_types"]
+    profiles = {
+        name: kind["node_config"]["IamInstanceProfile"]["Name"] for name, kind in kinds.items()
+    }
+    assert profiles.pop("head") == "crescendo-head"
+    assert set(profiles.values()) == {"crescendo-worker"}
+    assert all(action.startswith("s3:") for action, _ in allowed("worker"))
+    handed = [resource for action, resource in allowed("head") if action.startswith("iam:")]
+    assert handed == ["arn:aws:iam::*:role/crescendo-worker"]
+    assert not any(action in ("*", "ec2:*") for action, _ in allowed("head"))
+
+
+def allowed(role: str) -> list[tuple[str, str]]:
+    """Each action that a role may take, and on what."""
+    policy = json.loads((ROOT / "docs" / "cluster" / "iam" / f"{role}.json").read_text())
+    return [
+        (action, statement["Resource"])
+        for statement in policy["Statement"]
+        for action in [*np.atleast_1d(statement["Action"])]
+    ]
+
+
+def test_on_google_cloud_every_machine_is_in_the_network_that_is_made_for_it() -> None:
+    for kind in load("docs/cluster/gcp.yaml")["available_node_types"].values():
+        (interface,) = kind["node_config"]["networkInterfaces"]
+        assert interface["subnetwork"].endswith("/subnetworks/crescendo")
+        assert kind["node_config"]["tags"] == {"items": ["crescendo"]}
 
 
 @pytest.mark.parametrize("name", CONFIGS[1:])

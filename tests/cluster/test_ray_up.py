@@ -59,7 +59,7 @@ class Cluster:
             "worker_ips": [worker.address for worker in self.workers],
         }
         # Packages are there already, and two tests at a time may not install into one environment.
-        config["setup_commands"][-2:] = [f"ln -sfn {sys.prefix} ~/venv"]
+        config["setup_commands"][-3:] = [f"ln -sfn {sys.prefix} ~/venv"]
         # The machines of a cloud have a watcher beside Ray; here it may stand for those of spot.
         clouds = yaml.safe_load((ROOT / "cluster.yaml").read_text())
         config["worker_start_ray_commands"].append(clouds["worker_start_ray_commands"][-1])

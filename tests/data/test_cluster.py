@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from ray._common.usage.usage_lib import usage_stats_enabled
 
 from data import cluster
 from tests.strangers import STRANGER, as_root, folder_of_all, mode, stranger
@@ -194,6 +195,19 @@ def test_a_ray_that_does_not_start_is_a_line(file: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="Ray did not start") as raised:
         cluster.join()
     assert str(raised.value).endswith(": The node timed out. The same command tries again.")
+
+
+@pytest.mark.parametrize("given", [None, "1"])
+def test_ray_tells_its_makers_nothing_unless_the_user_has_it_so(
+    file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    name = "RAY_USAGE_STATS_ENABLED"
+    monkeypatch.setenv(name, "")  # What is set is taken back.
+    monkeypatch.delenv(name)
+    if given:
+        monkeypatch.setenv(name, given)
+    cluster.join()
+    assert usage_stats_enabled() == bool(given)
 
 
 def test_no_proxy_stands_between_a_process_and_its_own_machine(

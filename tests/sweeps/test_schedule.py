@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 
 from data.store.location import Location
+from sweeps import standing
 from sweeps.jobs import Job
 from sweeps.schedule import run_jobs
+from tests.waiting import wait_until
 from trainers.cell import Cell, Placement
 from trainers.records import read_record
 
@@ -19,8 +22,21 @@ TOLD = "0" * 64
 """The sha256 of a forecast."""
 
 
+@ray.remote(num_cpus=0)
 class SilentTracker:
     """Takes what a tracker takes."""
+
+    def __init__(self) -> None:
+        self.stopped: list[str] = []
+
+    def job_stopped(self, why: str) -> None:
+        self.stopped.append(why)
+
+    def stopped_jobs(self) -> list[str]:
+        return self.stopped
+
+    def trouble(self) -> str:
+        return ""
 
     def start(self, key: str, params: dict, forecast: str) -> None: ...
 
@@ -39,12 +55,12 @@ def own_ray() -> Iterator[None]:
     ray.shutdown()
 
 
-def ran(job: Job, cells: Path, forecasts: dict[str, str]) -> list[str]:
+def ran(job: Job, cells: Path, forecasts: dict[str, str], tracker: Any = None) -> list[str]:
     return run_jobs(
         [job],
         lambda cells, capacity: [],
         Location.of(cells),
-        ray.remote(num_cpus=0)(SilentTracker).remote(),
+        tracker or SilentTracker.remote(),
         forecasts,
         verbose=False,
     )
@@ -74,6 +90,30 @@ def test_data_that_are_gone_are_told_and_are_no_outcome_of_a_cell(
     cell: Cell, tmp_path: Path
 ) -> None:
     gone, cells = Location.of(tmp_path / "data"), tmp_path / "cells"
-    (line,) = ran(Job((replace(cell, arch="lstm"),), gone, Placement(retries=1)), cells, {})
+    job = Job((replace(cell, arch="lstm"),), gone, Placement(retries=1))
+    tracker = SilentTracker.remote()
+    (line,) = ran(job, cells, {}, tracker)
     assert str(gone) in line
     assert not list(cells.rglob("record.json"))
+    # While other jobs still ran.
+    assert ray.get(tracker.stopped_jobs.remote()) == [line]
+
+
+def test_a_job_that_stops_is_told_once_and_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(standing, "complain", said.append)
+    monkeypatch.setattr(standing, "ASK_SECONDS", 0.05)
+    tracker = SilentTracker.remote()
+    watch = standing.Standing(Location.of(tmp_path), Location.of(tmp_path / "alive.json"))
+    watch.stands_on(tracker)
+    tracker.job_stopped.remote("the data are gone")
+    wait_until(lambda: said)
+    tracker.job_stopped.remote("so is the disk")
+    wait_until(lambda: said[1:])
+    watch.close()
+    assert said == [
+        "Stopped  the data are gone. Jobs that run go on.",
+        "Stopped  so is the disk. Jobs that run go on.",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from pathlib import Path
 from data.store.location import Location
 from sweeps import standing
 
-for name in ("LOOK_SECONDS", "END_SECONDS", "SAVE_SECONDS", "SILENT_SECONDS"):
+for name in ("LOOK_SECONDS", "ASK_SECONDS", "END_SECONDS", "SAVE_SECONDS", "SILENT_SECONDS"):
     setattr(standing, name, 0.2)
 raylet = subprocess.Popen(["sleep", "1000"])
 agent = subprocess.Popen(["sh", "-c", "sleep 1001 & wait"])
@@ -46,6 +47,8 @@ with standing.Standing(folder, folder / "alive.json") as watch:
     print(raylet.pid, flush=True)
     if sys.argv[2] == "silent":
         watch.answered = time.monotonic()
+    elif sys.argv[2]:
+        watch.joined(sys.argv[2])
     time.sleep(1000)
 """
 
@@ -116,6 +119,16 @@ def test_a_tracker_that_does_not_answer_is_named(tmp_path: Path) -> None:
         code, line = end(process)
     assert code == 1
     assert line.startswith("run_grid: the tracker, which runs on Ray's head, has not answered")
+
+
+def test_the_head_of_a_joined_cluster_that_is_lost_is_named(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with standing(tmp_path / "small", address) as (process, _):
+            code, line = end(process)
+    assert code == 1
+    assert line.startswith(f"run_grid: the head of the cluster, {address}, is lost")
 
 
 def test_a_full_disk_is_told_waited_for_and_in_the_end_named(

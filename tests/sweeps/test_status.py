@@ -1,16 +1,21 @@
-"""What `--status` says before anything has been prepared or trained."""
+"""What `--status` says: before anything has begun, while a sweep runs, and when it was killed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import socket
+import subprocess
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from data.errors import DataError
 from data.store.location import Location
+from data.store.lock import LOCK, held
 from sweeps import status
-from sweeps.status import Alive
+from sweeps.status import Alive, Report
 from sweeps.sweep import Listed, Sweep
 from trainers.saved import CHECKSUM, STATE, next_name
 
@@ -78,3 +83,14 @@ def test_cells_of_a_running_job_are_next_and_those_of_others_wait(fresh: Sweep) 
     alive = Alive({"b": 500.0}, [["b", "c"], ["d"]])
     found = {state.cell.key: state.status for state in status.states(fresh, cells, alive)}
     assert found == {"a": "to start", "b": "running", "c": "next", "d": "to start"}
+
+
+def test_a_sweep_that_was_killed_on_this_machine_does_not_run(fresh: Sweep) -> None:
+    """Its report is young, and its process is gone."""
+    with held(fresh.folder, "sweeps there"):
+        fresh.alive.write_text(json.dumps(asdict(Report(time.time(), {"a": 1}, [["a"]]))))
+        assert status.alive(fresh).running == {"a": 1}
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (fresh.folder / LOCK).write_text(f"process {gone.pid} on {socket.gethostname()} sweeps there")
+    assert status.alive(fresh) == Alive()

@@ -154,9 +154,27 @@ def test_a_mirror_serves_in_place_of_the_address(
 def test_an_archive_without_a_published_sum_has_its_own_recorded(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    _, digest = fetch(replace(corpus, sha256=None), Location.of(tmp_path))
+    (tmp_path / "corpus.tar").write_bytes(CONTENT)
+    without = replace(corpus, sha256=None)
+    _, digest = fetch(without, Location.of(tmp_path / "out"), str(tmp_path))
     assert digest == DIGEST
-    assert (tmp_path / "corpus.tar.sha256").read_text() == DIGEST
+    assert (tmp_path / "out" / "corpus.tar.sha256").read_text() == DIGEST
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_nothing_can_be_checked_by_is_not_taken_over_plain_http(
+    mirrored: bool, server: Server, corpus: Corpus, tmp_path: Path
+) -> None:
+    mirror = corpus.url.rsplit("/", 1)[0] if mirrored else None
+    with pytest.raises(DataError, match=r"without TLS.*--mirror"):
+        fetch(replace(corpus, sha256=None), Location.of(tmp_path), mirror)
+    assert server.asked == []
+
+
+def test_every_corpus_has_a_sum_or_is_refused() -> None:
+    assert all(corpus.sha256 for name, corpus in CORPORA.items() if name != "lakh-clean")
+    with pytest.raises(DataError, match=r"clean_midi\.tar\.gz comes without TLS"):
+        fetch(CORPORA["lakh-clean"], Location.of("nowhere"))
 
 
 def test_the_track_of_a_matched_file_is_its_work() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from data.errors import DataError
 from data.store.location import Location
-from data.store.lock import LOCK, held
+from data.store.lock import LOCK, has_ended, held
 
 HOLD = """\
 import sys
@@ -41,9 +41,11 @@ def test_a_second_process_is_refused_in_a_line_and_a_killed_one_leaves_no_lock(
         said = str(refused.value)
         assert said.startswith(f"{folder}: process {holder.pid} on ")
         assert said.endswith(" sweeps there; wait for its end, or use another folder")
+        assert not has_ended(folder)
     finally:
         holder.kill()
         holder.communicate()
+    assert has_ended(folder)
     with held(folder, "sweeps there"):
         assert str(os.getpid()) in (tmp_path / "new" / LOCK).read_text()
 
@@ -51,3 +53,24 @@ def test_a_second_process_is_refused_in_a_line_and_a_killed_one_leaves_no_lock(
 def test_in_a_bucket_nothing_is_held() -> None:
     with held(Location("s3://nowhere/runs"), "sweeps there"):
         pass
+
+
+@pytest.mark.parametrize(
+    "left", [None, "", "process 1 on here", "process 999999999 on elsewhere x"]
+)
+def test_of_a_process_elsewhere_nothing_is_known(tmp_path: Path, left: str | None) -> None:
+    if left is not None:
+        (tmp_path / LOCK).write_text(left)
+    assert not has_ended(Location.of(tmp_path))
+
+
+def test_nor_is_anything_known_of_a_process_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    with held(Location.of(tmp_path), "sweeps there"):
+        pass
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not has_ended(Location.of(tmp_path))
