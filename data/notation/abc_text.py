@@ -22,7 +22,7 @@ from data.abc.dialect import KEY_TOKENS, MARKS, PITCHES
 from data.music.score import Score
 from data.notation.accidentals import Accidentals
 from data.notation.lengths import Group, Symbol
-from data.notation.staves import Bar, Part, Staff, Voice, bars, parts
+from data.notation.staves import Bar, Part, Staff, Voice, bars, beam_ticks, parts
 
 BARS_OF_A_LINE, QUARTERS_OF_A_LINE = 4, 12
 """A line has so many bars, or more if they are short."""
@@ -44,7 +44,7 @@ def write(score: Score, title: str = "") -> str:
     widest = max(_width(voices, number) for number in range(len(measures)))
     lines = [*_header(score, measures[0], tracks, title, widest), *_instruments(tracks)]
     tempos = dict(score.tempos[1:])
-    beats = [_beat(bar.meter, score.ticks_per_quarter) for bar in measures]
+    beats = [beam_ticks(bar.meter, score.ticks_per_quarter) for bar in measures]
     least = QUARTERS_OF_A_LINE * score.ticks_per_quarter
     accidentals = [Accidentals() for _ in voices]
     for first, last in _lines_of(measures, voices, least):
@@ -127,14 +127,6 @@ def _lines_of(measures: list[Bar], voices: list[Voice], least: int) -> Iterator[
 def _width(voices: list[Voice], bar: int) -> int:
     """How many symbols of a bar stand side by side."""
     return len({s.start for voice in voices for group in voice[bar] for s in group.symbols})
-
-
-def _beat(meter: tuple[int, int], quarter: int) -> int:
-    """Ticks from beam to beam: three eighths in 6/8, a half in 2/2, a quarter in 4/4 and 3/4."""
-    numerator, denominator = meter
-    if denominator >= 8:
-        return 4 * quarter * (3 if numerator % 3 == 0 else 1) // denominator
-    return max(4 * quarter // denominator, quarter)
 
 
 def _bar(

@@ -36,6 +36,16 @@ class Symbol:
     tied: bool
     """Whether what follows is tied to it."""
 
+    @property
+    def plain(self) -> Fraction:
+        """The value without its dot."""
+        return self.value * 2 / 3 if self.value.numerator == 3 else self.value
+
+    @property
+    def flags(self) -> int:
+        """Of a note: one for an eighth, two for a sixteenth; none for a rest."""
+        return max(self.plain.denominator.bit_length() - 3, 0) if self.pitches else 0
+
 
 @dataclass(frozen=True)
 class Group:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from fractions import Fraction
+from itertools import groupby
+from typing import NamedTuple
 
 from data.music.score import Score
 from data.notation.accidentals import Accidentals
 from data.notation.lengths import Group, Symbol
-from data.notation.staves import Bar, Part, Staff, bars, parts
+from data.notation.staves import Bar, Part, Staff, bars, beam_ticks, parts
 
-_TYPES = {Fraction(2): "breve", Fraction(1): "whole", Fraction(1, 2): "half"}
-_TYPES |= {Fraction(1, 4): "quarter", Fraction(1, 8): "eighth", Fraction(1, 16): "16th"}
-_TYPES |= {Fraction(1, 32): "32nd", Fraction(1, 64): "64th", Fraction(1, 128): "128th"}
+TYPES = {Fraction(2): "breve", Fraction(1): "whole", Fraction(1, 2): "half"}
+TYPES |= {Fraction(1, 4): "quarter", Fraction(1, 8): "eighth", Fraction(1, 16): "16th"}
+TYPES |= {Fraction(1, 32): "32nd", Fraction(1, 64): "64th", Fraction(1, 128): "128th"}
+_BEAMS = {(True, True): "continue", (True, False): "end", (False, True): "begin"}
+"""By whether what stands before and after has a beam, too."""
 _ACCIDENTALS = {-1: "flat", 0: "natural", 1: "sharp"}
 DRUM_CHANNEL = 10
 
@@ -50,6 +54,14 @@ def _listed(parent: ET.Element, part: Part, number: int) -> None:
         ET.SubElement(midi, "midi-program").text = str(part.program + 1)
 
 
+class _At(NamedTuple):
+    voice: int
+    """Of the part, from 1."""
+    staff: int
+    seen: bool
+    """Whether its rests are."""
+
+
 class _Writer:
     """One part."""
 
@@ -63,15 +75,18 @@ class _Writer:
             self.attributes(measure, bar, first=number == 0)
             voice = 0
             for nth, staff in enumerate(self.part.staves, start=1):
-                for written in staff.voices:
+                for line, written in enumerate(staff.voices):
                     if voice:
                         back = ET.SubElement(measure, "backup")
                         ET.SubElement(back, "duration").text = str(bar.end - bar.start)
                     self.signs[voice].begin(bar.key)
                     voice += 1
                     tempos = self.tempos if voice == 1 else {}
+                    beams = _beams(written[number], bar, beam_ticks(bar.meter, self.quarter))
                     for group in written[number]:
-                        self.group(measure, group, voice, nth, tempos)
+                        # Rests of a staff's second voice would cover the notes of its first.
+                        at = _At(voice, nth, seen=line == 0)
+                        self.group(measure, group, at, tempos, beams)
 
     def attributes(self, measure: ET.Element, bar: Bar, first: bool) -> None:
         if not (first or bar.new_meter or bar.new_key):
@@ -102,7 +117,12 @@ class _Writer:
         ET.SubElement(clef, "line").text = str(line)
 
     def group(
-        self, measure: ET.Element, group: Group, voice: int, staff: int, tempos: dict[int, int]
+        self,
+        measure: ET.Element,
+        group: Group,
+        at: _At,
+        tempos: dict[int, int],
+        beams: dict[int, list[str]],
     ) -> None:
         last = len(group.symbols) - 1
         for nth, symbol in enumerate(group.symbols):
@@ -113,15 +133,24 @@ class _Writer:
                 ET.SubElement(shown, "per-minute").text = str(tempos[symbol.start])
                 ET.SubElement(direction, "sound", tempo=str(tempos[symbol.start]))
             bracket = {0: "start", last: "stop"}.get(nth, "") if group.triplet and last else ""
-            self.symbol(measure, symbol, group.triplet, bracket, (voice, staff))
+            drawn = beams.get(symbol.start, [])
+            self.symbol(measure, symbol, group.triplet, bracket, at, drawn)
 
     def symbol(
-        self, measure: ET.Element, symbol: Symbol, triplet: bool, bracket: str, at: tuple[int, int]
+        self,
+        measure: ET.Element,
+        symbol: Symbol,
+        triplet: bool,
+        bracket: str,
+        at: _At,
+        beams: list[str],
     ) -> None:
-        """One note element for each note of a chord. at: voice and staff."""
-        names = self.signs[at[0] - 1].of(symbol) if symbol.pitches else [None]
+        """One note element for each note of a chord."""
+        names = self.signs[at.voice - 1].of(symbol) if symbol.pitches else [None]
         for nth, name in enumerate(names):
             note = ET.SubElement(measure, "note")
+            if name is None and not at.seen:
+                note.set("print-object", "no")
             if nth:
                 ET.SubElement(note, "chord")
             if name is None:
@@ -138,11 +167,9 @@ class _Writer:
             ties = ["stop"] * symbol.held + ["start"] * symbol.tied
             for kind in ties:
                 ET.SubElement(note, "tie", type=kind)
-            ET.SubElement(note, "voice").text = str(at[0])
-            dotted = symbol.value.numerator == 3
-            plain = symbol.value * 2 / 3 if dotted else symbol.value
-            ET.SubElement(note, "type").text = _TYPES[plain]
-            if dotted:
+            ET.SubElement(note, "voice").text = str(at.voice)
+            ET.SubElement(note, "type").text = TYPES[symbol.plain]
+            if symbol.value > symbol.plain:
                 ET.SubElement(note, "dot")
             if name is not None and name[3]:
                 ET.SubElement(note, "accidental").text = _ACCIDENTALS[name[1]]
@@ -150,10 +177,39 @@ class _Writer:
                 ratio = ET.SubElement(note, "time-modification")
                 ET.SubElement(ratio, "actual-notes").text = "3"
                 ET.SubElement(ratio, "normal-notes").text = "2"
-            ET.SubElement(note, "staff").text = str(at[1])
+            ET.SubElement(note, "staff").text = str(at.staff)
+            for level, drawn in enumerate(beams if nth == 0 else [], start=1):
+                ET.SubElement(note, "beam", number=str(level)).text = drawn
             if ties or (bracket and nth == 0):
                 marks = ET.SubElement(note, "notations")
                 for kind in ties:
                     ET.SubElement(marks, "tied", type=kind)
                 if bracket and nth == 0:
                     ET.SubElement(marks, "tuplet", type=bracket)
+
+
+def _beams(groups: list[Group], bar: Bar, beat: int) -> dict[int, list[str]]:
+    """By the tick of a symbol, what becomes of each of its beams, the longest first.
+
+    Neighbours with flags are beamed up to the next beat at which a group begins.
+    """
+    runs, place = list[tuple[int, Symbol]](), 0
+    for group in groups:
+        if (group.symbols[0].start - bar.start) % beat == 0:
+            place += 1
+        for symbol in group.symbols:
+            # What has no flag ends a beam, and begins none.
+            place += not symbol.flags
+            runs.append((place, symbol))
+    found = dict[int, list[str]]()
+    for _, run in groupby(runs, key=lambda each: each[0]):
+        beamed = [symbol for _, symbol in run if symbol.flags]
+        flags = [0, *(symbol.flags for symbol in beamed), 0]
+        if len(beamed) > 1:
+            for nth, symbol in enumerate(beamed, start=1):
+                hook = "forward hook" if nth == 1 else "backward hook"
+                found[symbol.start] = [
+                    _BEAMS.get((flags[nth - 1] >= level, flags[nth + 1] >= level), hook)
+                    for level in range(1, symbol.flags + 1)
+                ]
+    return found

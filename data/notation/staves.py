@@ -84,6 +84,14 @@ def bars(score: Score) -> list[Bar]:
     return found
 
 
+def beam_ticks(meter: tuple[int, int], quarter: int) -> int:
+    """From beam to beam: three eighths in 6/8, a half in 2/2, a quarter in 4/4 and 3/4."""
+    numerator, denominator = meter
+    if denominator >= 8:
+        return 4 * quarter * (3 if numerator % 3 == 0 else 1) // denominator
+    return max(4 * quarter // denominator, quarter)
+
+
 def parts(score: Score) -> list[Part]:
     """The tracks of a score that has notes."""
     lengths = Lengths(score.ticks_per_quarter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections import Counter, defaultdict
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 
 from data.music.quantise import quantise
 from data.music.score import Score
-from data.notation.musicxml import write
+from data.notation.musicxml import TYPES, write
 from tests.data.conftest import make_midi, melody, scores
 
 
@@ -54,6 +55,61 @@ def test_all_notes_begin_where_they_do_in_the_score(score: Score) -> None:
     track = np.unique(score.track, return_inverse=True)[1]
     wanted = zip(track.tolist(), score.onset.tolist(), score.pitch.tolist())
     assert sounds(score) == sorted(wanted)
+
+
+@settings(max_examples=60)
+@given(scores())
+def test_what_is_written_fills_every_bar_in_every_voice(score: Score) -> None:
+    """Types, dots and triplets, as they are drawn; durations are what is played."""
+    bars = np.diff(score.bars).tolist()
+    for part in ET.fromstring(write(score)).iter("part"):
+        for measure, ticks in zip(part.iter("measure"), bars, strict=True):
+            written = Counter[str]()
+            for note in measure.iter("note"):
+                if note.find("chord") is None:
+                    written[note.findtext("voice", "")] += drawn(note)
+            assert set(written.values()) == {Fraction(ticks, score.ticks_per_quarter)}
+
+
+def drawn(note: ET.Element) -> Fraction:
+    """Quarters."""
+    plain = 4 * next(value for value, name in TYPES.items() if name == note.findtext("type"))
+    dotted = plain * (Fraction(3, 2) if note.find("dot") is not None else 1)
+    return dotted * (Fraction(2, 3) if note.find("time-modification") is not None else 1)
+
+
+@settings(max_examples=60)
+@given(scores())
+def test_what_begins_a_beam_ends_it_in_its_voice_and_bar(score: Score) -> None:
+    for measure in ET.fromstring(write(score)).iter("measure"):
+        by_voice = defaultdict(list)
+        for note in measure.iter("note"):
+            by_voice[note.findtext("voice")].append(note)
+        for notes in by_voice.values():
+            opened = 0
+            for note in notes:
+                beams = [beam.text for beam in note.iter("beam")]
+                assert not beams or len(beams) == flags(note)
+                opened += (beams[:1] == ["begin"]) - (beams[:1] == ["end"])
+                assert opened in (0, 1)
+                # Nothing without a beam stands under one, but for the notes of its chords.
+                assert beams or not opened or note.find("chord") is not None
+            assert opened == 0
+
+
+def flags(note: ET.Element) -> int:
+    names = ["quarter", "eighth", "16th", "32nd", "64th", "128th"]
+    return names.index(note.findtext("type", ""))
+
+
+def test_eighths_are_beamed_by_beats_and_hooks_stand_within_them() -> None:
+    notes = [(0, 48, 60), (48, 48, 62), (96, 72, 64), (168, 24, 65), (192, 192, 67)]
+    score = quantise(make_midi([(0, False, notes)]), 24)
+    found = [
+        [beam.text for beam in note.iter("beam")]
+        for note in ET.fromstring(write(score)).iter("note")
+    ]
+    assert found[:5] == [["begin"], ["end"], ["begin"], ["end", "backward hook"], []]
 
 
 @pytest.mark.slow
