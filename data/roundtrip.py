@@ -98,7 +98,7 @@ def main() -> int:
         return 2
     width = max(len(str(path)) for path in args.files)
     print(f"{'file':{width}}  tokenizer  notes in       out      kept   tokens  equal  maps")
-    failed = False
+    failed, called = False, Counter[str]()
     for path, content in zip(args.files, contents):
         try:
             score = from_midi(content, args.ticks_per_quarter)
@@ -107,7 +107,10 @@ def main() -> int:
             failed = True
             continue
         if args.abc:
-            (args.abc / f"{path.stem}.abc").write_text(abc_text.write(score, path.stem))
+            called[path.stem] += 1
+            # Files of several folders may have one name.
+            name = f"{path.stem}-{called[path.stem]}" if called[path.stem] > 1 else path.stem
+            (args.abc / f"{name}.abc").write_text(abc_text.write(score, path.stem))
         if score.mended:
             counts = ", ".join(f"{rule} {count:,}" for rule, count in sorted(score.mended.items()))
             print(f"{path!s:{width}}  mended: {counts}")

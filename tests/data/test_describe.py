@@ -13,6 +13,7 @@ from data import describe, roundtrip
 from data.describe import table
 from data.describe_pictures import draw_overview, draw_piece
 from data.music.files import from_midi
+from data.notation import tunes
 from data.overview import overview
 from data.roundtrip import round_trip
 from data.store.flat import open_split
@@ -117,6 +118,23 @@ def test_the_round_trips_of_files_are_listed(
     code, _, error = run(monkeypatch, capsys, roundtrip, str(tmp_path / "gone.mid"))
     assert code == 2
     assert error.count("\n") == 1
+
+
+def test_files_are_written_as_abc_and_none_over_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written, midis = tmp_path / "abc", []
+    for folder, pitch in (("one", 60), ("two", 62)):
+        (tmp_path / folder).mkdir()
+        midis.append(tmp_path / folder / "song.mid")
+        make_midi([(0, False, [(0, 96, pitch)])]).dump_midi(midis[-1])
+    words = [*map(str, midis), "--tokenizers", "abc", "--abc", str(written)]
+    assert run(monkeypatch, capsys, roundtrip, *words)[0] == 0
+    read = {file.name: tunes.read(file.read_text(), 24) for file in written.iterdir()}
+    assert {name: score.pitch.tolist() for name, score in read.items()} == {
+        "song.abc": [60],
+        "song-2.abc": [62],
+    }
 
 
 def test_names_are_drawn_as_text(made: Path, tmp_path: Path) -> None:
