@@ -102,10 +102,10 @@ def _line(one: _Runs, two: _Runs, cells: Location) -> str:
     found = compare_pieces(_mean(first), _mean(second), pieces.tokens, pieces.groups)
     said = found.sentence(one.params["arch"], two.params["arch"])
     apart = max(one.between_seeds, two.between_seeds)
-    seeds = f", which here change a loss by up to {apart:.3f}" if apart else ""
+    seeds = f", which here change a loss by up to {apart:.3f}," if apart else ""
     return (
-        f"At {one.params['size']} parameters, {said}. That is of {len(first)} and {len(second)} "
-        f"runs as they were trained: other seeds{seeds} are not in these intervals."
+        f"At {one.params['size']} parameters, {said}. These intervals cover the choice of pieces, "
+        f"for these runs ({len(first)} and {len(second)}); other seeds{seeds} are not in them."
     )
 
 

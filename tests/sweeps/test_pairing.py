@@ -49,7 +49,7 @@ def test_two_architectures_are_compared_at_their_largest_common_size(tmp_path: P
     assert line.startswith(
         "At 9k parameters, paired on 200 pieces of 100 works: lstm is ahead of transformer by 0.1"
     )
-    assert "of 1 and 1 runs as they were trained: other seeds are not in" in line
+    assert "for these runs (1 and 1); other seeds are not in" in line
 
 
 def test_seeds_are_taken_together_at_the_best_rate(tmp_path: Path) -> None:
