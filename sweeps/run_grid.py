@@ -18,6 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+try:
+    import data  # noqa: F401  Tells it itself where other packages are missing.
+except ModuleNotFoundError:
+    raise SystemExit(
+        "run_grid: Crescendo is not installed for this Python. "
+        "After `make sweep` or `make test`: source .venv/bin/activate"
+    ) from None
+
 from data.errors import DataError, with_remedy
 from data.store.location import Location
 from data.store.lock import held
@@ -317,8 +325,9 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     review = forecasts.reviewed(sweep)
     laws, paired = analysis_of(sweep), paired_lines(sweep.cells, records.values())
     ui = how_to_browse(sweep)
-    summary.show(records, called, left_out, laws, paired, review, sweep.report, ui)
     finished = [record for record in records.values() if record.status == "finished"]
+    more = summary.following(sweep) if finished else []
+    summary.show(records, called, left_out, laws, paired, review, sweep.report, ui, more)
     return 0 if len(finished) == len(cells) else 1
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 from rich.table import Table
@@ -13,6 +17,7 @@ from fitting.outcomes import Review
 from fitting.runs.read import complete
 from sweeps.console import console, table
 from sweeps.records import row
+from sweeps.sweep import Sweep
 from trainers.names import varying
 from trainers.records import Record, doubts
 
@@ -52,12 +57,13 @@ def show(
     forecast: Review | None,
     report: Location,
     ui: str,
+    following: list[str],
 ) -> None:
     """Print the end of a sweep.
 
     records: by key. called: the cells' names, by key. left_out: why a cell has no record,
     or none that can be read, by the cell's name.
-    paired: lines from `sweeps.pairing`. ui: where MLflow can be opened.
+    paired: lines from `sweeps.pairing`. ui: where MLflow can be opened. following: commands.
     """
     to_user = console()
     to_user.print()
@@ -76,4 +82,29 @@ def show(
             to_user.print(f"Doubtful: {called[key]}: {doubt}")
     for name, why in left_out.items():
         to_user.print(f"Left out of the laws: {name}: {why}")
-    to_user.print(f"\nReport   {report / 'report.html'}\nMLflow   {ui}")
+    to_user.print(f"\nReport   {report / 'report.html'}")
+    if (report / "samples.html").exists():
+        to_user.print(f"Samples  {report / 'samples.html'}")
+    to_user.print(f"MLflow   {ui}")
+    for line in following:
+        to_user.print(line)
+
+
+def following(sweep: Sweep) -> list[str]:
+    """What is worth typing when a sweep has ended."""
+    out = "" if sweep.out == Location.of("runs") else f" --out {shlex.quote(str(sweep.out))}"
+    compose = f"python -m trainers.generate --sweep {sweep.name}{out} --best"
+    inside = sys.prefix == sys.base_prefix or "VIRTUAL_ENV" in os.environ
+    return [
+        "",
+        "Next" if inside else f"Next, after `source {activate()}`",
+        f"  {compose} --count 8                       more of the best cell",
+        f"  {compose} --prompt tune.mid --bars 16     a tune of yours goes on",
+        "  python sweeps/run_grid.py --grid pop909 --dry-run     what other music would take",
+    ]
+
+
+def activate() -> str:
+    """The script that makes `python` this one, from here if that is shorter."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)

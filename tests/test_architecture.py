@@ -185,7 +185,20 @@ def test_packages_start_empty(package: str) -> None:
     """And every folder of modules is one: a wheel leaves out those that are none."""
     starts = {file.with_name("__init__.py") for file in modules(package).values()}
     assert starts
-    assert [file for file in starts if not file.exists() or file.read_text()] == []
+    # The two that are imported first name the environment to a Python without packages.
+    first = {ROOT / name / "__init__.py" for name in ("data", "fitting")}
+    assert [file for file in starts - first if not file.exists() or file.read_text()] == []
+
+
+@pytest.mark.parametrize(
+    "program", ["sweeps/run_grid.py", "-m trainers.generate", "-m fitting.report"]
+)
+def test_a_python_without_packages_is_told_where_they_are(program: str) -> None:
+    command = [sys.executable, "-S", "-E", *program.split()]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert said.stderr.count("\n") == 1
+    assert "source .venv/bin/activate" in said.stderr
 
 
 def test_fitting_pulls_in_neither_ray_nor_torch() -> None:

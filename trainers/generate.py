@@ -13,21 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from data.abc.dialect import HEADER, AbcError, tokens_of
-from data.abc.reader import read
 from data.errors import DataError
-from data.music.files import from_midi
-from data.music.score import Score, ScoreError
-from data.notation import tunes
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from data.tokens.make import load_tokenizer
-from data.tokens.protocol import Tokenizer
 from trainers.samples import files, page
 from trainers.samples.apart import Apart, in_turn
 from trainers.samples.cells import CellError, Trained, finished
+from trainers.samples.prompt import PromptError, read_prompt
 from trainers.samples.study import Request, Study, study
 from trainers.sampling import Draw
 
@@ -35,16 +28,12 @@ REAL_PIECES = 12
 """Test pieces on the page."""
 
 
-class PromptError(ValueError):
-    """A prompt that cannot be gone on from; the message is one line."""
-
-
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         draw = Draw(args.temperature, args.top_k, args.top_p, args.min_p)
-        if args.count < 1 or args.max_tokens < 1 or (args.bars is not None and args.bars < 1):
-            raise ValueError("count, max-tokens and bars must be at least 1")
+        if min(args.count, args.max_tokens, args.prompt_bars, args.bars or 1) < 1:
+            raise ValueError("count, max-tokens, bars and prompt-bars must be at least 1")
     except ValueError as error:
         print(f"trainers.generate: {error}", file=sys.stderr)
         return 2
@@ -56,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         cells = choose(cells, args.cell, args.best)
         data = args.data or data_of(cells, args.out)
         tokenizer = load_tokenizer(data / "tokenizer.json")
+        wanted = args.prompt, tokenizer, args.prompt_bars, args.grammar
+        prompt = read_prompt(*wanted) if args.prompt else None
         request = Request(
             count=args.count,
             seed=args.seed,
@@ -63,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
             bars=args.bars,
             draw=draw,
             grammar=args.grammar,
-            prompt=read_prompt(args.prompt, tokenizer) if args.prompt else None,
+            prompt=prompt,
         )
         made = study(cells, data, request, tell=lambda name: print(f"{name} ...", file=sys.stderr))
         folder = Location.of(args.to) if args.to else sweep / "samples"
@@ -155,32 +146,6 @@ def data_of(cells: Sequence[Trained], out: Location) -> Location:
     )
 
 
-def read_prompt(path: Path, tokenizer: Tokenizer) -> np.ndarray:
-    """The beginning of a piece: tokens of a MIDI file, or of the first tune of an ABC file, without
-    the end.
-
-    Raises PromptError.
-    """
-    if not path.exists():
-        raise PromptError(f"{path}: no such file; a prompt is a .mid or .abc file")
-    try:
-        tokens = tokenizer.encode(_read_score(path, tokenizer.ticks_per_quarter))
-    except (AbcError, ScoreError, UnicodeDecodeError) as error:
-        raise PromptError(f"{path}: {error}") from None
-    return tokens[:-1]
-
-
-def _read_score(path: Path, ticks_per_quarter: int) -> Score:
-    if path.suffix.lower() != ".abc":
-        return from_midi(path.read_bytes(), ticks_per_quarter)
-    text = path.read_text(encoding="utf-8")
-    if text.startswith(HEADER):
-        # What models are trained on: there `K:C` may also stand for no key.
-        return read(tokens_of(text), ticks_per_quarter)
-    # Of a book, the first tune.
-    return tunes.read(next(tunes.tunes(text)), ticks_per_quarter)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainers.generate",
@@ -214,8 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shown", type=int, default=3, help="of them on the page, as files [3]")
     parser.add_argument("--seed", type=int, default=0, help="of the first sample [0]")
     parser.add_argument("--prompt", type=Path, metavar="FILE", help="MIDI or ABC to go on from")
-    parser.add_argument("--bars", type=int, help="the most bars of a piece, prompt included")
-    parser.add_argument("--max-tokens", type=int, default=512, help="of a piece [512]")
+    parser.add_argument("--prompt-bars", type=int, default=4, help="of it, from its first note [4]")
+    parser.add_argument("--bars", type=int, help="the most to compose [as --max-tokens gives]")
+    parser.add_argument("--max-tokens", type=int, default=512, help="the most to compose [512]")
     parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest [1]")
     parser.add_argument("--top-k", type=int, default=0, help="draw from so many tokens [all]")
     parser.add_argument("--top-p", type=float, default=1.0, help="... of so much probability [1]")

@@ -24,8 +24,11 @@ _ACCIDENTALS = {-1: "flat", 0: "natural", 1: "sharp"}
 DRUM_CHANNEL = 10
 
 
-def write(score: Score, title: str = "") -> str:
-    """The text of a MusicXML file (4.0, partwise) of a score that has notes."""
+def write(score: Score, title: str = "", seam: int = 0) -> str:
+    """The text of a MusicXML file (4.0, partwise) of a score that has notes.
+
+    seam: a tick at which a bar line is double.
+    """
     root = ET.Element("score-partwise", version="4.0")
     if title:
         ET.SubElement(ET.SubElement(root, "work"), "work-title").text = title
@@ -35,7 +38,8 @@ def write(score: Score, title: str = "") -> str:
         _listed(listed, part, number)
     for number, part in enumerate(tracks, start=1):
         written = ET.SubElement(root, "part", id=f"P{number}")
-        _Writer(score, part, dict(score.tempos) if number == 1 else {}).measures(written, measures)
+        tempos = dict(score.tempos) if number == 1 else {}
+        _Writer(score, part, tempos, seam).measures(written, measures)
     ET.indent(root)
     head = '<?xml version="1.0" encoding="UTF-8"?>\n'
     return head + ET.tostring(root, encoding="unicode") + "\n"
@@ -65,8 +69,9 @@ class _At(NamedTuple):
 class _Writer:
     """One part."""
 
-    def __init__(self, score: Score, part: Part, tempos: dict[int, int]) -> None:
-        self.part, self.tempos, self.quarter = part, tempos, score.ticks_per_quarter
+    def __init__(self, score: Score, part: Part, tempos: dict[int, int], seam: int) -> None:
+        self.part, self.tempos, self.seam = part, tempos, seam
+        self.quarter = score.ticks_per_quarter
         self.signs = [Accidentals() for staff in part.staves for _ in staff.voices]
 
     def measures(self, parent: ET.Element, measures: list[Bar]) -> None:
@@ -87,6 +92,9 @@ class _Writer:
                         # Rests of a staff's second voice would cover the notes of its first.
                         at = _At(voice, nth, seen=line == 0)
                         self.group(measure, group, at, tempos, beams)
+            if bar.end == self.seam:
+                line = ET.SubElement(measure, "barline", location="right")
+                ET.SubElement(line, "bar-style").text = "light-light"
 
     def attributes(self, measure: ET.Element, bar: Bar, first: bool) -> None:
         if not (first or bar.new_meter or bar.new_key):

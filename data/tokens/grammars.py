@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from data.abc.grammar import AbcGrammar
 from data.abc.tokenizer import AbcTokenizer
 from data.tokens.protocol import Tokenizer
@@ -20,3 +22,16 @@ def grammar(tokenizer: Tokenizer, bars: int | None) -> AbcGrammar | MidiGrammar:
         return AbcGrammar(tokenizer, bars)
     assert isinstance(tokenizer, MidiTokTokenizer)
     return MidiGrammar(tokenizer, bars)
+
+
+def refused_at(tokenizer: Tokenizer, tokens: np.ndarray) -> int | None:
+    """The index of the first token that the grammar refuses; None if there is none."""
+    if not known(tokenizer):
+        return None
+    walk = grammar(tokenizer, None)
+    for index, token in enumerate(tokens.tolist()):
+        try:
+            walk.push(token)
+        except ValueError:
+            return index
+    return None

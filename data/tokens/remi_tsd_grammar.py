@@ -54,6 +54,14 @@ class MidiGrammar:
         for kind in self._next[self._kind]:
             for index in self._of_kind[kind]:
                 mask[index] = self._may(kind, self._values[index])
+        started = [
+            index
+            for kind in ("Pitch", "PitchDrum")
+            for index in self._of_kind[kind]
+            if (self._program, self._values[index]) in self._started
+        ]
+        # `push` accepts these: two tracks of one program, as in POP909, may play a note at once.
+        mask[started] = False
         return mask
 
     def _may(self, kind: str, value: str) -> bool:
@@ -75,8 +83,7 @@ class MidiGrammar:
         if kind == "Duration":
             return self._whole_ticks(_units(value))
         if kind in ("Pitch", "PitchDrum"):
-            drum = self._program == DRUMS
-            return drum == (kind == "PitchDrum") and (self._program, value) not in self._started
+            return (self._program == DRUMS) == (kind == "PitchDrum")
         return True
 
     def _room(self) -> int:

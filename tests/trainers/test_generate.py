@@ -154,16 +154,33 @@ def test_the_same_seed_composes_the_same(out: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["trained_on.abc", "tune.abc", "tune.mid"])
-def test_it_goes_on_from_a_prompt(out: Path, tmp_path: Path, name: str) -> None:
-    opening = melody([60, 64, 67, 72] * 2)
-    ids = TOKENIZER.encode(opening)
-    (tmp_path / "trained_on.abc").write_text(TOKENIZER.to_text(ids))
-    (tmp_path / "tune.abc").write_text(abc_text.write(opening))
-    (tmp_path / "tune.mid").write_bytes(to_midi(opening))
-    more = ("--prompt", str(tmp_path / name), "--bars", "3", "--to", str(tmp_path / "to"))
-    assert generate(out, *more) == 0
+def test_it_goes_on_from_the_first_bars_of_a_prompt(out: Path, tmp_path: Path, name: str) -> None:
+    tune = melody([60, 64, 67, 72] * 8)
+    (tmp_path / "trained_on.abc").write_text(TOKENIZER.to_text(TOKENIZER.encode(tune)))
+    (tmp_path / "tune.abc").write_text(abc_text.write(tune))
+    (tmp_path / "tune.mid").write_bytes(to_midi(tune))
+    prompt = ("--prompt", str(tmp_path / name), "--prompt-bars", "2", "--bars", "3")
+    assert generate(out, *prompt, "--to", str(tmp_path / "to")) == 0
+    opening = TOKENIZER.encode(melody([60, 64, 67, 72] * 4)).tolist()[:-1]
     for row in json.loads((tmp_path / "to" / "samples.json").read_text()):
-        assert row["tokens"][: len(ids) - 1] == ids.tolist()[:-1]
+        assert row["tokens"][: len(opening)] == opening
+        # So many bars are added to those of the prompt.
+        assert len(TOKENIZER.decode(np.array(row["tokens"])).bars) <= 1 + 2 + 3
+    page = (tmp_path / "to" / "samples.html").read_text()
+    assert page.count('class="given"') == page.count("after the prompt (shaded)") == 3
+    (drawn, *_) = (tmp_path / "to").glob("*.musicxml")
+    assert drawn.read_text().count("light-light") == 1
+
+
+def test_what_models_are_not_let_compose_is_no_prompt(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low = tmp_path / "low.mid"
+    low.write_bytes(to_midi(melody([0, 60, 62, 64])))
+    assert generate(out, "--prompt", str(low)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pitch 0" in line
+    assert "--no-grammar" in line
 
 
 @pytest.mark.parametrize(

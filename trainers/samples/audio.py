@@ -20,19 +20,19 @@ DECAY = 2.6
 """Seconds in which middle C decays to 1/e; higher notes decay faster."""
 
 
+def seconds(score: Score, ticks: np.ndarray) -> np.ndarray:
+    """When these ticks are played, (n,) float64."""
+    changes, bpm = (np.array(column) for column in zip(*score.tempos))
+    rate = 60 / (bpm * score.ticks_per_quarter)
+    at = np.concatenate([[0], np.cumsum(np.diff(changes) * rate[:-1])])
+    index = np.searchsorted(changes, ticks, side="right") - 1
+    return at[index] + (ticks - changes[index]) * rate[index]
+
+
 def note_list(score: Score) -> np.ndarray:
     """(notes, 4) float64 in order of onset: start and length in seconds, pitch, 1 if a drum."""
-    ticks, bpm = zip(*score.tempos)
-    # The time in seconds of each change of tempo.
-    rate = 60 / (np.array(bpm) * score.ticks_per_quarter)
-    at = np.concatenate([[0], np.cumsum(np.diff(ticks) * rate[:-1])])
-
-    def second(tick: np.ndarray) -> np.ndarray:
-        index = np.searchsorted(ticks, tick, side="right") - 1
-        return at[index] + (tick - np.array(ticks)[index]) * rate[index]
-
-    start = second(score.onset)
-    length = second(score.onset + score.duration) - start
+    start = seconds(score, score.onset)
+    length = seconds(score, score.onset + score.duration) - start
     notes = np.stack([start, length, score.pitch, score.is_drum], axis=1)
     return notes[np.argsort(start, kind="stable")]
 

@@ -27,9 +27,12 @@ OPTIONS = {
 }
 
 
-def engrave(score: Score) -> str:
+def engrave(score: Score, seam: int = 0) -> str:
     """SVG of the first `MAX_BARS` bars; empty without verovio, without notes in these bars, or with
-    over `MAX_TRACKS` tracks."""
+    over `MAX_TRACKS` tracks.
+
+    seam: the tick up to which the piece was given, where a double bar line stands.
+    """
     try:
         import verovio
     except ImportError:
@@ -40,4 +43,4 @@ def engrave(score: Score) -> str:
     verovio.enableLog(verovio.LOG_OFF)
     kit = verovio.toolkit()
     kit.setOptions(OPTIONS)
-    return kit.renderToSVG(1) if kit.loadData(musicxml.write(drawn)) else ""
+    return kit.renderToSVG(1) if kit.loadData(musicxml.write(drawn, seam=seam)) else ""

@@ -26,12 +26,13 @@ def write(folder: Location, composed: Sequence[Composed], count: int) -> None:
 
 
 def _write_piece(folder: Location, piece: Piece) -> None:
-    (folder / f"{piece.name}.abc").write_text(abc_text.write(piece.score, piece.name))
-    (folder / f"{piece.name}.musicxml").write_text(musicxml.write(piece.score, piece.name))
-    (folder / f"{piece.name}.mid").write_bytes(to_midi(piece.score))
-    (folder / f"{piece.name}.wav").write_bytes(to_wav(piece.score))
-    (folder / f"{piece.name}.roll.svg").write_text(roll(piece.score))
-    if engraved := engrave(piece.score):
+    score, seam = piece.score, piece.seam
+    (folder / f"{piece.name}.abc").write_text(abc_text.write(score, piece.name))
+    (folder / f"{piece.name}.musicxml").write_text(musicxml.write(score, piece.name, seam))
+    (folder / f"{piece.name}.mid").write_bytes(to_midi(score))
+    (folder / f"{piece.name}.wav").write_bytes(to_wav(score))
+    (folder / f"{piece.name}.roll.svg").write_text(roll(score, seam))
+    if engraved := engrave(score, seam):
         (folder / f"{piece.name}.score.svg").write_text(engraved)
 
 

@@ -38,6 +38,15 @@ function schedule(sound, into, notes, from, at) {
   }
 }
 
+// All of a piece; a prompt is softer than what follows it.
+function perform(sound, into, piece, from, at) {
+  const given = sound.createGain();
+  given.gain.value = .45;
+  given.connect(into);
+  schedule(sound, given, piece.notes.filter(n => n[0] < piece.seam), from, at);
+  schedule(sound, into, piece.notes.filter(n => n[0] >= piece.seam), from, at);
+}
+
 const seconds = piece => Math.max(...piece.notes.map(n => n[0] + n[1]));
 const loudness = piece => piece.loud;
 
@@ -58,7 +67,7 @@ async function play(card, from) {
   const master = sound.createGain(), at = sound.currentTime + .06;
   master.gain.value = loudness(piece);
   master.connect(sound.meter);
-  schedule(sound, master, piece.notes, from, at);
+  perform(sound, master, piece, from, at);
   playing = { card, master, piece, from, at };
   card.classList.add("playing");
   card.querySelector(".play").setAttribute("aria-label", "Stop");
@@ -87,7 +96,7 @@ async function wav(piece) {
   const sound = new OfflineAudioContext(1, Math.ceil((seconds(piece) + .5) * RATE), RATE), master = sound.createGain();
   master.gain.value = loudness(piece);
   master.connect(sound.destination);
-  schedule(sound, master, piece.notes, 0, 0);
+  perform(sound, master, piece, 0, 0);
   const wave = (await sound.startRendering()).getChannelData(0), view = new DataView(new ArrayBuffer(44 + 2 * wave.length));
   const word = (at, text) => [...text].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
   word(0, "RIFF"); view.setUint32(4, 36 + 2 * wave.length, true); word(8, "WAVEfmt ");

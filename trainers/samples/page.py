@@ -18,7 +18,7 @@ from data.music.files import to_midi
 from data.notation import abc_text, musicxml
 from trainers.names import varying, words
 from trainers.samples import pictures
-from trainers.samples.audio import loudness, note_list
+from trainers.samples.audio import loudness, note_list, seconds
 from trainers.samples.engraving import engrave
 from trainers.samples.measures import Estimate
 from trainers.samples.study import MEASURES, Composed, Piece, Study, values
@@ -74,7 +74,7 @@ class _Cards:
     def card(self, piece: Piece, label: str, tone: str) -> str:
         notes = note_list(piece.score)
         bars = piece.score.bars
-        engraved = engrave(piece.score)
+        engraved = engrave(piece.score, piece.seam)
         last = float((notes[:, 0] + notes[:, 1]).max())
         self.data.append(
             {
@@ -83,17 +83,21 @@ class _Cards:
                 "real": piece.log_probability is None,
                 "notes": [[round(v, 3) for v in note] for note in notes.tolist()],
                 # The roll extends to the end of the last bar.
+                # Seconds, as in `notes`.
+                "seam": round(float(seconds(piece.score, np.array([piece.seam]))[0]), 3),
                 "span": round(last * float(bars[-1]) / piece.score.end, 3),
                 "loud": round(loudness(piece.score), 3),
                 "abc": abc_text.write(piece.score, f"{piece.name}: {label}"),
                 "mid": base64.b64encode(to_midi(piece.score)).decode(),
                 "score": _packed(engraved),
-                "xml": _packed(musicxml.write(piece.score, piece.name)),
+                "xml": _packed(musicxml.write(piece.score, piece.name, piece.seam)),
             }
         )
         told = escape(piece.name)
         if piece.log_probability is not None:
             told = f"{-piece.log_probability / (len(piece.tokens) - 1):.2f} nats a token"
+        if piece.seam:
+            told += ", after the prompt (shaded)"
         if piece.said:
             told += f", {escape(piece.said)}"
         buttons = ["score"] * bool(engraved) + ["abc", "xml", "mid", "wav"]
@@ -101,7 +105,7 @@ class _Cards:
         return (
             f'<article data-id={len(self.data) - 1} style="--tone:var(--{tone})">'
             f'<div class=player><button class=play aria-label="Play">{PLAY}</button>'
-            f"<div class=roll>{pictures.roll(piece.score)}<i></i></div></div>"
+            f"<div class=roll>{pictures.roll(piece.score, piece.seam)}<i></i></div></div>"
             f"<div class=more><span>{told}</span>{more}</div></article>"
         )
 

@@ -18,14 +18,19 @@ SERIES = ("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#a87800", "#666")
 ROLL_HEIGHT = 100
 
 
-def roll(score: Score) -> str:
-    """Time to the right, pitch upwards, with bar lines and a colour per track. A unit is a tick."""
+def roll(score: Score, seam: int = 0) -> str:
+    """Time to the right, pitch upwards, with bar lines and a colour per track. A unit is a tick.
+
+    seam: the tick up to which the piece was given, which is shaded.
+    """
     low, high = int(score.pitch.min()) - 2, int(score.pitch.max()) + 2
     if high - low < 24:
         low, high = (low + high) // 2 - 12, (low + high) // 2 + 12
     scale, end = ROLL_HEIGHT / (high - low), int(score.bars[-1])
     lines = "".join(f"M{line} 0v{ROLL_HEIGHT}" for line in score.bars.tolist())
     parts = [f'<path d="{lines}" class="grid" stroke="#ccc" stroke-width="1"/>']
+    if seam:
+        parts.insert(0, f'<rect width="{seam}" height="{ROLL_HEIGHT}" class="given" fill="#ddd"/>')
     for track in np.unique(score.track):
         mine = score.track == track
         path = "".join(

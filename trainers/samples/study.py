@@ -14,7 +14,7 @@ from data.errors import printable
 from data.music.score import Score
 from data.store.flat import local_copy, open_split
 from data.store.location import Location
-from data.tokens.grammars import grammar, known
+from data.tokens.grammars import grammar, known, refused_at
 from data.tokens.make import load_tokenizer
 from data.tokens.protocol import Tokenizer
 from data.works import signatures
@@ -23,6 +23,7 @@ from trainers.samples.cells import CellError, Trained
 from trainers.samples.excerpt import excerpt
 from trainers.samples.measures import Estimate, difference, mean, measure, share
 from trainers.samples.novelty import Index
+from trainers.samples.prompt import Prompt
 from trainers.samples.training import training_lines
 from trainers.sampling import Draw, Sample, sample
 
@@ -51,6 +52,8 @@ class Piece:
     measures: dict[str, float]
     said: str = ""
     """How much of the piece score and measures are of; "" for all of it."""
+    seam: int = 0
+    """The tick up to which it was given, as a prompt."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,12 @@ class Request:
     """Of the first; the others follow."""
     max_tokens: int = 512
     bars: int | None = None
+    """The most that follow the prompt; None for as many as `max_tokens` give."""
     draw: Draw = field(default_factory=Draw)
     grammar: bool = True
     """As many are drawn without it in any case, to see what share of them is valid."""
-    prompt: np.ndarray | None = None
-    """Token ids to go on from, from the beginning of a piece; None begins anew."""
+    prompt: Prompt | None = None
+    """What to go on from; None begins anew."""
 
 
 def values(pieces: Sequence[Piece], name: str) -> np.ndarray:
@@ -149,12 +153,17 @@ def reference(tokenizer: Tokenizer, data: Location, index: Index) -> list[Piece]
 
 
 def piece(
-    name: str, score: Score, tokens: np.ndarray, log_probability: float | None, index: Index
+    name: str,
+    score: Score,
+    tokens: np.ndarray,
+    log_probability: float | None,
+    index: Index,
+    seam: int = 0,
 ) -> Piece:
     heard, said = excerpt(score)
     novelty = index.novelty(signatures.lines(heard))
     copied = {"copied": novelty.copied, "longest": float(novelty.longest)}
-    return Piece(name, heard, tokens, log_probability, measure(heard) | copied, said)
+    return Piece(name, heard, tokens, log_probability, measure(heard) | copied, said, seam)
 
 
 def compose(tokenizer: Tokenizer, index: Index, request: Request, trained: Trained) -> Composed:
@@ -162,8 +171,9 @@ def compose(tokenizer: Tokenizer, index: Index, request: Request, trained: Train
     # Steps of one token are too short to share: threads that wait for each other are slower. And
     # what is composed must not depend on how many processors there are.
     torch.set_num_threads(1)
-    model, prompt = trained.model(), request.prompt
-    prompts = [np.array([tokenizer.bos_id]) if prompt is None else prompt] * request.count
+    model = trained.model()
+    prompt = request.prompt or Prompt(np.array([tokenizer.bos_id]), bars=0, end=0)
+    prompts = [prompt.tokens] * request.count
     seeds = [request.seed + number for number in range(request.count)]
     draw = partial(
         sample,
@@ -177,15 +187,17 @@ def compose(tokenizer: Tokenizer, index: Index, request: Request, trained: Train
     )
     free = draw()
     bound = request.grammar and known(tokenizer)
-    kept = draw(grammar=partial(grammar, tokenizer, request.bars)) if bound else free
+    bars = request.bars and request.bars + prompt.bars
+    kept = draw(grammar=partial(grammar, tokenizer, bars)) if bound else free
     pieces = []
     for seed, one in zip(seeds, kept):
         score = read(tokenizer, one)
         if score is not None:
             name = f"{trained.name}-{seed}"
-            pieces.append(piece(name, score, one.tokens, one.log_probability, index))
+            made = name, score, one.tokens, one.log_probability
+            pieces.append(piece(*made, index, prompt.end))
     readable = sum(read(tokenizer, one) is not None for one in free)
-    valid = sum(one.complete and follows(tokenizer, one.tokens) for one in free)
+    valid = sum(one.complete and refused_at(tokenizer, one.tokens) is None for one in free)
     return Composed(trained, pieces, share(readable, len(free)), share(valid, len(free)))
 
 
@@ -198,15 +210,3 @@ def read(tokenizer: Tokenizer, one: Sample) -> Score | None:
     except ValueError:
         return None
     return score if len(score) else None
-
-
-def follows(tokenizer: Tokenizer, tokens: np.ndarray) -> bool:
-    """Whether the grammar lets the tokens through."""
-    if not known(tokenizer):
-        return True
-    walk = grammar(tokenizer, None)
-    for token in tokens.tolist():
-        if not walk.allowed[token]:
-            return False
-        walk.push(token)
-    return True
