@@ -23,10 +23,12 @@ from ray._private.authentication import authentication_token_setup
 
 from data.store.private import private_folder, secret
 
-LOCAL = "local"
-"""Ray's word for no cluster."""
+LOCAL, AUTO = "local", "auto"
+"""Ray's words for no cluster, and for the one that its file names."""
 ANSWER_SECONDS = 10
 """How long a cluster may take to accept a connection."""
+SHOWN = 400
+"""Characters of what Ray says."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -39,17 +41,25 @@ def join(**options: Any) -> bool:
     no_proxy_for_loopback()
     # Unless it is told not to, Ray tells its makers what it is used for.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = os.environ.get("RAY_ADDRESS", LOCAL)
-    if address != LOCAL:
-        refuse_silence(address)
-        with _told(f"RAY_ADDRESS is {address}, where no Ray was joined"):
+    named = os.environ.get("RAY_ADDRESS", "")
+    if named not in ("", AUTO, LOCAL):
+        refuse_silence(named, "RAY_ADDRESS is")
+        with _told(f"RAY_ADDRESS is {named}, where no Ray was joined"):
             ray.init(**options)
         return False
-    if found := started_here():
+    # For these words Ray would follow its file, whoever wrote it, here and in what is started here.
+    os.environ.pop("RAY_ADDRESS", None)
+    if found := None if named == LOCAL else started_here():
+        refuse_silence(found, "`ray start` said that there is a cluster at")
         authentication_token_setup.maybe_enable_token_auth_if_token_available(False)
         with _told(f"no Ray was joined at {found}, where `ray start` said there is one"):
             ray.init(found, **options)
         return False
+    if named == AUTO:
+        raise OSError(
+            "RAY_ADDRESS is auto, but on this machine you have started no cluster that answers: "
+            "give its address, or unset RAY_ADDRESS to have Ray start here"
+        )
     # Ray would make it readable for everybody.
     token = Path.home() / ".ray" / "auth_token"
     try:
@@ -79,9 +89,12 @@ def no_proxy_for_loopback() -> None:
         os.environ[name] = ",".join([*given, *(each for each in LOOPBACK if each not in given)])
 
 
-def refuse_silence(address: str) -> None:
+def refuse_silence(address: str, said: str) -> None:
     """Raises OSError if nothing listens at an address such as `10.0.0.1:6379`, for which Ray would
-    wait for minutes, deaf to signals. Words, such as `auto`, are left to Ray."""
+    wait for minutes, deaf to signals.
+
+    said: the words before the address, for the error: who names it.
+    """
     found = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
     if not found:
         return
@@ -90,7 +103,7 @@ def refuse_silence(address: str) -> None:
         socket.create_connection(where, timeout=ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise OSError(
-            f"RAY_ADDRESS is {address}, where nothing answers ({error}): start the cluster, or "
+            f"{said} {address}, where nothing answers ({error}): start the cluster, or "
             "unset RAY_ADDRESS to have Ray start here"
         ) from None
 
@@ -101,7 +114,8 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # Of a wrong version, the lines below the first say which.
+        why = " ".join(str(error).split())[:SHOWN] or type(error).__name__
         raise OSError(f"{what}: {why} The same command tries again.") from error
 
 

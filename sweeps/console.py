@@ -100,7 +100,35 @@ def quiet(log: Path, verbose: bool) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         log.open("a") as file,
+        _descriptors_to(file),
         contextlib.redirect_stdout(file),
         contextlib.redirect_stderr(file),
     ):
         yield
+
+
+@contextlib.contextmanager
+def _descriptors_to(file: TextIO) -> Iterator[None]:
+    """Send to a file what is written to the descriptors of standard output and error, as Ray's C++
+    does. `output` and `complain` still reach the user."""
+    with contextlib.ExitStack() as stack:
+        for name in ("__stdout__", "__stderr__"):
+            stream = getattr(sys, name)
+            if stream is None:  # It was closed before this program began.
+                continue
+            stream.flush()
+            number = stream.fileno()
+            users = os.dup(number)
+            to_user = open(users, "w", encoding=stream.encoding, errors=stream.errors)  # noqa: SIM115
+            stack.callback(_close, to_user)
+            stack.callback(os.dup2, users, number)
+            stack.callback(setattr, sys, name, stream)
+            os.dup2(file.fileno(), number)
+            setattr(sys, name, to_user)
+        yield
+
+
+def _close(stream: TextIO) -> None:
+    """What nobody took, on a full disk or by a reader that has gone, was told when it came."""
+    with contextlib.suppress(OSError):
+        stream.close()

@@ -74,7 +74,14 @@ class LiveView:
             return
         with (
             contextlib.suppress(OSError),
-            Live(console=self.console, auto_refresh=False, transient=True) as live,
+            # What was silenced would be shown again by its redirection.
+            Live(
+                console=self.console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            ) as live,
         ):
             self._show(lambda *seen: live.update(self.table(*seen), refresh=True))
 

@@ -7,6 +7,7 @@ for ever without a word, and a main thread that waits in Ray's C++ hears no sign
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -14,7 +15,9 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +70,7 @@ class Standing:
     def __init__(self, folder: Location, alive: Location) -> None:
         """alive: what is removed at such an end, as then nothing is."""
         self.folder, self.alive = folder.local, alive.local
+        self.place = _identity(self.folder) if self.folder else None
         self.children: set[psutil.Process] = set()
         self.saves = False
         self.closing: float | None = None
@@ -119,15 +123,21 @@ class Standing:
             if now - looked > ASK_SECONDS:
                 self.answered = None  # This process was stopped, and others seem silent.
             looked = now
-            self._remember()
-            self._hear(now)
-            if self.end_by and now > self.end_by:
-                self._end("Interrupted. Nothing is lost: the same command goes on.", 130)
-            if self.closing is None:
-                if why := self._ray() or self.fallen or self._silence(now) or self._storage(now):
-                    self._end(f"run_grid: {why}. {GOES_ON}", 1)
-            elif now - self.closing > CLOSE_SECONDS:
-                self._kill()
+            try:
+                self._look_once(now)
+            except Exception:  # One look that fails must not be the last.
+                traceback.print_exc()
+
+    def _look_once(self, now: float) -> None:
+        self._remember()
+        self._hear(now)
+        if self.end_by and now > self.end_by:
+            self._end("Interrupted. Nothing is lost: the same command goes on.", 130)
+        if self.closing is None:
+            if why := self._ray() or self.fallen or self._silence(now) or self._storage(now):
+                self._end(f"run_grid: {why}. {GOES_ON}", 1)
+        elif now - self.closing > CLOSE_SECONDS:
+            self._kill()
 
     def _ask(self, tracker: Any) -> None:
         import ray
@@ -204,6 +214,9 @@ class Standing:
             return ""
         try:
             free = shutil.disk_usage(self.folder).free
+            # What is saved makes a folder that was removed anew, without the cells that had ended.
+            if _identity(self.folder) != self.place:
+                raise OSError(errno.ENOENT, "another one has its name")
         except OSError as error:
             self.missed += 1
             return f"{self.folder} is gone ({error.strerror})" * (self.missed >= GONE_LOOKS)
@@ -240,6 +253,12 @@ class Standing:
         for child in self.children:
             with contextlib.suppress(Exception):  # It has ended meanwhile.
                 child.kill()
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """What tells a folder from another of its name."""
+    found = folder.stat()
+    return found.st_dev, found.st_ino
 
 
 def _how(code: int) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import one_line
 from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
 from fitting.runs.escape import masked
-from fitting.runs.tracking import THROUGH_SERVER, beside, log_file
+from fitting.runs.tracking import SQLITE, THROUGH_SERVER, beside, log_file
 from trainers.records import Record
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ PASSING = (401, 403, 408, 409, 429)
 refused for what they are, and would be again."""
 TOLD_SECONDS = 10
 """Writes that have waited for so long are told."""
-REQUEST_SECONDS = "20"
-"""The longest that one request to a server may take; MLflow would wait for two minutes."""
 SHOWN = 240
 """Characters of an answer in a line."""
 REMEDIES = {
@@ -49,6 +47,7 @@ REMEDIES = {
     429: "it allows fewer requests, which are sent again",
 }
 REACH = "see that it runs and can be reached"
+DATABASE = "if the file is damaged, or another version's, put it aside: a new one is filled again"
 
 
 class LackingError(OSError):
@@ -56,17 +55,19 @@ class LackingError(OSError):
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status of what MLflow answered; 503 if it did not."""
+    """The HTTP status of what MLflow answered; 503 if it did not, 500 for what has none."""
     if isinstance(error, OSError):
         return 503
-    return getattr(error, "get_http_status_code", lambda: 400)()
+    return getattr(error, "get_http_status_code", lambda: 500)()
 
 
 def answer_of(error: Exception, uri: str) -> str:
     """What MLflow said, and what to do, in a line."""
     said = one_line(error)
     said = said if len(said) <= SHOWN else f"{said[:SHOWN]}..."
-    return masked(f"{uri} answered: {said}; {REMEDIES.get(status_of(error), REACH)}")
+    status = status_of(error)
+    remedy = DATABASE if status == 500 and uri.startswith(SQLITE) else REMEDIES.get(status, REACH)
+    return masked(f"{uri} answered: {said}; {remedy}")
 
 
 def tags() -> dict[str, str]:
@@ -96,7 +97,6 @@ class Tracker:
         self.failing: float | None = None
         self.todo: queue.Queue[Callable[[], None]] = queue.Queue()
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", REQUEST_SECONDS)
         self.todo.put(self._open)
         threading.Thread(target=self._write, daemon=True).start()
 

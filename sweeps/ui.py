@@ -72,7 +72,6 @@ def serve(file: Path, token: str, listener: socket.socket) -> None:
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     # Imported here because they take seconds, and --help does not need them.
     import uvicorn
-    from mlflow.exceptions import MlflowException
     from mlflow.server import constants, handlers
 
     uri = f"{SQLITE}{file}"
@@ -81,7 +80,7 @@ def serve(file: Path, token: str, listener: socket.socket) -> None:
     os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(file.parent / ARTIFACTS)
     try:
         handlers.initialize_backend_stores(uri, default_artifact_root=THROUGH_SERVER)
-    except MlflowException as error:
+    except Exception as error:  # Of MLflow, of SQLAlchemy, of SQLite: whatever the file holds.
         said = one_line(error)[:SHOWN]
         raise DataError(
             f"{file}: {said}; if another version of MLflow made it, copy it aside and run "

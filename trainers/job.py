@@ -36,10 +36,11 @@ from data.store.flat import check_sums, local_copy
 from data.store.location import Location, patiently
 from data.store.versioned import VersionError
 from trainers.cell import Cell, Placement
+from trainers.checkpoint import CheckpointError
 from trainers.curve import DivergedError, Point
 from trainers.device import ran_on, settle
 from trainers.gradients import World
-from trainers.kernels import keep_compiled, prepared
+from trainers.kernels import prepared
 from trainers.loop import StoppedError, train
 from trainers.losses import write_losses
 from trainers.records import record_path
@@ -50,9 +51,6 @@ NOTICE_SECONDS = 2
 
 SCRATCH = ".ray"
 """A folder below the storage for what Ray Train insists on writing, removed when a job ends."""
-
-COMPILED = "compiled"
-"""A folder beside the storage for what PyTorch compiles, if that is on a disk."""
 
 LONGEST_REASON = 300
 """Characters of what is kept of an error."""
@@ -242,7 +240,7 @@ def _work(config: dict[str, Any]) -> None:
         _work_through(config)
     except RayActorError as error:
         raise AroundError(UNHEARD) from error
-    except (OSError, DataError, VersionError, RayError) as error:
+    except (OSError, DataError, VersionError, CheckpointError, RayError) as error:
         raise AroundError(one_line(error)[:LONGEST_REASON]) from error
 
 
@@ -250,8 +248,6 @@ def _work_through(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     settle(world.device, config["placement"].gpus)
-    if (sweep := config["storage"].parent.local) is not None:
-        keep_compiled(sweep / COMPILED)
     data, listener = local_copy(config["data"]), config["listener"]
     check_sums(Location.of(data))
     for number, cell in enumerate(config["cells"]):

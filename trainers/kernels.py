@@ -7,12 +7,12 @@ a trunk have to share kernels, or a branch would not equal the cell trained alon
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from data.store.private import private_folder
 from trainers.cell import Cell
 
 COMPILE_SECONDS = 60.0
@@ -40,6 +40,9 @@ def prepared(
         found["lstm"] = lstm
     if not compiled:
         return model, found
+    # Kept for later cells. PyTorch unpickles and runs what it finds there, so it is no folder that
+    # others send, such as a sweep's, and none in which they may write.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("compiled")))
     # What was compiled for earlier cells of this process counts towards a limit beyond which
     # PyTorch stops compiling (`torch._dynamo.config.recompile_limit`).
     torch.compiler.reset()
@@ -71,8 +74,3 @@ def lstm_kernel(model: nn.Module, device: torch.device) -> str:
     if device.type == "cuda":
         return "cudnn" if torch.backends.cudnn.is_acceptable(lstm.weight_hh_l0) else "native"
     return "onednn" if torch.backends.mkldnn.enabled else "native"
-
-
-def keep_compiled(folder: Path) -> None:
-    """Keep what this process compiles in `folder`, for later cells and for those of other nodes."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))

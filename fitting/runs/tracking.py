@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
     from mlflow.tracking import MlflowClient
 
-# Whoever uses MLflow here imports this file first: MLflow tells its makers what it is used for
-# unless it is told not to.
+# Whoever uses MLflow here imports this file first. Left to itself, MLflow tells its makers what it
+# is used for, and takes minutes to find out that nothing answers: seven tries of two minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 SQLITE = "sqlite:///"
 OF_SWEEPS = f"{SQLITE}runs/mlflow/mlflow.db"
@@ -35,20 +37,16 @@ def find(experiment: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
     if tracking_uri.startswith(SQLITE) and not Path(tracking_uri.removeprefix(SQLITE)).exists():
         # MLflow would make the database, with an empty experiment in it.
         raise RecordError(f"{tracking_uri}: no such database. {WHERE}")
-    # Its default, seven tries, takes minutes to find out that nothing answers.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    # Two minutes by default, for each.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     # Imported here because mlflow takes seconds to load, and a table does not need it.
-    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
     try:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
         known = [] if found else [e.name for e in client.search_experiments(max_results=20)]
-    except MlflowException as error:
-        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}. {WHERE}") from error
+    except Exception as error:  # Of a file that is no database, SQLAlchemy's or SQLite's own.
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RecordError(f"{tracking_uri}: {said}. {WHERE}") from error
     if found is None:
         raise RecordError(
             f"{tracking_uri}: no experiment {experiment!r}; found {', '.join(known) or 'none'}"
@@ -77,11 +75,14 @@ def refuse_without_server(experiment: Experiment, tracking_uri: str) -> None:
 
 def log_file(client: MlflowClient, run: Run, file: Path) -> None:
     """Keep a file with a run: through the server or, without one, where a server would keep it."""
-    folder = beside(client.tracking_uri)
-    if folder is None or not run.info.artifact_uri.startswith(THROUGH_SERVER):
+    folder, uri = beside(client.tracking_uri), run.info.artifact_uri
+    if folder is None:
         client.log_artifact(run.info.run_id, str(file))
         return
-    place = folder / run.info.artifact_uri.removeprefix(THROUGH_SERVER).lstrip("/")
+    # A database that was received may name any place, as a path, a file:// or a bucket.
+    through = uri.startswith(THROUGH_SERVER)
+    inside = uri.removeprefix(THROUGH_SERVER).lstrip("/")
+    place = folder / inside if through else Path(uri.removeprefix("file://"))
     if not place.resolve().is_relative_to(folder.resolve()):
         raise RecordError(f"{client.tracking_uri}: files of a run go to {place}, outside {folder}")
     place.mkdir(parents=True, exist_ok=True)

@@ -39,8 +39,8 @@ def raylet() -> Iterator[Callable[..., None]]:
     """Starts what looks like a process of a node of that cluster, of any user."""
     started: list[subprocess.Popen] = []
 
-    def start(**options: Any) -> None:
-        command = ["sh", "-c", "sleep 600; :", "raylet", f"--gcs-address={ADDRESS}"]
+    def start(address: str = ADDRESS, **options: Any) -> None:
+        command = ["sh", "-c", "sleep 600; :", "raylet", f"--gcs-address={address}"]
         process = subprocess.Popen(command, start_new_session=True, **options)
         started.append(process)
         # A process has no command line for the first moments of its program.
@@ -60,14 +60,67 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     return calls
 
 
+@pytest.mark.parametrize("named", [None, "", "auto"])
 def test_a_cluster_that_this_user_started_here_is_joined(
-    file: Path, raylet: Callable, asked: list[tuple], capfd: pytest.CaptureFixture[str]
+    file: Path,
+    raylet: Callable,
+    asked: list[tuple],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    named: str | None,
 ) -> None:
-    file.write_text(f"{ADDRESS}\n")
-    raylet()
-    assert not cluster.join(log_to_driver=False)
-    assert asked == [(ADDRESS, {"log_to_driver": False})]
+    if named is not None:
+        monkeypatch.setenv("RAY_ADDRESS", named)
+    with socket.create_server(("127.0.0.1", 0)) as listens:
+        address = f"127.0.0.1:{listens.getsockname()[1]}"
+        file.write_text(f"{address}\n")
+        raylet(address)
+        assert not cluster.join(log_to_driver=False)
+    assert asked == [(address, {"log_to_driver": False})]
+    # Ray itself would follow its file for these words.
+    assert "RAY_ADDRESS" not in os.environ
     assert capfd.readouterr().err == ""
+
+
+def test_one_that_does_not_answer_is_named_at_once(
+    file: Path, raylet: Callable, asked: list[tuple]
+) -> None:
+    """Its head has died, and a node has not noticed."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        file.write_text(address)
+        raylet(address)
+        with pytest.raises(OSError, match=f"said that there is a cluster at {address}, where"):
+            cluster.join()
+    assert asked == []
+
+
+def test_the_word_for_no_cluster_is_taken_at_its_word(
+    file: Path, raylet: Callable, asked: list[tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(ADDRESS)
+    raylet()
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    assert cluster.join()
+    assert asked[0][0] == "local"
+
+
+@as_root
+@pytest.mark.parametrize("named", ["", "auto"])
+def test_no_word_has_ray_follow_a_strangers_file(
+    file: Path, raylet: Callable, asked: list[tuple], monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    strangers(file)
+    raylet()
+    monkeypatch.setenv("RAY_ADDRESS", named)
+    if named:
+        with pytest.raises(OSError, match="RAY_ADDRESS is auto"):
+            cluster.join()
+        assert asked == []
+    else:
+        assert cluster.join()
+        assert asked[0][0] == "local"
 
 
 def test_without_one_ray_starts_here_out_of_reach_of_others(
@@ -194,7 +247,10 @@ def test_a_ray_that_does_not_start_is_a_line(file: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("ray.init", late)
     with pytest.raises(OSError, match="Ray did not start") as raised:
         cluster.join()
-    assert str(raised.value).endswith(": The node timed out. The same command tries again.")
+    said = str(raised.value)
+    assert said.endswith(
+        ": The node timed out. See the log, and more lines. The same command tries again."
+    )
 
 
 @pytest.mark.parametrize("given", [None, "1"])

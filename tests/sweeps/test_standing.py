@@ -108,6 +108,32 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
     assert line.startswith(f"run_grid: {tmp_path / 'small'} is gone (No such file or directory).")
 
 
+def test_a_new_folder_of_its_name_is_not_the_folder(tmp_path: Path) -> None:
+    """What a cell saves makes one."""
+    with standing(tmp_path / "small") as (process, _):
+        (tmp_path / "small").rename(tmp_path / "away")
+        (tmp_path / "small" / "cells").mkdir(parents=True)
+        code, line = end(process)
+    assert code == 1
+    assert line.startswith(f"run_grid: {tmp_path / 'small'} is gone (another one has its name).")
+
+
+def test_a_look_that_fails_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    looks: list[float] = []
+
+    def look(watch: Standing, now: float) -> None:
+        looks.append(now)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("sweeps.standing.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Standing, "_look_once", look)
+    with Standing(Location.of(tmp_path), Location.of(tmp_path / "alive.json")):
+        wait_until(lambda: looks[2:])
+    assert "Too many open files" in capfd.readouterr().err
+
+
 def test_a_signal_that_is_not_obeyed_ends_it_all_the_same(tmp_path: Path) -> None:
     with standing(tmp_path / "small") as (process, _):
         process.send_signal(signal.SIGTERM)

@@ -10,6 +10,7 @@ import pytest
 
 from data.store.lock import held
 from sweeps import run_grid
+from sweeps.console import complain, quiet, say
 from sweeps.sweep import Sweep
 from tests.sweeps.real_command import run
 
@@ -35,6 +36,20 @@ def test_a_full_standard_output_is_named(sweep: Sweep) -> None:
         "run_grid: [Errno 28] No space left on device: 'standard output'; free some room; the same "
         "command goes on\n"
     )
+
+
+def test_what_libraries_write_below_python_goes_to_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ray's C++ does."""
+    with quiet(tmp_path / "log", verbose=False):
+        os.write(1, b"from C\n")
+        say("to the user")
+        os.write(2, b"and more\n")
+        complain("to the user as well")
+    os.write(2, b"afterwards\n")
+    assert capfd.readouterr() == ("to the user\n", "to the user as well\nafterwards\n")
+    assert (tmp_path / "log").read_text() == "from C\nand more\n"
 
 
 def test_without_standard_input_nothing_is_removed(sweep: Sweep) -> None:

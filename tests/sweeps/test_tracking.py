@@ -225,6 +225,11 @@ def test_a_deleted_experiment_is_named(uri: str) -> None:
     assert tracker.pending()
 
 
+def test_a_file_that_is_no_database_is_to_be_put_aside() -> None:
+    said = tracking.answer_of(ValueError("file is not a database"), "sqlite:////runs/mlflow.db")
+    assert "answered: file is not a database; if the file is damaged" in said
+
+
 def test_no_password_is_in_an_answer() -> None:
     said = tracking.answer_of(ValueError("at http://me:secret@host"), "http://me:secret@host:5000")
     assert "secret" not in said

@@ -91,3 +91,16 @@ def test_a_database_of_another_version_is_named_in_a_line(tmp_path: Path) -> Non
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"ui: {file}: Detected out-of-date database schema (found version older")
     assert line.endswith("or use the MLflow that made it")
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\0" + bytes(5000)])
+def test_a_file_that_is_no_database_is_named_in_a_line(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "mlflow" / "mlflow.db"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    command = [sys.executable, "sweeps/ui.py", "--out", str(tmp_path), "--port", "5850"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"ui: {file}: ")
+    assert "database" in line

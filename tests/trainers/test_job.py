@@ -27,6 +27,7 @@ from tests.trainers.listening import listener, record_of
 from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers.cell import Cell, Placement
+from trainers.checkpoint import CheckpointError
 from trainers.curve import Point
 from trainers.job import (
     DIED,
@@ -245,6 +246,7 @@ def test_a_long_reason_is_cut_and_a_death_is_told_in_words() -> None:
     [
         (DataError("a.npy: found sum 1, expected 2; copy it again"), "copy it again"),
         (OSError(28, "No space left on device"), "No space left"),
+        (CheckpointError("checkpoint_000001: of another cell"), "of another cell"),
         (RayActorError(error_msg="a page\nof words"), "that cells report to died"),
         (RayError("no head\nand more"), "no head and more"),
     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from tests.strangers import mode
 from trainers.cell import Cell
 from trainers.kernels import COMPILE_SECONDS, SAVED_SECONDS, compiles, pays, prepared
 
@@ -51,3 +54,18 @@ def test_the_kernel_of_the_lstm_is_the_one_that_runs(cell: Cell) -> None:
     with torch.profiler.profile() as profiler:
         lstm(torch.zeros(2, 8, dtype=torch.long))
     assert any("mkldnn_rnn_layer" in event.key for event in profiler.key_averages())
+
+
+def test_what_is_compiled_is_kept_where_nobody_else_can_plant_any(
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch unpickles it."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # What is set is taken back.
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("trainers.kernels.compiles", lambda *_: True)
+    monkeypatch.setattr("torch.compile", lambda model, **_: model)
+    prepared(cell.rung.build(), cell, CPU, "auto")
+    kept = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    assert kept.parent.parent == tmp_path
+    assert mode(kept.parent) == 0o700

@@ -18,6 +18,8 @@ ATTACK, RELEASE = 0.006, 0.12
 """Seconds."""
 DECAY = 2.6
 """Seconds in which middle C decays to 1/e; higher notes decay faster."""
+UNHEARD = 12
+"""Times to decay to 1/e after which a note is not heard."""
 
 
 def seconds(score: Score, ticks: np.ndarray) -> np.ndarray:
@@ -59,6 +61,8 @@ def render(score: Score) -> np.ndarray:
 
 
 def _pluck(pitch: float, length: float) -> np.ndarray:
+    # What is 100 dB softer than its attack is left out: a note may be held for half an hour.
+    length = min(length, UNHEARD * DECAY * 2 ** ((60 - pitch) / 24))
     time = np.arange(int((length + RELEASE) * RATE), dtype=np.float32) / RATE
     frequency = 440 * 2 ** ((pitch - 69) / 12)
     tone = np.zeros_like(time)

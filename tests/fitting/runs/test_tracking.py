@@ -61,10 +61,26 @@ def test_in_a_database_of_ours_files_go_where_its_server_looks_for_them(tmp_path
     assert kept.read_text() == (tmp_path / "report" / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["mlflow-artifacts:/../../planted", "{here}/planted", "file://{here}/planted", "s3://b"],
+)
 def test_a_run_whose_files_would_go_elsewhere_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     (tmp_path / "mlflow").mkdir()
-    assert logged(tmp_path / "mlflow", "mlflow-artifacts:/../../planted") == 1
+    assert logged(tmp_path / "mlflow", place.format(here=tmp_path)) == 1
     assert "outside" in capsys.readouterr().err
+    assert not (tmp_path / "planted").exists()
+
+
+def test_a_file_that_is_no_database_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"garbage" * 1000)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert report.main(["--experiment", "folk", "--tracking-uri", uri]) == 1
+    error = capsys.readouterr().err
+    assert "not a database" in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "planted").exists()
