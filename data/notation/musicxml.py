@@ -80,7 +80,7 @@ class _Writer:
             self.attributes(measure, bar, first=number == 0)
             voice = 0
             for nth, staff in enumerate(self.part.staves, start=1):
-                for line, written in enumerate(staff.voices):
+                for upper, written in enumerate(staff.voices):
                     if voice:
                         back = ET.SubElement(measure, "backup")
                         ET.SubElement(back, "duration").text = str(bar.end - bar.start)
@@ -90,7 +90,7 @@ class _Writer:
                     beams = _beams(written[number], bar, beam_ticks(bar.meter, self.quarter))
                     for group in written[number]:
                         # Rests of a staff's second voice would cover the notes of its first.
-                        at = _At(voice, nth, seen=line == 0)
+                        at = _At(voice, nth, seen=upper == 0)
                         self.group(measure, group, at, tempos, beams)
             if bar.end == self.seam:
                 line = ET.SubElement(measure, "barline", location="right")

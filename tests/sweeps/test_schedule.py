@@ -22,7 +22,6 @@ TOLD = "0" * 64
 """The sha256 of a forecast."""
 
 
-@ray.remote(num_cpus=0)
 class SilentTracker:
     """Takes what a tracker takes."""
 
@@ -48,6 +47,10 @@ class SilentTracker:
         return False
 
 
+def silent() -> Any:
+    return ray.remote(num_cpus=0)(SilentTracker).remote()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def own_ray() -> Iterator[None]:
     ray.init(num_cpus=2, log_to_driver=False)
@@ -60,7 +63,7 @@ def ran(job: Job, cells: Path, forecasts: dict[str, str], tracker: Any = None) -
         [job],
         lambda cells, capacity: [],
         Location.of(cells),
-        tracker or SilentTracker.remote(),
+        tracker or silent(),
         forecasts,
         verbose=False,
     )
@@ -91,7 +94,7 @@ def test_data_that_are_gone_are_told_and_are_no_outcome_of_a_cell(
 ) -> None:
     gone, cells = Location.of(tmp_path / "data"), tmp_path / "cells"
     job = Job((replace(cell, arch="lstm"),), gone, Placement(retries=1))
-    tracker = SilentTracker.remote()
+    tracker = silent()
     (line,) = ran(job, cells, {}, tracker)
     assert str(gone) in line
     assert not list(cells.rglob("record.json"))
@@ -105,7 +108,7 @@ def test_a_job_that_stops_is_told_once_and_at_once(
     said: list[str] = []
     monkeypatch.setattr(standing, "complain", said.append)
     monkeypatch.setattr(standing, "ASK_SECONDS", 0.05)
-    tracker = SilentTracker.remote()
+    tracker = silent()
     watch = standing.Standing(Location.of(tmp_path), Location.of(tmp_path / "alive.json"))
     watch.stands_on(tracker)
     tracker.job_stopped.remote("the data are gone")

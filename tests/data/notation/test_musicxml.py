@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections import Counter, defaultdict
+from collections import defaultdict
 from fractions import Fraction
 
 import numpy as np
@@ -64,7 +64,7 @@ def test_what_is_written_fills_every_bar_in_every_voice(score: Score) -> None:
     bars = np.diff(score.bars).tolist()
     for part in ET.fromstring(write(score)).iter("part"):
         for measure, ticks in zip(part.iter("measure"), bars, strict=True):
-            written = Counter[str]()
+            written = defaultdict[str, Fraction](Fraction)
             for note in measure.iter("note"):
                 if note.find("chord") is None:
                     written[note.findtext("voice", "")] += drawn(note)
