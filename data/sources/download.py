@@ -25,7 +25,7 @@ from pyarrow import fs
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from data.errors import DataError
-from data.store.location import Location, synced
+from data.store.location import Location, own_file, synced
 from data.store.private import private_folder
 
 ATTEMPTS = 8
@@ -95,7 +95,8 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
     if "://" in source:
         _download(source, unfinished)
     elif Path(source).is_file():
-        shutil.copyfile(source, unfinished)
+        with open(source, "rb") as mirrored, open(unfinished, "wb", opener=own_file) as file:
+            shutil.copyfileobj(mirrored, file)
     else:
         raise DataError(f"the mirror has no file {source}")
     try:
@@ -159,7 +160,7 @@ def _continue(url: str, unfinished: Path, have: int, show: Callable[..., None]) 
         if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}":
             return True
         raise
-    with response, unfinished.open("ab") as file:
+    with response, open(unfinished, "ab", opener=own_file) as file:
         if response.status != 206:
             # This server sends the file from its beginning.
             file.truncate(0)

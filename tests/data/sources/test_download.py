@@ -182,3 +182,17 @@ def test_the_track_of_a_matched_file_is_its_work() -> None:
     found = re.search(CORPORA["lakh-matched"].works, path)
     assert found
     assert found[0] == "TRAAAGR128F425B14B"
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_link_in_place_of_an_unfinished_download_is_not_followed(
+    mirrored: bool, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_text("a year of work")
+    (tmp_path / "corpus.tar").write_bytes(CONTENT)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "corpus.tar.part").symlink_to(tmp_path / "mine")
+    mirror = str(tmp_path) if mirrored else None
+    with pytest.raises(DataError, match=r"corpus\.tar\.part: found l"):
+        fetch(corpus, Location.of(tmp_path / "out"), mirror)
+    assert (tmp_path / "mine").read_text() == "a year of work"
