@@ -51,6 +51,11 @@ class Refused:
 
 
 class Shard(Protocol):
+    @property
+    def source(self) -> str:
+        """Where its files lie, for a message."""
+        ...
+
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         """(path, content) of each MIDI file, in a fixed order."""
         ...
@@ -62,6 +67,10 @@ class Files:
 
     folder: Location
     members: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         for member in self.members:
@@ -77,6 +86,10 @@ class Books:
 
     folder: Location
     members: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         for name, content in Files(self.folder, self.members).read():
@@ -101,6 +114,10 @@ class Tar:
     path: Location
     stripe: int = 0
     stripes: int = 1
+
+    @property
+    def source(self) -> str:
+        return str(self.path)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         try:
@@ -157,6 +174,10 @@ class Zip:
     path: Location
     first: int
     stop: int
+
+    @property
+    def source(self) -> str:
+        return str(self.path)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         with _seekable(self.path) as file, zipfile.ZipFile(file) as z:
