@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import tempfile
 from pathlib import Path
 
 from data.errors import one_line
+from data.store.location import named
 from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
 
 SHOWN = 240
@@ -41,5 +41,4 @@ def make(uri: str) -> None:
         except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
             said = one_line(error)[:SHOWN]
             raise OSError(f"MLflow could not make its database {database}: {said}") from error
-        with contextlib.suppress(FileExistsError):
-            os.link(made, database)
+        named(made, database)

@@ -29,6 +29,9 @@ PATIENCE_SECONDS = 120
 BUCKET_TRIES = 11
 """Attempts at each request to a bucket. The waits between them double from 25 ms: 51 s in all."""
 
+LINKLESS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without hard links answer: those of memory cards, of networks and of phones."""
+
 Result = TypeVar("Result")
 
 
@@ -167,6 +170,20 @@ def synced(file: Path) -> None:
     would stand for nothing."""
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
+
+
+def named(aside: Path, path: Path) -> None:
+    """Give a whole file on the same disk this name, unless there is one of that name: of processes
+    that come here at once, all go on with the file of one."""
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in LINKLESS:
+            raise
+        if not path.exists():
+            os.replace(aside, path)
 
 
 def own_file(path: str, flags: int) -> int:

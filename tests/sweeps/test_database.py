@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -43,3 +45,15 @@ def test_what_keeps_mlflow_from_making_it_is_told_in_a_line(
     assert str(raised.value).startswith(f"MLflow could not make its database {file}: ")
     assert "\n" not in str(raised.value)
     assert os.listdir(file.parent) == ["artifacts"]
+
+
+def test_it_is_made_once_also_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.link", failing(PermissionError(errno.EPERM, "not permitted")))
+    file = tmp_path / "mlflow" / "mlflow.db"
+    for _ in range(2):
+        database.make(f"{SQLITE}{file}")
+    with contextlib.closing(sqlite3.connect(file)) as made:
+        assert made.execute("SELECT count(*) FROM experiments").fetchone() == (1,)
+    assert sorted(os.listdir(file.parent)) == ["artifacts", "mlflow.db"]
