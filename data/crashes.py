@@ -25,16 +25,17 @@ MAX_ATTEMPTS = 5
 """How often a shard may be begun in one run. What kills it after that is not one of its files."""
 
 
-def begin(mark: Location, run: str) -> int:
+def begin(mark: Location, run: str, source: str) -> int:
     """Note that a shard is begun, and return how often it was begun before, in any run.
 
-    run: the name of this run. Raises DataError after `MAX_ATTEMPTS` attempts in one run.
+    run: the name of this run. source: that of the shard, for a message. Raises DataError after
+    `MAX_ATTEMPTS` attempts in one run.
     """
     before = mark.read_text().splitlines() if mark.exists() else []
     if before.count(run) >= MAX_ATTEMPTS:
         raise DataError(
-            f"{mark.name}: its task was killed {MAX_ATTEMPTS} times and by none of its files; "
-            "look for the end of memory, then start again"
+            f"{source}: a task that reads it was killed {MAX_ATTEMPTS} times and by none of its "
+            "files; look for the end of memory, then start again"
         )
     mark.write_text("\n".join([*before, run]))
     return len(before)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from data.errors import printable
 from data.music.score import Score
 from data.overview import Overview
+from data.store.location import Location
 from data.store.manifest import Manifest
 
 INK, SHADE = "#24476b", "#b5543c"
@@ -117,4 +118,5 @@ def _text(name: str) -> str:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=110)
+    with Location.of(path).writing() as file:
+        figure.savefig(file, dpi=110, format=path.suffix[1:] or "png")

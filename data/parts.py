@@ -78,7 +78,7 @@ def stage(shard: Shard, part: Location, spec: PieceSpec, run: str) -> None:
     """
     rejected: list[dict[str, str]] = []
     mark = part.parent / f"{part.name}.begun"
-    fatal = fatal_files(shard, spec.tokenizer) if begin(mark, run) else {}
+    fatal = fatal_files(shard, spec.tokenizer) if begin(mark, run, shard.source) else {}
 
     def reject(path: str, reason: str, detail: str) -> None:
         rejected.append({"path": path, "reason": reason, "detail": detail})

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 import ray
 import ray.data
+from ray.exceptions import RayError, RayTaskError
 
 from data import cluster
 from data.crashes import MAX_ATTEMPTS
-from data.errors import DataError, with_remedy
+from data.errors import DataError, one_line, with_remedy
 from data.flatten import flatten, with_groups
 from data.music.filters import RULES, Filters
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
@@ -46,6 +47,8 @@ from data.works.named import check_pattern
 
 BPE_TOKENS = 20_000_000
 """Merges are learnt from at most so many tokens of the training split, in order of piece_id."""
+SHOWN = 120
+"""Characters of what Ray says of a task that it lost."""
 
 
 def prepare(
@@ -179,7 +182,8 @@ def mended(staged: list[Location]) -> dict[str, int]:
 def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
     """Call `work` with each tuple of arguments, each in a Ray Data task of its own.
 
-    Raises the first OSError that one raised, when all have been called.
+    Raises the first OSError or DataError that one raised, when all have been called, and OSError
+    for one whose process was killed again and again.
     """
     if not tasks:
         return
@@ -189,17 +193,27 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
         for arguments in batch["arguments"].tolist():
             try:
                 work(*ray.cloudpickle.loads(arguments))
-            except OSError as error:  # Returned: Ray would make a page of it.
+            except (OSError, DataError) as error:  # Returned: Ray would make a page of it.
                 errors.append(error)
         return {"errors": [ray.cloudpickle.dumps(error) for error in errors]}
 
     ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # What it calls an error is raised as well.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     rows = [{"arguments": ray.cloudpickle.dumps(arguments)} for arguments in tasks]
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
     # A file that kills its process kills the task, which is then started again to find the file.
     # The last start is for the task itself to say that it gives up.
-    done = blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
+    try:
+        done = blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
+    except RayTaskError:  # What nobody foresaw keeps its traceback.
+        raise
+    except RayError as error:
+        said = one_line(error)[:SHOWN]
+        raise OSError(
+            f"a task that prepares data was killed {MAX_ATTEMPTS + 2} times: {said}; look for the "
+            "end of memory, then start again"
+        ) from error
     for row in done.take(1):
         raise ray.cloudpickle.loads(row["errors"])
 

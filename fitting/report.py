@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,8 +49,21 @@ def write(
     # Names may be in any script, and the fonts of figures cover only a few.
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
+    # Moved when all are whole: of what is there, any may be a link, which writing would follow.
+    with tempfile.TemporaryDirectory(prefix=".", dir=out_dir) as aside:
+        written = _write(analysis, Path(aside), out_dir, forecast, progress)
+        return {name: path.replace(out_dir / name) for name, path in written.items()}
+
+
+def _write(
+    analysis: Analysis,
+    aside: Path,
+    out_dir: Path,
+    forecast: Review | None,
+    progress: Callable[[str], None],
+) -> dict[str, Path]:
     progress("figures")
-    paths = figures.draw(analysis, out_dir)
+    paths = figures.draw(analysis, aside)
     progress("tables and page")
     data = tables.fit_json(analysis) | {"forecast": forecast and forecast.to_json()}
     texts = {
@@ -61,10 +75,10 @@ def write(
         "report.html": report_page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
     }
     for name, text in texts.items():
-        paths[name] = out_dir / name
+        paths[name] = aside / name
         paths[name].write_text(text, encoding="utf-8")
     progress("notebook")
-    paths["report.ipynb"] = notebook.write(analysis.axis, analysis.loss.column, out_dir)
+    paths["report.ipynb"] = notebook.write(analysis.axis, analysis.loss.column, aside)
     return paths
 
 

@@ -6,12 +6,14 @@ import os
 import platform
 import re
 import sys
-import tempfile
 import time
 import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from data.errors import DataError
+from data.store.location import own_file
+from data.store.private import private_folder
 from fitting.runs.escape import masked
 
 PACKAGES = ("ray", "torch", "mlflow", "pyarrow", "numpy")
@@ -27,16 +29,19 @@ def told(error: Exception, log: Path) -> str:
     """Write down what is known of an error; the line to tell the user.
 
     log: where the output of libraries goes. What is written lies beside it, or else, where that
-    cannot be written to, in the temporary folder.
+    cannot be written to, in this user's part of the temporary folder. It is for this user alone.
     """
     text = without_secrets(account(error, log))
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
-    for folder in (log.parent, Path(tempfile.gettempdir())):
+    for place in (lambda: log.parent, lambda: private_folder("errors")):
         try:
-            with (folder / name).open("x") as file:
+            folder = place()
+            with open(
+                folder / name, "x", opener=lambda path, how: os.open(path, how, 0o600)
+            ) as file:
                 file.write(text)
-        except OSError:
+        except (OSError, DataError):
             continue
         return (
             f"run_grid: an error that was not foreseen: {what}. Nothing that was saved is lost: "
@@ -48,10 +53,10 @@ def told(error: Exception, log: Path) -> str:
 def account(error: Exception, log: Path) -> str:
     """Versions, the command, the traceback and the last lines of the log."""
     try:
-        with log.open("rb") as file:
+        with open(log, "rb", opener=own_file) as file:
             file.seek(max(0, log.stat().st_size - LAST_BYTES))
             last = file.read().decode(errors="replace")
-    except OSError as gone:
+    except (OSError, DataError) as gone:
         last = f"(none: {gone})"
     parts = {
         "versions": f"Python {platform.python_version()}, {platform.platform()}, "

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import printable
+from data.store.location import own_file
 from fitting.runs.escape import masked
 
 NARROWEST = 110
@@ -91,7 +92,10 @@ def table(left: list[str], right: list[str], last: list[str]) -> Table:
 
 @contextlib.contextmanager
 def quiet(log: Path, verbose: bool) -> Iterator[None]:
-    """Send what Ray and MLflow print to a file, unless the user wants to see it."""
+    """Send what Ray and MLflow print to a file, unless the user wants to see it.
+
+    Raises DataError if a link stands for the file.
+    """
     if verbose:
         yield
         return
@@ -99,7 +103,7 @@ def quiet(log: Path, verbose: bool) -> Iterator[None]:
     os.environ |= {"RAY_AIR_NEW_OUTPUT": "0", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "1"}
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
-        log.open("a") as file,
+        open(log, "a", opener=own_file) as file,
         _descriptors_to(file),
         contextlib.redirect_stdout(file),
         contextlib.redirect_stderr(file),

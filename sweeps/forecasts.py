@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from data.errors import printable
+from data.errors import one_line, printable
 from fitting.contract import FORECAST, KIND
 from sweeps.console import say
 from sweeps.errors import GridError
@@ -71,13 +71,18 @@ def registered(
         return {}
     if new:
         sweep.forecast.write_text(_made(sweep, cells, {cell.key for cell in listed if cell.target}))
-    text = sweep.forecast.read_text()
+    text = _text(sweep)
     tracker.register.remote(text, digest(text), new)
     # What was registered first counts, whatever the file says now.
     sha256 = (None if new else in_mlflow(sweep, uri)) or digest(text)
     say(f"Forecast {'made' if new else 'already made'}: {sweep.forecast}, sha256 {sha256[:12]}...")
     theirs = _targets(text)
     return {cell.key: sha256 for cell in targets if theirs is None or cell.key in theirs}
+
+
+def _text(sweep: Sweep) -> str:
+    """What is registered; what is no text is an unreadable one, as the report will say."""
+    return sweep.forecast.read_bytes().decode(errors="replace")
 
 
 def _targets(text: str) -> set[str] | None:
@@ -149,7 +154,7 @@ def reviewed(sweep: Sweep, uri: str | None = None) -> Review | None:
 
     uri: MLflow's, if it is to be asked for the sha256 that it holds.
     """
-    from fitting.outcomes import review
+    from fitting.outcomes import Review, review
     from sweeps.summary import frame
 
     ended = sweep.records(cell.key for cell in sweep.listed())
@@ -157,7 +162,10 @@ def reviewed(sweep: Sweep, uri: str | None = None) -> Review | None:
     there = sweep.forecast.exists()
     if not there and not any(carried.values()):
         return None
-    text = sweep.forecast.read_text() if there else None
+    try:
+        text = _text(sweep) if there else None
+    except OSError as error:
+        return Review("", one_line(error), None, (), ())
     return review(
         text, frame(ended.values()), carried, in_mlflow(sweep, uri) if uri and text else None
     )

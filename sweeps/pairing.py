@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from data.errors import one_line
 from data.store.location import Location
+from data.store.versioned import VersionError
 from fitting.compare.pieces import compare_pieces
 from fitting.runs.groups import SAME_BUDGET
 from trainers.losses import Losses, read_losses
@@ -47,15 +49,16 @@ class _Runs:
     def losses(self, cells: Location) -> list[Losses]:
         """The losses by piece of the validation split, for each run that kept them."""
         found = [read_losses(cells / record.cell_key) for record in self.records]
-        return [losses["val"] for losses in found if losses]
+        return [losses["val"] for losses in found if "val" in losses]
 
 
 def paired_lines(cells: Location, records: Iterable[Record]) -> list[str]:
     """One line for each pair of architectures, at the largest size that they share with all
-    settings equal: which is ahead, by how much, and how certain that is.
+    settings equal: which is ahead, by how much, and how certain that is; or which file of theirs
+    cannot be read.
 
     An architecture's seeds are averaged, at its best rate. There is no line if a run kept no losses
-    by piece. cells: the folder of the records. Raises VersionError.
+    by piece. cells: the folder of the records.
     """
     runs = _best_rates(record for record in records if record.status == "finished")
     lines = []
@@ -64,8 +67,11 @@ def paired_lines(cells: Location, records: Iterable[Record]) -> list[str]:
             [each for each in runs if each.params["arch"] == arch] for arch in (first, second)
         )
         pair = next(((a, b) for a in of_first for b in of_second if _comparable(a, b)), None)
-        if pair and (said := _line(*pair, cells)):
-            lines.append(said)
+        try:
+            said = _line(*pair, cells) if pair else ""
+        except (VersionError, OSError) as error:
+            said = f"{first} and {second} are not paired: {one_line(error)}"
+        lines += [said] if said else []
     return lines
 
 
@@ -99,6 +105,8 @@ def _line(one: _Runs, two: _Runs, cells: Location) -> str:
     if not first or not second:
         return ""
     pieces = first[0]
+    if len({len(each.nats) for each in (*first, *second)}) > 1:
+        raise VersionError("their losses are of different pieces; train one of the two again")
     found = compare_pieces(_mean(first), _mean(second), pieces.tokens, pieces.groups)
     said = found.sentence(one.params["arch"], two.params["arch"])
     apart = max(one.between_seeds, two.between_seeds)

@@ -131,7 +131,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> tuple[list[Listed], bool]:
     whether MLflow has all of it."""
     # Imported here, because they take longer than finding that there is nothing to do.
     import ray
-    from ray.exceptions import RayActorError, RayError
+    from ray.exceptions import RayActorError, RayError, RayTaskError
 
     from trainers.job import reason
 
@@ -139,12 +139,15 @@ def run(sweep: Sweep, args: argparse.Namespace) -> tuple[list[Listed], bool]:
     with Standing(sweep.folder, sweep.alive) as standing:
         try:
             return run_with_ray(sweep, args, uri, standing)
-        except (DataError, OSError):  # Raised in a task, they are Ray's as well.
-            raise
-        except RayActorError as error:
-            raise OSError(f"{TRACKER_FELL}. {GOES_ON}") from error
         except RayError as error:
-            raise OSError(f"Ray lost what the sweep needs: {reason(error)}. {GOES_ON}") from error
+            # As Ray raises what a task raised, its text is a page, and it has no number.
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            if isinstance(cause, RayActorError):
+                raise OSError(f"{TRACKER_FELL}. {GOES_ON}") from error
+            if isinstance(cause, RayError):
+                why = reason(cause)
+                raise OSError(f"Ray lost what the sweep needs: {why}. {GOES_ON}") from error
+            raise cause from error
         finally:
             standing.close()
             ray.shutdown()

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from data.errors import one_line
 from data.store.location import Location
 from data.store.manifest import MANIFEST, Manifest, read_manifest
 from data.store.versioned import WORD, VersionError, Word, read_versioned
@@ -209,8 +210,8 @@ class Sweep:
     def _read(self, key: str) -> Record | str | None:
         try:
             return read(self.cells, key)
-        except VersionError as error:
-            return str(error)
+        except (VersionError, OSError) as error:
+            return one_line(error)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Remove the records of cells, which then resume from their last checkpoints."""

@@ -188,11 +188,13 @@ class Tracker:
 
     def _open(self) -> None:
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException, get_error_code
 
         self.client = MlflowClient(self.uri)
         found = self.client.get_experiment_by_name(self.experiment)
         if found and found.lifecycle_stage == "deleted":
-            raise ValueError(f"the experiment {self.experiment!r} is deleted")
+            said = f"the experiment {self.experiment!r} is deleted"
+            raise MlflowException(said, get_error_code(404))
         # A server chooses where files go.
         place = f"{THROUGH_SERVER}{uuid.uuid4().hex}" if beside(self.uri) else None
         self.experiment_id = (

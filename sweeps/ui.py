@@ -18,7 +18,7 @@ from data.errors import DataError, one_line
 from data.store.private import private_folder, secret
 from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
 from sweeps import database
-from sweeps.console import complain, quiet, say
+from sweeps.console import complain, output, quiet
 from sweeps.gate import Gate, link
 
 SHOWN = 120
@@ -88,7 +88,9 @@ def serve(file: Path, token: str, listener: socket.socket) -> None:
         ) from None
     from mlflow.server.fastapi_app import app
 
-    say(f"MLflow   {link(listener.getsockname()[1], token)}   (Ctrl-C ends it)")
+    # The one secret that is shown, which `say` would not.
+    here = link(listener.getsockname()[1], token)
+    print(f"MLflow   {here}   (Ctrl-C ends it)", file=output(), flush=True)
     # Not what MLflow does when its server starts: that looks after Docker containers.
     config = uvicorn.Config(Gate(app, token), lifespan="off", log_level="warning")
     uvicorn.Server(config).run(sockets=[listener])

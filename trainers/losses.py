@@ -17,6 +17,7 @@ from data.store.location import Location
 from data.store.versioned import VersionError, check_schema
 
 SCHEMA = 1
+REMEDY = "remove the file, or the cell"
 COLUMNS = pa.schema(
     [
         ("split", pa.dictionary(pa.int8(), pa.string())),
@@ -78,13 +79,19 @@ def read_losses(cell: Location) -> dict[str, Losses]:
     """
     path = losses_path(cell)
     try:
-        table = pq.read_table(pa.BufferReader(path.read_bytes()))
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
-    except pa.ArrowInvalid:
-        raise VersionError(f"{path}: found no Parquet; remove the file, or the cell") from None
-    schema = (table.schema.metadata or {}).get(b"schema", b"none").decode()
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError):
+        raise VersionError(f"{path}: found no Parquet; {REMEDY}") from None
+    schema = (table.schema.metadata or {}).get(b"schema", b"none").decode(errors="replace")
     check_schema(path, int(schema) if schema.isdecimal() else schema, SCHEMA)
+    for column in COLUMNS:
+        found = [each for each in table.schema if each.name == column.name]
+        if [each.type for each in found] != [column.type] or table[column.name].null_count:
+            raise VersionError(f"{path}: found no {column.name} of each piece; {REMEDY}")
     splits = np.asarray(table["split"].cast(pa.string()))
     columns = {
         name: table[column].to_numpy()

@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data.errors import DataError
+from data.errors import DataError, with_remedy
 from data.store.flat import UNCHECKED, check_sums
 from data.store.location import Location
 from data.store.manifest import read_manifest
@@ -48,6 +48,8 @@ def main() -> int:
         return complain(error, 1)
     except StoppedError as error:
         return complain(f"{error}; saved, and the same command goes on", INTERRUPTED)
+    except OSError as error:
+        return complain(with_remedy(error), 1)
     print(json.dumps(measured, indent=1))
     print(f"Saved in {folder}", file=sys.stderr)
     return 0
@@ -105,7 +107,8 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
             micro_tokens=args.micro_tokens,
             checkpoint_seconds=args.checkpoint_seconds,
         )
-    (folder / "measured.json").write_text(json.dumps(measured, indent=1))
+    with (place / "measured.json").writing() as file:
+        file.write_text(json.dumps(measured, indent=1))
     return measured
 
 

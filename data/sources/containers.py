@@ -39,7 +39,8 @@ STRIPE_BYTES = 16 * 2**20
 """A compressed tar can only be read from its start, so each of its tasks streams all of it."""
 MAX_STRIPES = 16
 MAX_HEADER_BYTES = 2**20
-"""Of a long name or extended header in a tar, which is read whole."""
+"""Of the long names and extended headers of a member of a tar, which are read whole, with those
+that hold for the whole tar."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Refused:
 
 
 class Shard(Protocol):
+    @property
+    def source(self) -> str:
+        """Where its files lie, for a message."""
+        ...
+
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         """(path, content) of each MIDI file, in a fixed order."""
         ...
@@ -62,6 +68,10 @@ class Files:
 
     folder: Location
     members: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         for member in self.members:
@@ -77,6 +87,10 @@ class Books:
 
     folder: Location
     members: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         for name, content in Files(self.folder, self.members).read():
@@ -102,20 +116,26 @@ class Tar:
     stripe: int = 0
     stripes: int = 1
 
+    @property
+    def source(self) -> str:
+        return str(self.path)
+
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         try:
             with (
                 self.path.open() as stream,
-                tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Entry) as tar,
+                _Streamed.open(fileobj=stream, mode="r|*", tarinfo=_Entry) as tar,
             ):
                 number = -1
-                for entry in tar:
+                # Not `in tar`, which counts the members that it keeps.
+                for entry in iter(tar.next, None):
                     if entry.isdir() or not entry.name.lower().endswith(MIDI):
                         continue
                     number += 1
                     if number % self.stripes == self.stripe:
                         yield _shown(entry.name), self._content(tar, entry)
-        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        # Python reads headers that follow each other by recursion.
+        except (tarfile.TarError, OSError, EOFError, zlib.error, RecursionError) as error:
             raise DataError(f"the archive {self.path} is broken: {error}") from None
 
     def _content(self, tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes | Refused:
@@ -127,13 +147,30 @@ class Tar:
         return file.read() if file else Refused("refused", "it is a link")
 
 
-class _Entry(tarfile.TarInfo):
-    """A member of a tar, whose headers are small: a long one would be read into memory whole."""
+class _Streamed(tarfile.TarFile):
+    """A tar that keeps no member that has been read, of which there may be any number."""
 
-    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type in _LONG and self.size > MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
-        return super()._proc_member(tar)  # type: ignore[misc]
+    header_bytes = 0
+    """Of headers that are held in memory."""
+
+    def next(self) -> tarfile.TarInfo | None:
+        self.members.clear()  # type: ignore[attr-defined]
+        return super().next()
+
+
+class _Entry(tarfile.TarInfo):
+    """A member of a tar, whose headers are small: they are read into memory whole."""
+
+    def _proc_member(self, tar: _Streamed) -> tarfile.TarInfo:
+        if self.type not in _LONG:
+            return super()._proc_member(tar)  # type: ignore[misc]
+        tar.header_bytes += self.size
+        if tar.header_bytes > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"headers of {tar.header_bytes:,} bytes")
+        entry = super()._proc_member(tar)  # type: ignore[misc]
+        if self.type != tarfile.XGLTYPE:  # That one is held for all that follows.
+            tar.header_bytes -= self.size
+        return entry
 
 
 _LONG = (
@@ -157,6 +194,10 @@ class Zip:
     path: Location
     first: int
     stop: int
+
+    @property
+    def source(self) -> str:
+        return str(self.path)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         with _seekable(self.path) as file, zipfile.ZipFile(file) as z:

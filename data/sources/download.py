@@ -4,7 +4,8 @@ A download that breaks off continues where it stopped, in the same run or a late
 without the expected SHA-256 is deleted. The sums for Lakh full and matched come from MusPy's table
 (muspy/datasets/lmd.py; the site itself publishes none), and the sum for MAESTRO is the one that
 many public repositories quote. We know of none for Lakh clean; the manifest records what was found.
-What has no sum is not taken over plain HTTP, where anybody on the way could change it.
+What has no sum is not taken over plain HTTP, where anybody on the way could change it. An archive
+that is there is summed again whenever it is used.
 """
 
 from __future__ import annotations
@@ -15,23 +16,27 @@ import os
 import shutil
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pyarrow import fs
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from data.errors import DataError
-from data.store.location import Location, synced
+from data.store.location import Location, own_file, synced
 from data.store.private import private_folder
 
 ATTEMPTS = 8
 """How many connections in a row may break without bringing anything, before we give up."""
 TIMEOUT_SECONDS = 30.0
 BLOCK = 2**20
+SAFE = ("https", "file")
+"""Schemes of addresses by which nobody on the way can change what comes."""
 
 
 @dataclass(frozen=True)
@@ -82,24 +87,21 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
     target = folder / corpus.name
     summed = folder / f"{corpus.name}.sha256"
     if target.exists() and summed.exists():
-        return target, _checked(summed.read_text(), corpus.sha256, str(target))
+        wanted = corpus.sha256 or summed.read_bytes().decode(errors="replace")
+        return target, _checked(_sha256(target), wanted, str(target), "; remove it")
     source = f"{mirror.rstrip('/')}/{corpus.name}" if mirror else corpus.url
-    if source.startswith("http://") and corpus.sha256 is None:
-        raise DataError(
-            f"{source} comes without TLS, and we know no SHA-256 to check it by; download it by a "
-            f"way that you trust, and give the folder that it is in as --mirror"
-        )
     local = folder.local or private_folder("downloads")
     local.mkdir(parents=True, exist_ok=True)
     unfinished = local / f"{corpus.name}.part"
     if "://" in source:
-        _download(source, unfinished)
+        _download(source, unfinished, _opener(source, corpus))
     elif Path(source).is_file():
-        shutil.copyfile(source, unfinished)
+        with open(source, "rb") as mirrored, open(unfinished, "wb", opener=own_file) as file:
+            shutil.copyfileobj(mirrored, file)
     else:
         raise DataError(f"the mirror has no file {source}")
     try:
-        digest = _checked(_sha256(unfinished), corpus.sha256, source)
+        digest = _checked(_sha256(Location.of(unfinished)), corpus.sha256, source)
     except DataError:
         unfinished.unlink()
         raise
@@ -113,18 +115,47 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
     return target, digest
 
 
-def _checked(found: str, wanted: str | None, where: str) -> str:
+def _checked(found: str, wanted: str | None, where: str, remedy: str = "") -> str:
     if wanted not in (None, found):
-        raise DataError(f"{where} has the SHA-256 {found}, expected {wanted}: it is another file")
+        raise DataError(
+            f"{where} has the SHA-256 {found}, expected {wanted}: it is another file{remedy}"
+        )
     return found
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(file: Location) -> str:
+    with file.open() as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _download(url: str, unfinished: Path) -> None:
+def _opener(url: str, corpus: Corpus) -> urllib.request.OpenerDirector:
+    """What opens the address of a corpus. Raises DataError if nothing would tell what was changed
+    on the way."""
+    if corpus.sha256:
+        return urllib.request.build_opener()
+    _refuse_plain(url)
+    return urllib.request.build_opener(_OverTls)
+
+
+def _refuse_plain(url: str) -> None:
+    if urllib.parse.urlsplit(url).scheme.lower() not in SAFE:
+        raise DataError(
+            f"{url} comes without TLS, and we know no SHA-256 to check it by; download it by a "
+            f"way that you trust, and give the folder that it is in as --mirror"
+        )
+
+
+class _OverTls(urllib.request.HTTPRedirectHandler):
+    """Refuses to be led away from TLS, also for a step."""
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, url: Any
+    ) -> Any:
+        _refuse_plain(url)
+        return super().redirect_request(req, fp, code, msg, headers, url)
+
+
+def _download(url: str, unfinished: Path, opener: urllib.request.OpenerDirector) -> None:
     """Append to `unfinished` what it lacks of `url`, until it is complete. Raises DataError."""
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     failures = 0
@@ -133,7 +164,7 @@ def _download(url: str, unfinished: Path) -> None:
         while True:
             have = unfinished.stat().st_size if unfinished.exists() else 0
             try:
-                if _continue(url, unfinished, have, partial(progress.update, task)):
+                if _continue(opener, url, unfinished, have, partial(progress.update, task)):
                     return
                 problem = "the connection ended early"
             except urllib.error.HTTPError as error:
@@ -149,17 +180,23 @@ def _download(url: str, unfinished: Path) -> None:
             time.sleep(min(0.1 * 2**failures, 10) if failures else 0)
 
 
-def _continue(url: str, unfinished: Path, have: int, show: Callable[..., None]) -> bool:
+def _continue(
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    unfinished: Path,
+    have: int,
+    show: Callable[..., None],
+) -> bool:
     """Download what is missing. Whether all has come, by the size that the server states."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        response = opener.open(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         # "Range not satisfiable": there is nothing beyond what we have.
         if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}":
             return True
         raise
-    with response, unfinished.open("ab") as file:
+    with response, open(unfinished, "ab", opener=own_file) as file:
         if response.status != 206:
             # This server sends the file from its beginning.
             file.truncate(0)

@@ -63,6 +63,10 @@ class Tunes:
 
     tunes: tuple[tuple[str, str], ...]
 
+    @property
+    def source(self) -> str:
+        return "folk"
+
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
         for name, text in self.tunes:
             yield f"{name}.mid", to_midi(text)

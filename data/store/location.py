@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 import time
 import uuid
@@ -20,11 +21,16 @@ from typing import BinaryIO, TypeVar
 
 from pyarrow import fs
 
+from data.errors import DataError
+
 PATIENCE_SECONDS = 120
 """How long a write waits for space on a full disk, or for a bucket that does not answer."""
 
 BUCKET_TRIES = 11
 """Attempts at each request to a bucket. The waits between them double from 25 ms: 51 s in all."""
+
+LINKLESS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without hard links answer: those of memory cards, of networks and of phones."""
 
 Result = TypeVar("Result")
 
@@ -164,6 +170,46 @@ def synced(file: Path) -> None:
     would stand for nothing."""
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
+
+
+def named(aside: Path, path: Path) -> None:
+    """Give a whole file on the same disk this name, unless there is one of that name: of processes
+    that come here at once, all go on with the file of one."""
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in LINKLESS:
+            raise
+        if not path.exists():
+            os.replace(aside, path)
+
+
+def own_file(path: str, flags: int) -> int:
+    """An `opener` for what is written in place, which is no link: in a folder that came from
+    elsewhere, one may lead to any file of the user's.
+
+    Raises DataError for a link, and for whatever else is no regular file.
+    """
+    try:
+        # A named pipe would be waited for.
+        opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError:
+        if os.path.lexists(path):
+            _refuse_irregular(path, os.lstat(path).st_mode)
+        raise
+    try:
+        _refuse_irregular(path, os.fstat(opened).st_mode)
+    except DataError:
+        os.close(opened)
+        raise
+    return opened
+
+
+def _refuse_irregular(path: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{path}: found {stat.filemode(mode)}, expected a plain file; remove it")
 
 
 _S3 = "s3://"

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 
 from data.errors import DataError
-from data.store.location import Location
+from data.store.location import Location, own_file
 
 LOCK = ".lock"
 SHOWN = 200
@@ -23,15 +23,15 @@ def held(folder: Location, does: str) -> Iterator[None]:
     """Hold a folder, which is made if it is missing, for this process alone.
 
     does: what this process does there, for the message to a second one: "sweeps there".
-    Raises DataError if another process holds it. Nothing is held in a bucket, nor on a file system
-    that knows no locks.
+    Raises DataError if another process holds it, or a link stands for the lock. Nothing is held in
+    a bucket, nor on a file system that knows no locks.
     """
     if folder.local is None:
         yield
         return
     folder.local.mkdir(parents=True, exist_ok=True)
     # The kernel lets go of it when the process ends, however that ends.
-    with (folder.local / LOCK).open("a+", errors="replace") as file:
+    with open(folder.local / LOCK, "a+", errors="replace", opener=own_file) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -52,9 +52,9 @@ def has_ended(folder: Location) -> bool:
     if folder.local is None:
         return False
     try:
-        with (folder.local / LOCK).open(errors="replace") as file:
+        with open(folder.local / LOCK, errors="replace", opener=own_file) as file:
             found = re.match(r"process (\d{1,9}) on (\S+) ", file.read(SHOWN))
-    except OSError:
+    except (OSError, DataError):
         return False
     if found is None or found[2] != socket.gethostname():
         return False

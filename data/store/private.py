@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from data.errors import DataError
+from data.store.location import named
 
 
 def private_folder(name: str, within: str | None = None) -> Path:
@@ -50,11 +51,12 @@ def secret(path: Path) -> str:
     if not path.exists():
         # Of two processes that come here at once, both return the word of one.
         descriptor, aside = tempfile.mkstemp(dir=path.parent)
-        with open(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(aside, path)
-        os.unlink(aside)
+        try:
+            with open(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+            named(Path(aside), path)
+        finally:
+            Path(aside).unlink(missing_ok=True)
     with path.open() as file:
         found = os.fstat(file.fileno())
         if found.st_uid != os.geteuid():

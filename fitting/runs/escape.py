@@ -20,6 +20,12 @@ TEX = {
     "*": "{*}",
     **{character: f"\\{character}" for character in "{}$&#_%"},
 }
+USER = r"(?<=://)([^/\s:@\[]*:(?!\d{1,5}/)\S*|[^/\s]*)@"
+"""Of an address. What follows its first colon may hold a slash or an @, unless it is a port."""
+QUERIED = (
+    r"(?i)([?&;][\w.-]*(?:password|passwd|pwd|token|secret|credential|key|signature)=)[^&;\s]+"
+)
+"""A value in the query of an address that nobody else should see, by its name."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -41,8 +47,8 @@ def spreadsheet(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text without the passwords of addresses in it: `http://***@host`."""
-    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+    """The text without the passwords of addresses in it: `http://***@host?token=***`."""
+    return re.sub(QUERIED, r"\1***", re.sub(USER, "***@", text))
 
 
 def label(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,4 +87,6 @@ def log_file(client: MlflowClient, run: Run, file: Path) -> None:
     if not place.resolve().is_relative_to(folder.resolve()):
         raise RecordError(f"{client.tracking_uri}: files of a run go to {place}, outside {folder}")
     place.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, place / file.name)
+    # A file that is there may be a link, which a copy over it would follow.
+    with tempfile.TemporaryDirectory(dir=place) as aside:
+        os.replace(shutil.copyfile(file, Path(aside) / file.name), place / file.name)

@@ -67,7 +67,7 @@ def test_bytes_that_are_only_wrong_kill_nothing(shard: Shard) -> None:
 
 def test_a_task_that_died_costs_only_the_files_that_killed_it(shard: Shard, tmp_path: Path) -> None:
     part = Location.of(tmp_path) / "staging" / "part-00000.parquet"
-    begin(part.parent / f"{part.name}.begun", "an earlier run")
+    begin(part.parent / f"{part.name}.begun", "an earlier run", "a folder")
     fragile: Tokenizer = Fragile()
     stage(shard, part, PieceSpec("a folder", fragile, Filters(), None), "this run")
     assert read_table(part)["path"].to_pylist() == ["a.mid", "m.mid", "z.mid"]
@@ -81,12 +81,12 @@ def test_a_task_that_died_costs_only_the_files_that_killed_it(shard: Shard, tmp_
 
 def test_a_shard_that_ends_its_tasks_without_a_fatal_file_is_given_up(tmp_path: Path) -> None:
     mark = Location.of(tmp_path) / "part-00000.parquet.begun"
-    begin(mark, "an earlier run")
+    begin(mark, "an earlier run", "a.tar")
     for _ in range(MAX_ATTEMPTS):
-        begin(mark, "this run")
-    with pytest.raises(DataError, match="killed 5 times"):
-        begin(mark, "this run")
-    assert begin(mark, "a later run") == MAX_ATTEMPTS + 1
+        begin(mark, "this run", "a.tar")
+    with pytest.raises(DataError, match=r"^a\.tar: a task that reads it was killed 5 times"):
+        begin(mark, "this run", "a.tar")
+    assert begin(mark, "a later run", "a.tar") == MAX_ATTEMPTS + 1
 
 
 def test_damaged_files_are_pieces_or_have_a_reason_and_none_is_lost(
@@ -101,7 +101,7 @@ def test_damaged_files_are_pieces_or_have_a_reason_and_none_is_lost(
         (tmp_path / "midi" / name).write_bytes(mutate(content, other, rng))
     part = Location.of(tmp_path) / "staging" / "part-00000.parquet"
     # As after a death, so that no damage can end the process of this test.
-    begin(part.parent / f"{part.name}.begun", "an earlier run")
+    begin(part.parent / f"{part.name}.begun", "an earlier run", "a folder")
     shard = Files(Location.of(tmp_path / "midi"), tuple(names))
     stage(shard, part, PieceSpec("a folder", AbcTokenizer(), Filters(), None), "this run")
     pieces = read_table(part)["path"].to_pylist()

@@ -145,3 +145,12 @@ def test_names_are_drawn_as_text(made: Path, tmp_path: Path) -> None:
     draw_piece(score, r"$\frac$.mid", tmp_path / "piece.png")
     manifest = replace(read_manifest(folder), source=r"my $\frac$", rejected={r"$\frac$": 1})
     draw_overview(overview(folder, tokenizer), manifest, tmp_path / "all.png")
+
+
+def test_a_link_in_place_of_the_picture_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("a year of work")
+    picture = tmp_path / "piece.png"
+    picture.symlink_to(tmp_path / "mine")
+    draw_piece(melody([60, 62]), "a", picture)
+    assert (tmp_path / "mine").read_text() == "a year of work"
+    assert picture.read_bytes().startswith(PNG)

@@ -4,8 +4,10 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -279,3 +281,26 @@ def test_a_disk_that_is_full_for_a_task_is_an_error_of_the_disk(ray_here: None) 
         preparing.each(full, [(0,), (1,)])
     assert type(raised.value) is OSError
     assert raised.value.errno == errno.ENOSPC
+
+
+def test_an_archive_that_ends_early_is_named_in_a_line(
+    ray_here: None, works: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "early.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(works, "works")
+    archive.write_bytes(archive.read_bytes()[:4000])
+    with pytest.raises(DataError) as raised:
+        prepare(str(archive), "abc", Location.of(tmp_path / "out"))
+    assert type(raised.value) is DataError
+    assert str(raised.value).startswith(f"the archive {archive} is broken: ")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_task_that_is_killed_again_and_again_ends_in_a_line(
+    ray_here: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preparing, "MAX_ATTEMPTS", 0)
+    with pytest.raises(OSError, match=r"killed 2 times: .*; look for the end of memory"):
+        preparing.each(lambda number: os.kill(os.getpid(), signal.SIGKILL), [(0,)])
+    assert "Traceback" not in capfd.readouterr().err

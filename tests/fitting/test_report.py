@@ -94,3 +94,20 @@ def test_importing_the_package_pulls_in_neither_torch_nor_ray_nor_mlflow() -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_link_in_the_folder_of_a_report_is_written_through(tmp_path: Path) -> None:
+    """The folder may be another's."""
+    mine = tmp_path / "mine"
+    mine.write_text("a year of work")
+    out = tmp_path / "received"
+    out.mkdir()
+    names = ("report.html", "fit.json", "report.ipynb", "loss_by_params.png")
+    for name in names:
+        (out / name).symlink_to(mine)
+    paths = report.write(report.analyse(complete(make_records(seeds=1, sizes=4))), out)
+    assert mine.read_text() == "a year of work"
+    for name in names:
+        assert paths[name] == out / name
+        assert (out / name).stat().st_size > 100
+    assert set(out.iterdir()) == set(paths.values())

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from data.store.private import private_folder
 from sweeps import accident
+from tests.strangers import mode
 
 
 def raised() -> Exception:
@@ -28,6 +30,7 @@ def test_an_account_has_what_a_report_needs_and_no_secret(
     assert "\n" not in line
     assert line.startswith("run_grid: an error that was not foreseen: KeyError: 'seed'. Nothing")
     (file,) = tmp_path.glob("error-*.txt")
+    assert mode(file) == 0o600
     assert line.endswith(f"report it with {file}")
     text = file.read_text()
     for part in (r"Python 3\.\d+", r"ray \d", "mine.yaml", 'raise KeyError\\("seed"\\)', "sent "):
@@ -42,7 +45,9 @@ def test_where_the_log_cannot_be_the_account_is_elsewhere(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     line = accident.told(raised(), Path("/nowhere/libraries.log"))
-    (file,) = tmp_path.glob("error-*.txt")
+    (file,) = private_folder("errors").glob("error-*.txt")
     assert str(file) in line
+    assert mode(file) == 0o600
+    assert mode(private_folder("errors").parent) == 0o700
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
     assert "no room to write it down: KeyError" in accident.told(raised(), Path("/nowhere/log"))

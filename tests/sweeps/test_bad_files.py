@@ -189,3 +189,22 @@ def test_no_password_of_mlflow_is_shown(
     said = capfd.readouterr().out
     assert said.count("http://***@mlflow:5000") == 2
     assert "secret" not in said
+
+
+def test_a_record_that_does_not_open_costs_nothing_else(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As one that another user made for himself; a link to itself opens for nobody, not even for
+    root."""
+    path = path_of(record_path(sweep.cells, sweep.listed()[0].key))
+    path.unlink()
+    path.symlink_to(path)
+    assert run(monkeypatch, "--status") == 0
+    assert "3 cells: 1 unreadable, 2 finished" in capfd.readouterr().out
+    assert run_grid.conclude(sweep, sweep.listed()) == 1
+    said = capfd.readouterr().out
+    assert said.count("finished\n") == 2
+    (line,) = [line for line in said.splitlines() if str(path) in line]
+    assert line.startswith("Left out of the laws: lstm-9k-seed0: ")
+    assert [one.cell.size for one in finished(sweep.cells)] == ["4k", "6k"]
+    assert str(path) in capfd.readouterr().err

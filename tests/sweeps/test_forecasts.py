@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from data.errors import printable
 from data.store.location import Location
 from data.store.manifest import Manifest
 from fitting.contract import METRICS
@@ -207,3 +209,32 @@ def test_a_grid_without_targets_has_no_forecast(sweep: Sweep) -> None:
     end(plain, plain.resolve())
     assert not any(cell.target for cell in plain.listed())
     assert forecasts.reviewed(plain) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda path: path.write_bytes(b"\x00\xff\x1b[31m"), lambda path: path.mkdir()],
+    ids=["binary", "a folder"],
+)
+def test_a_forecast_that_cannot_be_read_costs_nothing_else(
+    sweep: Sweep, damage: Callable[[Path], object]
+) -> None:
+    base, targets = parted(sweep)
+    end(sweep, base)
+    registered(sweep)
+    end(sweep, targets, forecast=digest(sweep.forecast.read_text()))
+    path = sweep.forecast.local
+    assert path
+    path.unlink()
+    damage(path)
+    review = forecasts.reviewed(sweep)
+    assert review
+    assert "forecast.json" in review.problem
+    assert forecasts.standing(sweep) == printable(review.problem)
+
+
+def test_targets_carry_the_digest_of_a_forecast_that_is_no_text(sweep: Sweep) -> None:
+    base, targets = parted(sweep)
+    end(sweep, base)
+    sweep.forecast.write_bytes(b"\x00\xff")
+    assert set(registered(sweep) or {}) == {cell.key for cell in targets}

@@ -14,7 +14,7 @@ from data.store.location import Location
 from sweeps.pairing import paired_lines
 from tests.conftest import CELL
 from trainers.cell import Cell
-from trainers.losses import Losses, losses_path, write_losses
+from trainers.losses import Losses, losses_path, read_losses, write_losses
 from trainers.records import Record
 
 HARD = np.random.default_rng(0).normal(2.0, 0.5, size=200)
@@ -62,7 +62,7 @@ def test_seeds_are_taken_together_at_the_best_rate(tmp_path: Path) -> None:
         ended(tmp_path, 0.3, lr=0.2),
     )
     assert re.search(r"transformer is ahead of lstm by 0\.1(49|5)", line)
-    assert "of 2 and 2 runs" in line
+    assert "for these runs (2 and 2)" in line
     assert re.search(r"other seeds, which here change a loss by up to 0\.(199|20)", line)
 
 
@@ -79,3 +79,23 @@ def test_what_did_not_finish_or_kept_no_losses_is_not_compared(tmp_path: Path) -
     assert lines(tmp_path, one, replace(two, status="diverged", measured={})) == []
     losses_path(Location.of(tmp_path) / two.cell_key).delete()
     assert lines(tmp_path, one, two) == []
+
+
+def test_losses_that_cannot_be_read_are_named_and_cost_no_other_pair(tmp_path: Path) -> None:
+    bad = ended(tmp_path, 0.1, arch="lstm")
+    others = ended(tmp_path, 0.2), ended(tmp_path, 0.3, arch="gpt")
+    path = losses_path(Location.of(tmp_path) / bad.cell_key)
+    path.write_bytes(b"PAR1")
+    first, told, last = lines(tmp_path, bad, *others)
+    assert "transformer is ahead of gpt" in told
+    for line, pair in ((first, "gpt and lstm"), (last, "lstm and transformer")):
+        assert line.startswith(f"{pair} are not paired: {path}: found no Parquet; remove")
+
+
+def test_losses_of_different_pieces_are_not_paired(tmp_path: Path) -> None:
+    one, two = ended(tmp_path, 0.1), ended(tmp_path, 0.2, arch="lstm")
+    cell = Location.of(tmp_path) / two.cell_key
+    half = {name: values[:100] for name, values in vars(read_losses(cell)["val"]).items()}
+    write_losses(cell, {"val": Losses(**half)})
+    (line,) = lines(tmp_path, one, two)
+    assert line.startswith("lstm and transformer are not paired: their losses are of different")

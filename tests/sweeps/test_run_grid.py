@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import RayError, RayTaskError
 
+from data.errors import DataError
 from data.store.location import Location
 from fitting.runs.read import read_mlflow
+from sweeps import run_grid
+from sweeps.sweep import Sweep
 from tests.sweeps.real_command import cell_runs, records, run, write_grid, written
 from trainers.losses import read_losses
 
@@ -71,3 +78,43 @@ def test_an_empty_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     grid = write_grid(tmp_path, tmp_path / "empty", name="empty")
     assert "is empty" in one_line(run(grid, tmp_path / "runs"))
+
+
+@pytest.fixture
+def nothing_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What watches a sweep ends all that its process has started, which here is not the sweep."""
+    watch = contextlib.nullcontext(SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(run_grid, "Standing", lambda *_: watch)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x"), 1, "[Errno 28] No space left"),
+        (DataError("the archive is broken"), 2, "the archive is broken"),
+        (RayError("a node is lost"), 1, "Ray lost what the sweep needs: a node is lost. Nothing"),
+    ],
+    ids=lambda raised: type(raised).__name__,
+)
+def test_what_a_task_raises_is_told_as_what_it_is(
+    raised: Exception,
+    code: int,
+    line: str,
+    sweep: Sweep,
+    nothing_stands: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """And not as Ray raises it: with a page for its text, and without a number."""
+
+    def lost(*_: object) -> None:
+        ray = RayTaskError("task", "Traceback\n  a page\n", raised, "p", 1, "127.0.0.1")
+        raise ray.as_instanceof_cause()
+
+    monkeypatch.setattr(run_grid, "run_with_ray", lost)
+    monkeypatch.setattr(run_grid, "nothing_to_do", lambda *_: None)
+    assert run_grid.main() == code
+    (said,) = capfd.readouterr().err.splitlines()
+    assert said.startswith(f"run_grid: {line}")
+    if isinstance(raised, OSError):
+        assert said.endswith("free some room; the same command goes on")

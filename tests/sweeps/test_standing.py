@@ -28,7 +28,7 @@ from pathlib import Path
 from data.store.location import Location
 from sweeps import standing
 
-for name in ("LOOK_SECONDS", "ASK_SECONDS", "END_SECONDS", "SAVE_SECONDS", "SILENT_SECONDS"):
+for name in ("LOOK_SECONDS", "END_SECONDS", "SAVE_SECONDS", "SILENT_SECONDS"):
     setattr(standing, name, 0.2)
 raylet = subprocess.Popen(["sleep", "1000"])
 agent = subprocess.Popen(["sh", "-c", "sleep 1001 & wait"])
@@ -48,6 +48,7 @@ with standing.Standing(folder, folder / "alive.json") as watch:
     if sys.argv[2] == "silent":
         watch.answered = time.monotonic()
     elif sys.argv[2]:
+        standing.ASK_SECONDS = 0.2
         watch.joined(sys.argv[2])
     time.sleep(1000)
 """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -84,4 +87,38 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     table = pq.read_table(path.path).replace_schema_metadata({"schema": "2"})
     pq.write_table(table, path.path)
     with pytest.raises(VersionError, match=r"losses.parquet: found schema 2, expected at most 1"):
+        read_losses(cell)
+
+
+def columns(path: str) -> dict[str, pa.ChunkedArray]:
+    table = pq.read_table(path)
+    return {name: table[name] for name in table.column_names}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda found: {name: found[name] for name in found if name != "nats"},
+        lambda found: found | {"nats": pa.array(["a", "b", "c"])},
+        lambda found: found | {"nats": pa.array([1.0, None, 2.0], pa.float32())},
+    ],
+    ids=["missing", "text", "gaps"],
+)
+def test_a_column_that_is_not_as_it_should_be_is_named(
+    damage: Callable[[dict[str, Any]], dict[str, Any]], tmp_path: Path
+) -> None:
+    cell = Location.of(tmp_path)
+    write_losses(cell, {"val": made(3)})
+    path = losses_path(cell).path
+    pq.write_table(pa.table(damage(columns(path)), metadata={"schema": "1"}), path)
+    with pytest.raises(VersionError, match=r"losses.parquet: found no nats of each piece; remove"):
+        read_losses(cell)
+
+
+def test_a_schema_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    cell = Location.of(tmp_path)
+    write_losses(cell, {"val": made(3)})
+    path = losses_path(cell).path
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"schema": b"\xff"}), path)
+    with pytest.raises(VersionError, match=r"losses.parquet: found schema '.', expected"):
         read_losses(cell)

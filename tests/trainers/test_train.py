@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 import torch
 
 from tests.waiting import wait_until
+from trainers import checkpoint
+from trainers import train as training
 from trainers.train import main
 
 SMALL = "--arch lstm --size 4k --tokens 20k --batch-tokens 256 --context 32"
@@ -80,3 +83,38 @@ def test_bad_input_is_refused_in_one_line(
     assert code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["save_next", "write_losses"])
+def test_a_full_disk_is_told_in_one_line(
+    name: str,
+    packed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "here")
+
+    monkeypatch.setattr(checkpoint if name == "save_next" else training, name, full)
+    monkeypatch.setattr(sys, "argv", command(packed, "--out", str(tmp_path))[2:])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main() == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    said = "No space left on device: 'here'; free some room; the same command goes on"
+    assert last == f"train: [Errno 28] {said}"
+
+
+def test_what_was_measured_is_written_through_no_link(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.write_text("a year of work")
+    out.mkdir()
+    (out / "measured.json").symlink_to(mine)
+    monkeypatch.setattr(training, "train", lambda *_, **__: {"val_loss": 1.0})
+    monkeypatch.setattr(sys, "argv", command(packed, "--out", str(out))[2:])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main() == 0
+    assert mine.read_text() == "a year of work"
+    assert json.loads((out / "measured.json").read_text()) == {"val_loss": 1.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from data.errors import one_line
 from data.store.location import Location
 from data.store.versioned import VersionError
 from trainers import checkpoint
@@ -57,8 +58,8 @@ def finished(cells: Location) -> list[Trained]:
     for folder in cells.children():
         try:
             record = read_record(cells, folder.name)
-        except VersionError as error:
-            print(error, file=sys.stderr)
+        except (VersionError, OSError) as error:
+            print(one_line(error), file=sys.stderr)
             continue
         if record and record.status == "finished":
             if cell := _cell_of(record):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import itertools
 import os
 import tarfile
 import tracemalloc
@@ -189,7 +191,7 @@ def test_a_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: b
         entry.type, entry.size = kind, 64 * 2**20
         tar.addfile(entry, io.BytesIO(bytes(entry.size)))
     tracemalloc.start()
-    with pytest.raises(DataError, match="a header of 67,108,864 bytes"):
+    with pytest.raises(DataError, match="headers of 67,108,864 bytes"):
         read(path)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -214,3 +216,43 @@ def test_abc_beside_midi_is_left_alone(tmp_path: Path) -> None:
     assert [path for shard in shards(Location.of(tmp_path)) for path, _ in shard.read()] == [
         "a.mid"
     ]
+
+
+def write_headers(path: Path, kind: bytes, count: int, size: int, *, member: bool) -> Path:
+    """An archive of extended headers, each with a value of so many bytes under a name of its own,
+    and each followed by a member, or one by the other."""
+    with tarfile.open(path, "w:gz") as tar:
+        for number in range(count):
+            record = f"k{number:06d}=".encode() + bytes([97]) * size + b"\n"
+            length = len(record) + 1
+            length += len(str(length + len(str(length))))
+            header = tarfile.TarInfo("header")
+            content = f"{length} ".encode() + record
+            header.type, header.size = kind, len(content)
+            tar.addfile(header, io.BytesIO(content))
+            if member:
+                tar.addfile(tarfile.TarInfo(f"{number}.mid"))
+    return path
+
+
+def test_the_members_of_a_tar_are_not_kept(tmp_path: Path) -> None:
+    """Each has its headers with it."""
+    path = write_headers(tmp_path / "a.tar.gz", tarfile.XHDTYPE, 300, 50_000, member=True)
+    members = containers.Tar(Location.of(path)).read()
+    assert len(list(itertools.islice(members, 299))) == 299
+    kept = sum(isinstance(each, containers._Entry) for each in gc.get_objects())
+    assert next(members) == ("299.mid", b"")
+    assert kept < 10
+
+
+def test_headers_for_a_whole_tar_are_bounded_together(tmp_path: Path) -> None:
+    path = write_headers(tmp_path / "a.tar.gz", tarfile.XGLTYPE, 30, 50_000, member=True)
+    with pytest.raises(DataError, match=r"a\.tar\.gz is broken: headers of 1,0\d\d,\d{3} bytes"):
+        read(path)
+
+
+@pytest.mark.parametrize(("count", "size"), [(30, 50_000), (2_000, 1)])
+def test_headers_without_end_are_refused(tmp_path: Path, count: int, size: int) -> None:
+    path = write_headers(tmp_path / "a.tar.gz", tarfile.XHDTYPE, count, size, member=False)
+    with pytest.raises(DataError, match=r"a\.tar\.gz is broken: (headers of|maximum recursion)"):
+        read(path)

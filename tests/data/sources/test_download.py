@@ -26,6 +26,8 @@ class Server(ThreadingHTTPServer):
     """Whether it can go on in the middle."""
     sends = 100_000
     """Bytes before it breaks the connection."""
+    leads_to = ""
+    """An address to redirect to."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -38,6 +40,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wanted = self.headers["Range"]
         self.server.asked.append(wanted)
+        if self.server.leads_to:
+            self.send_response(302)
+            self.send_header("Location", self.server.leads_to)
+            self.end_headers()
+            return
         if not self.path.endswith("/corpus.tar"):
             self.send_error(404)
             return
@@ -161,14 +168,42 @@ def test_an_archive_without_a_published_sum_has_its_own_recorded(
     assert (tmp_path / "out" / "corpus.tar.sha256").read_text() == DIGEST
 
 
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "ftp"])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_what_nothing_can_be_checked_by_is_not_taken_over_plain_http(
-    mirrored: bool, server: Server, corpus: Corpus, tmp_path: Path
+    mirrored: bool, scheme: str, server: Server, corpus: Corpus, tmp_path: Path
 ) -> None:
-    mirror = corpus.url.rsplit("/", 1)[0] if mirrored else None
+    url = corpus.url.replace("http", scheme)
+    mirror = url.rsplit("/", 1)[0] if mirrored else None
     with pytest.raises(DataError, match=r"without TLS.*--mirror"):
-        fetch(replace(corpus, sha256=None), Location.of(tmp_path), mirror)
+        fetch(replace(corpus, url=url, sha256=None), Location.of(tmp_path), mirror)
     assert server.asked == []
+
+
+def test_nor_where_an_address_with_tls_leads_to_one_without(
+    server: Server, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This server stands for one with TLS, and FTP for what has none."""
+    monkeypatch.setattr("data.sources.download.SAFE", ("http",))
+    server.leads_to = f"ftp://127.0.0.1:{server.server_port}/corpus.tar"
+    with pytest.raises(DataError, match=r"^ftp://.*/corpus\.tar comes without TLS"):
+        fetch(replace(corpus, sha256=None), Location.of(tmp_path))
+    assert len(server.asked) == 1
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_an_archive_that_is_there_is_checked_whenever_it_is_used(
+    published: bool, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus.tar").write_bytes(CONTENT)
+    known = corpus if published else replace(corpus, sha256=None)
+    archive, _ = fetch(known, Location.of(tmp_path / "out"), str(tmp_path))
+    archive.write_bytes(CONTENT[:-1] + b"?")
+    with pytest.raises(
+        DataError, match=rf"{archive} has the SHA-256 .*, expected {DIGEST}.*remove"
+    ):
+        fetch(known, Location.of(tmp_path / "out"), str(tmp_path))
 
 
 def test_every_corpus_has_a_sum_or_is_refused() -> None:
@@ -182,3 +217,17 @@ def test_the_track_of_a_matched_file_is_its_work() -> None:
     found = re.search(CORPORA["lakh-matched"].works, path)
     assert found
     assert found[0] == "TRAAAGR128F425B14B"
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_link_in_place_of_an_unfinished_download_is_not_followed(
+    mirrored: bool, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_text("a year of work")
+    (tmp_path / "corpus.tar").write_bytes(CONTENT)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "corpus.tar.part").symlink_to(tmp_path / "mine")
+    mirror = str(tmp_path) if mirrored else None
+    with pytest.raises(DataError, match=r"corpus\.tar\.part: found l"):
+        fetch(corpus, Location.of(tmp_path / "out"), mirror)
+    assert (tmp_path / "mine").read_text() == "a year of work"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ with held(Location(sys.argv[1]), "sweeps there"):
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+def mkfifo(lock: Path, mine: Path) -> None:
+    os.mkfifo(lock)
 
 
 def test_a_second_process_is_refused_in_a_line_and_a_killed_one_leaves_no_lock(
@@ -74,3 +79,20 @@ def test_nor_is_anything_known_of_a_process_of_another_user(
         pass
     monkeypatch.setattr(os, "kill", refuse)
     assert not has_ended(Location.of(tmp_path))
+
+
+@pytest.mark.parametrize("plant", [lambda lock, mine: lock.symlink_to(mine), mkfifo])
+def test_what_is_no_file_is_not_taken_for_the_lock(
+    tmp_path: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    """A folder may come from elsewhere, with a link in it that leads to a file of the user's."""
+    mine = tmp_path / "mine"
+    mine.write_text("a year of work")
+    folder = tmp_path / "received"
+    folder.mkdir()
+    plant(folder / LOCK, mine)
+    refused = rf"^{folder / LOCK}: found [lp]\S+, expected a plain file; remove it$"
+    with pytest.raises(DataError, match=refused), held(Location.of(folder), "sweeps there"):
+        pass
+    assert mine.read_text() == "a year of work"
+    assert not has_ended(Location.of(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import DataError
+from data.store.location import LINKLESS
 from data.store.private import private_folder, secret
 from tests.strangers import STRANGER, as_root, folder_of_all, mode, stranger
 
@@ -83,6 +85,34 @@ def test_a_secret_is_random_kept_and_readable_by_its_owner_only(tmp_path: Path) 
     assert secret(tmp_path / "other") != word
     assert mode(path) == 0o600
     assert os.listdir(path.parent) == ["token"]
+
+
+@pytest.mark.parametrize("answer", LINKLESS, ids=errno.errorcode.get)
+def test_a_secret_is_kept_where_there_are_no_hard_links(
+    answer: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.link", refusing(answer))
+    path = tmp_path / "new" / "token"
+    word = secret(path)
+    assert secret(path) == word == path.read_text()
+    assert mode(path) == 0o600
+    assert os.listdir(path.parent) == ["token"]
+
+
+def test_a_secret_that_cannot_be_kept_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.link", refusing(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left"):
+        secret(tmp_path / "token")
+    assert os.listdir(tmp_path) == []
+
+
+def refusing(answer: int) -> Callable[..., None]:
+    def refuse(*_: object) -> None:
+        raise OSError(answer, os.strerror(answer))
+
+    return refuse
 
 
 def test_a_secret_that_others_could_read_is_kept_and_closed(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def test_another_schema_is_refused_in_one_line(tmp_path: Path, found: Any) -> No
         read(tmp_path, schema=found)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"3", b"\x00\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"3", b"\x00\xff", b'{"name": "\xff"}', b"[" * 100_000]
+)
 def test_what_is_no_object_is_refused_in_one_line(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "a.json").write_bytes(text)
     with pytest.raises(VersionError, match=r"^.*/a.json: found no JSON object; remove it$"):

@@ -92,6 +92,13 @@ def test_axes_are_named_by_text_and_not_by_mathematics(tmp_path: Path) -> None:
         ("postgresql://token@db/mlflow", "postgresql://***@db/mlflow"),
         ("http://host:5000/a@b and s3://bucket", "http://host:5000/a@b and s3://bucket"),
         ("me@host", "me@host"),
+        ("http://me:pa/ss@host/x", "http://***@host/x"),
+        ("http://me:p@s/s@host:5000", "http://***@host:5000"),
+        ("http://[::1]:5000/a@b", "http://[::1]:5000/a@b"),
+        ("http://host?password=x", "http://host?password=***"),
+        ("http://host/a?b=1&Access_Token=x&c=2 y", "http://host/a?b=1&Access_Token=***&c=2 y"),
+        ("http://host?client_secret=x", "http://host?client_secret=***"),
+        ("s3://bucket?scheme=http", "s3://bucket?scheme=http"),
     ],
 )
 def test_no_password_of_an_address_is_shown(text: str, shown: str) -> None:

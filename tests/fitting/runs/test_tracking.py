@@ -7,6 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from fitting import report
 from fitting.runs.read import read_mlflow
+from fitting.runs.tracking import log_file
 from harness.experiments import log_experiment, make_records
 
 
@@ -83,4 +84,17 @@ def test_a_file_that_is_no_database_is_named(
     error = capsys.readouterr().err
     assert "not a database" in error
     assert error.count("\n") == 1
-    assert not (tmp_path / "planted").exists()
+
+
+def test_a_link_in_place_of_a_logged_file_is_not_followed(tmp_path: Path) -> None:
+    assert logged(tmp_path, "mlflow-artifacts:/1") == 0
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    (run,) = client.search_runs(["1"], "tags.`crescendo.kind` = 'fit'")
+    kept = tmp_path / "artifacts" / "1" / run.info.run_id / "artifacts" / "report.html"
+    kept.unlink()
+    (tmp_path / "mine").write_text("a year of work")
+    kept.symlink_to(tmp_path / "mine")
+    log_file(client, run, tmp_path / "report" / "report.html")
+    assert (tmp_path / "mine").read_text() == "a year of work"
+    assert kept.read_bytes() == (tmp_path / "report" / "report.html").read_bytes()
