@@ -9,12 +9,8 @@ shift
 umask 077
 setsid flock "$HOME/$name.lock" sh -c '
   "$@" &
-  # Ray may be starting. Others may have one of their own, and of ours an older one may be ending.
-  for _ in $(seq 60); do
-    raylet=$(pgrep -n -x -u "$(id -u)" raylet) && break
-    sleep 1
-  done
-  [ -n "$raylet" ] && tail --pid="$raylet" -f /dev/null
+  # Others may have one of their own, and of ours an older one may be ending.
+  raylet=$(pgrep -n -x -u "$(id -u)" raylet) && tail --pid="$raylet" -f /dev/null
   trap "" TERM
   kill 0  # The whole session: the command may have children.
 ' "$name" "$@" > "$HOME/$name.log" 2>&1 < /dev/null &

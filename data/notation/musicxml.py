@@ -24,10 +24,10 @@ _ACCIDENTALS = {-1: "flat", 0: "natural", 1: "sharp"}
 DRUM_CHANNEL = 10
 
 
-def write(score: Score, title: str = "", seam: int = 0) -> str:
+def write(score: Score, title: str = "", seam: int = 0, tempos: bool = True) -> str:
     """The text of a MusicXML file (4.0, partwise) of a score that has notes.
 
-    seam: a tick at which a bar line is double.
+    seam: a tick at which a bar line is double. tempos: whether they are stated.
     """
     root = ET.Element("score-partwise", version="4.0")
     if title:
@@ -38,8 +38,8 @@ def write(score: Score, title: str = "", seam: int = 0) -> str:
         _listed(listed, part, number)
     for number, part in enumerate(tracks, start=1):
         written = ET.SubElement(root, "part", id=f"P{number}")
-        tempos = dict(score.tempos) if number == 1 else {}
-        _Writer(score, part, tempos, seam).measures(written, measures)
+        stated = dict(score.tempos) if tempos and number == 1 else {}
+        _Writer(score, part, stated, seam).measures(written, measures)
     ET.indent(root)
     head = '<?xml version="1.0" encoding="UTF-8"?>\n'
     return head + ET.tostring(root, encoding="unicode") + "\n"

@@ -43,4 +43,6 @@ def engrave(score: Score, seam: int = 0) -> str:
     verovio.enableLog(verovio.LOG_OFF)
     kit = verovio.toolkit()
     kit.setOptions(OPTIONS)
-    return kit.renderToSVG(1) if kit.loadData(musicxml.write(drawn, seam=seam)) else ""
+    # For the note in a tempo, verovio embeds a font that is ten times as large as the rest.
+    text = musicxml.write(drawn, seam=seam, tempos=False)
+    return kit.renderToSVG(1) if kit.loadData(text) else ""

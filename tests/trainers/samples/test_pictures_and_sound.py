@@ -48,6 +48,7 @@ def test_drums_sound() -> None:
 def test_the_first_bars_are_engraved_and_what_cannot_be_is_not() -> None:
     pytest.importorskip("verovio")
     assert engrave(melody([60, 64, 67])).count('class="note"') == 3
+    assert "font-face" not in engrave(melody([60], tempos=[(0, 90)]))
     quarters = 4 * MAX_BARS
     assert engrave(melody([60] * (quarters + 3), duration=96)).count('class="note"') == quarters
     late = make_midi([(0, False, [(96 * quarters, 96, 60)])])
