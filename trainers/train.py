@@ -1,15 +1,19 @@
 """Train one cell, without a sweep. The same command resumes where it stopped.
 
 python -m trainers.train --arch lstm --size 1M --data runs/data/folk-abc
+
+It leaves what a sweep's cell leaves, in runs/alone/cells: a record, losses by piece, and weights
+with which `python -m trainers.generate --sweep runs/alone` composes.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
 from data.errors import DataError, with_remedy
 from data.store.flat import UNCHECKED, check_sums
@@ -26,12 +31,13 @@ from trainers import checkpoint
 from trainers.cell import AUTO, CHOICES, Cell, Placement
 from trainers.checkpoint import CheckpointError
 from trainers.curve import DivergedError, Point
-from trainers.device import has_bf16, settle
+from trainers.device import has_bf16, ran_on, settle
 from trainers.gradients import World
 from trainers.kernels import prepared
 from trainers.ladder import LadderError, archs, load_arch, parse_size
 from trainers.loop import StoppedError, train
 from trainers.losses import write_losses
+from trainers.records import Record, write_record
 
 INTERRUPTED = 130
 
@@ -40,8 +46,7 @@ def main() -> int:
     args = parse_args()
     try:
         cell = cell_of(args)
-        folder = (args.out or Path("runs") / "cells" / cell.key).resolve()
-        measured = run(cell, args, folder)
+        record = run(cell, args, args.out / "cells")
     except (LadderError, DataError, CheckpointError, ValueError) as error:
         return complain(error, 2)
     except (DivergedError, MemoryError) as error:
@@ -50,8 +55,14 @@ def main() -> int:
         return complain(f"{error}; saved, and the same command goes on", INTERRUPTED)
     except OSError as error:
         return complain(with_remedy(error), 1)
-    print(json.dumps(measured, indent=1))
-    print(f"Saved in {folder}", file=sys.stderr)
+    m = record.measured
+    print(
+        f"val_loss {m['val_loss']:.4f} ± {m['val_loss_se']:.4f}, test_loss {m['test_loss']:.4f} "
+        f"nats per token, {m['n_params']:,} parameters, {m['seconds']:.0f} s\n"
+        f"Saved in {args.out / 'cells' / cell.key}\n"
+        f"To hear it: python -m trainers.generate --sweep {shlex.quote(str(args.out))} "
+        f"--data {shlex.quote(str(args.data))} --cell {cell.key}"
+    )
     return 0
 
 
@@ -82,14 +93,27 @@ def here() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Train to the end, or until SIGINT or SIGTERM; checkpoints and the result go to `folder`."""
-    device = here()
+def run(cell: Cell, args: argparse.Namespace, cells: Location) -> Record:
+    """Train to the end, or until SIGINT or SIGTERM. What is left goes below `cells`, and its record
+    is returned."""
+    device, started = here(), time.time()
     settle(device, share=1.0)
     print(f"{cell.name}  {cell.rung.counts.n_params:,} parameters  {device}", file=sys.stderr)
     if not check_sums(Location.of(args.data)):
         print(UNCHECKED, file=sys.stderr)
-    place = Location.of(folder)
+    place = cells / cell.key
+    kernels: dict[str, Any] = {}
+    curve: list[Point] = []
+
+    def prepare(model: nn.Module) -> nn.Module:
+        made, chosen = prepared(model, cell, device, Placement.compile)
+        kernels.update(chosen)
+        return made
+
+    def report(points: list[Point]) -> None:
+        curve.extend(points)
+        show(points)
+
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: asked.append(number))
@@ -98,18 +122,20 @@ def run(cell: Cell, args: argparse.Namespace, folder: Path) -> dict[str, float]:
             cell,
             args.data,
             World(0, 1, device),
-            prepare=lambda model: prepared(model, cell, device, Placement.compile)[0],
+            prepare=prepare,
             restore=lambda: checkpoint.restore(place, cell.key),
             save=lambda state: checkpoint.save_next(place, state),
             keep=lambda losses: write_losses(place, losses),
-            report=show,
+            report=report,
             stop=lambda: bool(asked),
             micro_tokens=args.micro_tokens,
             checkpoint_seconds=args.checkpoint_seconds,
         )
-    with (place / "measured.json").writing() as file:
-        file.write_text(json.dumps(measured, indent=1))
-    return measured
+    on = ran_on(device) | {"workers": 1} | kernels
+    times = started, time.time()
+    record = Record(cell.key, "finished", "", cell.params(), measured, curve, *times, ran_on=on)
+    write_record(cells, record)
+    return record
 
 
 @contextlib.contextmanager
@@ -147,7 +173,8 @@ def parse_args() -> argparse.Namespace:
     add("--arch", required=True, help=", ".join(archs()))
     add("--size", required=True, help="parameters, such as 300k or 5M")
     add("--data", type=Path, required=True, help="a folder made by python -m data.prepare")
-    add("--out", type=Path, help="where checkpoints and result go [runs/cells/KEY]")
+    where = "the folder in which it goes below cells/, as a sweep's do [runs/alone]"
+    add("--out", type=Location.of, default=Location.of("runs/alone"), help=where)
     add("--tokens", type=count, default=10_000_000, help="training tokens, such as 2.5M [10M]")
     add("--batch-tokens", type=count, default=1024, help="tokens per batch [1024]")
     add("--context", type=count, default=256, help="tokens that the model looks back on [256]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.store.location import Location
 from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers import train as training
+from trainers.losses import read_losses
+from trainers.records import doubts, read_record
+from trainers.samples.cells import finished
 from trainers.train import main
 
 SMALL = "--arch lstm --size 4k --tokens 20k --batch-tokens 256 --context 32"
@@ -36,19 +40,43 @@ def test_a_cell_that_gets_sigterm_saves_and_goes_on_to_the_same_end(
     stopped = tmp_path / "stopped"
     long = ("--tokens", "2M", "--out", str(stopped), "--checkpoint-seconds", "0")
     with subprocess.Popen(command(packed, *long), stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: list(stopped.glob("*/state.pt")) or process.poll() is not None)
+        wait_until(lambda: list(stopped.rglob("state.pt")) or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
     assert process.returncode == 130, said
     assert "saved, and the same command goes on" in said
-    newest = torch.load(max(stopped.glob("*/state.pt")), weights_only=True)
+    newest = torch.load(max(stopped.rglob("state.pt")), weights_only=True)
     assert 0 < newest["step"] < 7812
+    before = losses(tmp_path / "whole")
     again = call(packed, "--out", str(tmp_path / "whole"))
-    assert _losses(again) == _losses(whole)
+    assert again.stdout.splitlines()[0].rpartition(",")[0] in whole.stdout
+    assert losses(tmp_path / "whole") == before
 
 
-def _losses(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
-    return {name: value for name, value in json.loads(done.stdout).items() if "loss" in name}
+def losses(out: Path) -> dict[str, float]:
+    (path,) = (out / "cells").iterdir()
+    record = read_record(Location.of(out / "cells"), path.name)
+    assert record
+    return {name: value for name, value in record.measured.items() if "loss" in name}
+
+
+def test_it_leaves_what_a_sweeps_cell_leaves(packed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    done = call(packed, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (one,) = finished(Location.of(out / "cells"))
+    record = read_record(Location.of(out / "cells"), one.cell.key)
+    assert record
+    assert doubts(record) == []
+    assert record.ran_on["workers"] == 1
+    assert read_losses(one.folder).keys() == {"val", "test"}
+    assert f"{one.val_loss:.4f}" in done.stdout
+    assert one.model()
+    # What it prints is a command that finds it.
+    *_, last = done.stdout.splitlines()
+    said = shlex.split(last.partition(": ")[2])
+    assert said[:3] == ["python", "-m", "trainers.generate"]
+    assert said[said.index("--cell") + 1] == one.cell.key
 
 
 @pytest.mark.parametrize(
@@ -103,18 +131,3 @@ def test_a_full_disk_is_told_in_one_line(
     last = capsys.readouterr().err.splitlines()[-1]
     said = "No space left on device: 'here'; free some room; the same command goes on"
     assert last == f"train: [Errno 28] {said}"
-
-
-def test_what_was_measured_is_written_through_no_link(
-    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mine, out = tmp_path / "mine", tmp_path / "out"
-    mine.write_text("a year of work")
-    out.mkdir()
-    (out / "measured.json").symlink_to(mine)
-    monkeypatch.setattr(training, "train", lambda *_, **__: {"val_loss": 1.0})
-    monkeypatch.setattr(sys, "argv", command(packed, "--out", str(out))[2:])
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert main() == 0
-    assert mine.read_text() == "a year of work"
-    assert json.loads((out / "measured.json").read_text()) == {"val_loss": 1.0}
