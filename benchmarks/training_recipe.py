@@ -10,12 +10,13 @@ interruption and skips what has ended. `--table` prints the results so far.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
 
+from data.store.location import Location
 from trainers.ladder import archs
+from trainers.records import Record, read_record
 
 CONTEXT = 512
 RECIPES = {
@@ -35,30 +36,29 @@ def main() -> int:
             command = [sys.executable, "-m", "trainers.train", *words]
             command += ["--data", str(args.data), "--out", str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
-            if done.returncode == 1 and "the loss" in reason:
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "measured.json").write_text(json.dumps({"diverged": reason}))
-            elif done.returncode:
+            if done.returncode and ended(folder) is None:
+                reason = done.stderr.strip().splitlines()[-1:]
                 print(f"training_recipe: {arch} {size} {recipe}: {reason}", file=sys.stderr)
                 return 1
     print("| arch | size | recipe | parameters | val loss | s.e. | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for arch, size, recipe in cells:
         found = ended(args.out / f"{arch}-{size}-{recipe}")
-        if found and "val_loss" in found:
-            numbers = f"{found['n_params']:,.0f} | {found['val_loss']:.4f}"
-            numbers += f" | {found['val_loss_se']:.4f} | {found['seconds']:.0f}"
+        if found and found.measured:
+            m = found.measured
+            numbers = f"{m['n_params']:,.0f} | {m['val_loss']:.4f}"
+            numbers += f" | {m['val_loss_se']:.4f} | {m['seconds']:.0f}"
         else:
-            numbers = f"– | {found['diverged'] if found else 'to train'} | – | –"
+            numbers = f"– | {found.reason if found else 'to train'} | – | –"
         print(f"| {arch} | {size} | {recipe} | {numbers} |")
     return 0
 
 
-def ended(folder: Path) -> dict | None:
-    """What the cell measured, or why it diverged."""
-    path = folder / "measured.json"
-    return json.loads(path.read_text()) if path.exists() else None
+def ended(folder: Path) -> Record | None:
+    """What is left of the cell, if it has ended."""
+    cells = Location.of(folder / "cells")
+    found = [read_record(cells, each.name) for each in cells.children()]
+    return next((record for record in found if record), None)
 
 
 def parse_args() -> argparse.Namespace:

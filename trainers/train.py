@@ -117,25 +117,33 @@ def run(cell: Cell, args: argparse.Namespace, cells: Location) -> Record:
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: asked.append(number))
-    with progress(cell) as show:
-        measured = train(
-            cell,
-            args.data,
-            World(0, 1, device),
-            prepare=prepare,
-            restore=lambda: checkpoint.restore(place, cell.key),
-            save=lambda state: checkpoint.save_next(place, state),
-            keep=lambda losses: write_losses(place, losses),
-            report=report,
-            stop=lambda: bool(asked),
-            micro_tokens=args.micro_tokens,
-            checkpoint_seconds=args.checkpoint_seconds,
-        )
-    on = ran_on(device) | {"workers": 1} | kernels
-    times = started, time.time()
-    record = Record(cell.key, "finished", "", cell.params(), measured, curve, *times, ran_on=on)
-    write_record(cells, record)
-    return record
+
+    def ended(status: str, reason: str, measured: dict[str, float]) -> Record:
+        on = ran_on(device) | {"workers": 1} | kernels
+        what = status, reason, cell.params(), measured, curve
+        record = Record(cell.key, *what, started, time.time(), ran_on=on)
+        write_record(cells, record)
+        return record
+
+    try:
+        with progress(cell) as show:
+            measured = train(
+                cell,
+                args.data,
+                World(0, 1, device),
+                prepare=prepare,
+                restore=lambda: checkpoint.restore(place, cell.key),
+                save=lambda state: checkpoint.save_next(place, state),
+                keep=lambda losses: write_losses(place, losses),
+                report=report,
+                stop=lambda: bool(asked),
+                micro_tokens=args.micro_tokens,
+                checkpoint_seconds=args.checkpoint_seconds,
+            )
+    except DivergedError as error:
+        ended("diverged", str(error), {})
+        raise
+    return ended("finished", "", measured)
 
 
 @contextlib.contextmanager

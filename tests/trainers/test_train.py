@@ -131,3 +131,13 @@ def test_a_full_disk_is_told_in_one_line(
     last = capsys.readouterr().err.splitlines()[-1]
     said = "No space left on device: 'here'; free some room; the same command goes on"
     assert last == f"train: [Errno 28] {said}"
+
+
+def test_one_that_diverges_leaves_why(packed: Path, tmp_path: Path) -> None:
+    done = call(packed, "--out", str(tmp_path), "--lr", "1e4")
+    assert done.returncode == 1
+    (path,) = (tmp_path / "cells").iterdir()
+    record = read_record(Location.of(tmp_path / "cells"), path.name)
+    assert record
+    assert record.status == "diverged"
+    assert f"train: {record.reason}" in done.stderr
