@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from data.sources import folk
+from data.store.flat import sums
+from data.store.location import Location
+from data.store.manifest import read_manifest
 from harness.counting import FINGERPRINT, VOCAB, write_counting
 from trainers.cell import Cell
 
@@ -46,6 +50,23 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
     write_counting(folder)
     return folder
+
+
+@pytest.fixture
+def summed(packed: Path, tmp_path: Path) -> Path:
+    """`packed` with sums in its manifest."""
+    folder = tmp_path / "data"
+    shutil.copytree(packed, folder)
+    known = replace(read_manifest(folder), sums=sums(Location.of(folder)))
+    (folder / "manifest.json").write_text(json.dumps(asdict(known)))
+    return folder
+
+
+def flip_a_bit(path: Path) -> None:
+    """Of the last byte."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
 
 
 @pytest.fixture(scope="session")

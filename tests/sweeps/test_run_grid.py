@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +15,11 @@ from ray.exceptions import RayError, RayTaskError
 
 from data.errors import DataError
 from data.store.location import Location
+from data.store.manifest import read_manifest
 from fitting.runs.read import read_mlflow
 from sweeps import run_grid
 from sweeps.sweep import Sweep
+from tests.conftest import flip_a_bit
 from tests.sweeps.real_command import cell_runs, records, run, write_grid, written
 from trainers.losses import read_losses
 
@@ -118,3 +122,14 @@ def test_what_a_task_raises_is_told_as_what_it_is(
     assert said.startswith(f"run_grid: {line}")
     if isinstance(raised, OSError):
         assert said.endswith("free some room; the same command goes on")
+
+
+def test_a_sweep_begins_on_no_data_that_have_changed(
+    sweep: Sweep, summed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip_a_bit(summed / "packed" / "val.tokens.npy")
+    shutil.copytree(summed, str(sweep.data("abc")), dirs_exist_ok=True)
+    known = replace(read_manifest(summed), splits={"train": {"pieces": 1, "tokens": 2}})
+    monkeypatch.setattr("data.prepare.prepare", lambda *_, **__: known)
+    with pytest.raises(DataError, match=r"val\.tokens\.npy: found sum"):
+        run_grid.prepare_data(sweep, "abc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from data.store.location import Location
 from sweeps import standing
 from sweeps.jobs import Job
 from sweeps.schedule import run_jobs
+from tests.conftest import flip_a_bit
 from tests.waiting import wait_until
 from trainers.cell import Cell, Placement
 from trainers.records import read_record
@@ -89,14 +91,20 @@ def test_a_failing_and_a_diverging_cell_do_not_stop_those_of_their_job(
     assert {path.name for path in tmp_path.iterdir()} == {each.key for each in job}
 
 
-def test_data_that_are_gone_are_told_and_are_no_outcome_of_a_cell(
-    cell: Cell, tmp_path: Path
+@pytest.mark.parametrize("what", ["gone", "damaged"])
+def test_data_that_are_no_more_what_they_were_are_told_and_are_no_outcome_of_a_cell(
+    cell: Cell, summed: Path, tmp_path: Path, what: str
 ) -> None:
-    gone, cells = Location.of(tmp_path / "data"), tmp_path / "cells"
-    job = Job((replace(cell, arch="lstm"),), gone, Placement(retries=1))
+    if what == "gone":
+        shutil.rmtree(summed)
+    else:
+        flip_a_bit(summed / "packed" / "train.tokens.npy")
+    cells = tmp_path / "cells"
+    job = Job((replace(cell, arch="lstm"),), Location.of(summed), Placement(retries=1))
     tracker = silent()
     (line,) = ran(job, cells, {}, tracker)
-    assert str(gone) in line
+    assert str(summed) in line
+    assert ("found sum" in line) == (what == "damaged")
     assert not list(cells.rglob("record.json"))
     # While other jobs still ran.
     assert ray.get(tracker.stopped_jobs.remote()) == [line]

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from data.store.location import Location
+from tests.conftest import flip_a_bit
 from tests.waiting import wait_until
 from trainers import checkpoint
 from trainers import train as training
@@ -141,3 +142,11 @@ def test_one_that_diverges_leaves_why(packed: Path, tmp_path: Path) -> None:
     assert record
     assert record.status == "diverged"
     assert f"train: {record.reason}" in done.stderr
+
+
+def test_data_that_have_changed_are_not_trained_on(summed: Path, tmp_path: Path) -> None:
+    flip_a_bit(summed / "packed" / "train.tokens.npy")
+    done = call(summed, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "train.tokens.npy: found sum" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()

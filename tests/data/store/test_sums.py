@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +10,7 @@ from data.errors import DataError
 from data.store.flat import PACKED, check_sums, open_split, sums
 from data.store.location import Location
 from data.store.manifest import read_manifest
-
-
-@pytest.fixture
-def summed(packed: Path, tmp_path: Path) -> Path:
-    """The small data set with sums in its manifest."""
-    folder = tmp_path / "data"
-    shutil.copytree(packed, folder)
-    known = replace(read_manifest(folder), sums=sums(Location.of(folder)))
-    (folder / "manifest.json").write_text(json.dumps(asdict(known)))
-    return folder
+from tests.conftest import flip_a_bit
 
 
 def test_data_as_they_were_prepared_pass(summed: Path) -> None:
@@ -39,10 +27,7 @@ def test_what_a_killed_preparation_half_wrote_has_no_sum(summed: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train.tokens.npy", "test.groups.npy"])
 def test_one_bit_that_has_changed_is_named_with_its_file(summed: Path, name: str) -> None:
-    path = summed / PACKED / name
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    flip_a_bit(summed / PACKED / name)
     with pytest.raises(DataError, match=rf"{name}: found sum [0-9a-f]+, expected .*; remove"):
         check_sums(Location.of(summed))
 
