@@ -1,10 +1,10 @@
 """Disturb sweeps at random moments: what the user sees, after how long, and what is lost.
 
-    python -m benchmarks.disturbances --table docs/experiments/disturbances.md --folder work
+    python -m benchmarks.disturbances
 
 Every kind of `harness/disturbances.py` happens to a sweep of two cells; then the same command runs
 undisturbed, and its losses are compared with those of a sweep that nothing happened to. What has
-been tried is kept in the folder, and the same command goes on with the next.
+been tried is kept in the folder, and the same command goes on with the next. It ends with a table.
 """
 
 from __future__ import annotations
@@ -57,10 +57,12 @@ class Seen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="where sweeps and results are")
-    parser.add_argument("--table", type=Path, required=True, help="the Markdown file to write")
+    where = Path("runs/disturbances")
+    parser.add_argument(
+        "--folder", type=Path, default=where, help=f"of sweeps and results [{where}]"
+    )
     parser.add_argument("--only", nargs="*", default=list(KINDS), help="kinds [all]")
-    parser.add_argument("--repeat", type=int, default=1, help="how often each [1]")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each [3]")
     args = parser.parse_args()
     # What `nohup` or a shell has this process ignore, its children would ignore as well.
     for ignored in (signal.SIGHUP, signal.SIGINT):
@@ -76,7 +78,7 @@ def main() -> None:
                 Location.of(kept).write_text(json.dumps(asdict(seen)))
             found.append(Seen(**json.loads(kept.read_text())))
             print(found[-1], flush=True)
-    args.table.write_text("\n".join(table(found)) + "\n")
+    print("\n".join(table(found)))
 
 
 def reference(folder: Path) -> Path:
