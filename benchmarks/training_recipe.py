@@ -37,7 +37,7 @@ def main() -> int:
             command += ["--data", str(args.data), "--out", str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode and ended(folder) is None:
-                reason = done.stderr.strip().splitlines()[-1:]
+                reason = "".join(done.stderr.strip().splitlines()[-1:])
                 print(f"training_recipe: {arch} {size} {recipe}: {reason}", file=sys.stderr)
                 return 1
     print("| arch | size | recipe | parameters | val loss | s.e. | seconds |")

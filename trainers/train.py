@@ -110,10 +110,6 @@ def run(cell: Cell, args: argparse.Namespace, cells: Location) -> Record:
         kernels.update(chosen)
         return made
 
-    def report(points: list[Point]) -> None:
-        curve.extend(points)
-        show(points)
-
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: asked.append(number))
@@ -127,6 +123,11 @@ def run(cell: Cell, args: argparse.Namespace, cells: Location) -> Record:
 
     try:
         with progress(cell) as show:
+
+            def report(points: list[Point]) -> None:
+                curve.extend(points)
+                show(points)
+
             measured = train(
                 cell,
                 args.data,
