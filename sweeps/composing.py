@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from sweeps.console import say
+from sweeps.console import busy, say
 from sweeps.sweep import Sweep
 from trainers.generate import make_page
 from trainers.samples.study import in_a_line
@@ -20,14 +20,14 @@ def samples(sweep: Sweep, folder: Path) -> dict[str, Path]:
 
     What fails is told in a line that says how to make it again; nothing is raised.
     """
-    say("Samples  let every model compose")
     pages, several = {}, len(sweep.grid.data.tokenizer) > 1
     for tokenizer in sweep.grid.data.tokenizer:
         name = f"samples-{tokenizer}.html" if several else "samples.html"
         data, page = sweep.data(tokenizer), folder / name
         again = f"Again: python -m trainers.generate --sweep {sweep.folder} --data {data}"
         try:
-            failed = make_page(sweep.cells, data, page, 8, 2, beside_each_other)
+            with busy("Samples  let every model compose"):
+                failed = make_page(sweep.cells, data, page, 8, 2, beside_each_other)
         except Exception as error:
             say(f"No samples: {in_a_line(error)}. {again}")
             continue

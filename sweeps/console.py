@@ -6,16 +6,20 @@ import contextlib
 import io
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from data.errors import printable
 from data.store.location import own_file
 from fitting.runs.escape import masked
+from sweeps.pane import Pane, above
 
 NARROWEST = 110
 """The least width of a table, even in a narrower terminal: truncated numbers are of no use."""
@@ -61,24 +65,59 @@ def any_encoding() -> None:
 
 def console() -> Console:
     """A console that writes to the user. Text is text there: a reason such as `[rank0]: ...` is no
-    markup."""
-    found = Console(file=output(), highlight=False, soft_wrap=True, markup=False, emoji=False)
-    if found.width < NARROWEST:
-        found.width = NARROWEST
-    return found
+    markup, and a line stays whole, however long."""
+    return Console(file=output(), highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def print_table(rows: Table) -> None:
+    to_user = console()
+    to_user.width = max(NARROWEST, to_user.width)
+    to_user.print(rows)
+
+
+def print_sentence(to_user: Console, text: str) -> None:
+    """Print what is to be read: in a terminal, lines break between words."""
+    to_user.print(text, soft_wrap=not to_user.is_terminal)
 
 
 def say(text: str) -> None:
     """Tell the user one or more lines, in which nothing is obeyed and no password shown."""
     lines = map(printable, masked(text).split("\n"))
-    print("\n".join(lines), file=output(), flush=True)
+    with above():
+        print("\n".join(lines), file=output(), flush=True)
 
 
 def complain(text: str) -> None:
     """Tell the user a line on standard error, as `say` does; nothing if nobody is there any
     more."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), above():
         print(printable(masked(text)), file=sys.__stderr__, flush=True)
+
+
+@contextlib.contextmanager
+def busy(text: str) -> Iterator[None]:
+    """Tell the user what takes a while: in a terminal with its seconds, until it is over."""
+    stream = output()
+    if stream is None or not stream.isatty():
+        say(f"{text}...")
+        yield
+        return
+    over, began = threading.Event(), time.monotonic()
+
+    def draw(pane: Pane) -> None:
+        while True:
+            pane.draw(Text(f"{text}... {time.monotonic() - began:.0f} s"))
+            if over.wait(1):
+                return
+
+    with Pane(stream) as pane:
+        thread = threading.Thread(target=draw, args=[pane], daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def table(left: list[str], right: list[str], last: list[str]) -> Table:

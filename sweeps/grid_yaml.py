@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -19,12 +18,12 @@ from data.tokens.pieces import MIN_CUT
 from data.works.named import check_pattern
 from sweeps.errors import GridError
 from sweeps.grid import AXES, SETTINGS, USUAL, Block, Budget, DataSpec, Grid, Rate
+from sweeps.grid_file import grid_file
 from sweeps.needs import Needs
 from sweeps.yaml_values import Values, items, read_yaml
 from trainers.cell import AUTO, COMPILE, Cell
 from trainers.ladder import load_arch, parse_size
 
-SHIPPED = Path(__file__).parent / "grids"
 SECTIONS = ("schema", "data", "cells", "training", "placement", "forecast", "options")
 SCHEMA = 1
 """The format's version, also of a grid that gives none. Raised when a key's meaning changes."""
@@ -35,14 +34,7 @@ def load_grid(name: str, options: Iterable[str] = ()) -> Grid:
 
     options: names from the grid's `options` section, which override the rest of it.
     """
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        shipped = sorted(file.stem for file in SHIPPED.glob("*.yaml"))
-        if name not in shipped:
-            raise GridError(f"unknown grid {name!r}{hint(name, shipped)}")
-        path = SHIPPED / f"{name}.yaml"
-    if not path.is_file():
-        raise GridError(f"no grid file at {path}; give a path, or the name of a shipped grid")
+    path = grid_file(name)
     return _Reader(path.name).grid(read_yaml(path), path.stem, list(options))
 
 

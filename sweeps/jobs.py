@@ -117,4 +117,11 @@ def refuse_what_never_fits(jobs: list[Job], capacity: Capacity) -> None:
             raise GridError(
                 f"{called[job.key]}{beside} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
                 f"this machine has {capacity.gpus} and {capacity.cpus:g}"
+                + without_gpus(demand.gpus, capacity)
             )
+
+
+def without_gpus(wanted: float, capacity: Capacity) -> str:
+    """What to do where a cell wants GPUs and there is none; "" elsewhere."""
+    none = wanted and not capacity.gpus
+    return "; to train on CPUs, write `gpus: 0` under 'placement'" if none else ""

@@ -12,11 +12,11 @@ from rich.table import Table
 from data.errors import DataError
 from data.store.manifest import Manifest
 from data.tokens.make import make_tokenizer
-from sweeps.console import console, table
+from sweeps.console import console, print_table, table
 from sweeps.errors import GridError
 from sweeps.gpu_table import sustained
 from sweeps.grid import DataSpec
-from sweeps.jobs import Job, in_phases, kept_of
+from sweeps.jobs import Job, in_phases, kept_of, without_gpus
 from sweeps.needs import Needs, memory_bytes
 from sweeps.packing import Capacity, Demand, in_order, makespan
 from sweeps.sweep import Listed, Sweep, only
@@ -25,6 +25,9 @@ from trainers.cell import Cell, Placement
 from trainers.memory import checkpoint_bytes
 from trainers.names import names, varying
 from trainers.trunks import families, tokens_to_train, with_trunks
+
+MANY_EPOCHS = 4
+"""Up to here, repeated data are worth nearly as much as new ones."""
 
 
 @dataclass(frozen=True)
@@ -212,12 +215,19 @@ def show(
         for pair in zip((cell.key for cell in job.cells), job.to_train)
     )
     planned = plan(cells, needs, seconds, to_train, targets)
+    split = {each.fingerprint: each.splits.get("train", {}).get("tokens", 0) for each in manifests}
+    epochs = {cell.key: cell.tokens / split[cell.data] for cell in cells if split[cell.data]}
 
     to_user = console()
-    to_user.print(_table(planned))
+    print_table(_table(planned, epochs))
     to_user.print(f"\nTimes are for {measured.device}.")
     if not prepared:
         to_user.print("The data are not prepared: the plan leaves that out.")
+    if often := sum(each > MANY_EPOCHS for each in epochs.values()):
+        to_user.print(
+            f"{often} cells see their data more than {MANY_EPOCHS} times, from where on repeated "
+            "data are worth less and less (Muennighoff et al. 2023)."
+        )
     if ended:
         to_user.print(f"{len(ended)} cells have ended and take no time.")
     if waiting := sum(each.target for each in planned):
@@ -250,11 +260,12 @@ def show(
     return 2 if refused else 0
 
 
-def _table(planned: list[Planned]) -> Table:
+def _table(planned: list[Planned], epochs: Mapping[str, float]) -> Table:
+    """epochs: passes over the training split, by key; empty before the data are prepared."""
     varied = varying(vars(each.cell) for each in planned)
-    numbers = ["n_params", "tokens", "to train", "FLOPs", "GB", "GPUs", "time", "GPU-hours"]
-    if not (shown := any(each.to_train != each.cell.tokens for each in planned)):
-        numbers.remove("to train")
+    shown = any(each.to_train != each.cell.tokens for each in planned)
+    tokens = ["tokens", *["epochs"] * bool(epochs), *["to train"] * shown]
+    numbers = ["n_params", *tokens, "FLOPs", "GB", "GPUs", "time", "GPU-hours"]
     rows = table(["arch", "size", *varied], numbers, [""] * any(each.target for each in planned))
     for each in planned:
         cell = each.cell
@@ -262,6 +273,7 @@ def _table(planned: list[Planned]) -> Table:
             *(str(getattr(cell, name)) for name in ("arch", "size", *varied)),
             f"{cell.rung.counts.n_params:,}",
             f"{cell.tokens:,}",
+            *[f"{epochs[key]:.2g}" for key in [cell.key] if key in epochs],
             *[f"{each.to_train:,}"] * shown,
             f"{cell.flops:.2e}",
             f"{each.memory / 1e9:.2f}",
@@ -277,7 +289,10 @@ def _on(name: str, capacity: Capacity, phases: list[list[Job]], planned: list[Pl
     """phases: the jobs that fit there."""
     jobs = [job for phase in phases for job in phase]
     if not jobs:
-        return f"{name}: fits no cell; it has {capacity.gpus} GPUs and {capacity.cpus:g} CPUs"
+        instead = without_gpus(max((each.gpus for each in planned), default=0), capacity)
+        return (
+            f"{name}: fits no cell; it has {capacity.gpus} GPUs and {capacity.cpus:g} CPUs{instead}"
+        )
     spans = [span(phase, capacity) for phase in phases]
     parts = f" ({' and '.join(map(duration, spans))})" if len(spans) > 1 else ""
     cells, wanted = sum(len(job.cells) for job in jobs), sum(each.to_train > 0 for each in planned)

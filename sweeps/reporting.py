@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import one_line
 from data.store.location import Location
-from sweeps.console import say
+from sweeps.console import busy, say
 from sweeps.errors import GridError
 from sweeps.sweep import Sweep
 from sweeps.tracking import SHOWN
@@ -71,7 +71,7 @@ def report(sweep: Sweep, uri: str | None) -> bool:
     if analysis is None:
         return True
     review = forecasts.reviewed(sweep, uri)
-    with sweep.report.writing_folder() as folder:
+    with busy("Report   draws figures and tables"), sweep.report.writing_folder() as folder:
         logged = log(sweep, uri, analysis, write(analysis, folder, review))
     # The law is safe now: whatever goes wrong here costs the samples only.
     try:

@@ -8,7 +8,6 @@ python sweeps/run_grid.py --grid lakh --status
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -27,22 +26,23 @@ except ModuleNotFoundError:
     ) from None
 
 from data.errors import DataError, with_remedy
-from data.store.location import Location
 from data.store.lock import held
-from data.store.manifest import Manifest
+from data.store.manifest import Manifest, read_manifest
 from data.store.private import private_folder
 from data.store.versioned import VersionError
 from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE
-from sweeps import accident, removal
-from sweeps.console import any_encoding, complain, quiet, say
+from sweeps import accident, arguments, removal
+from sweeps.console import any_encoding, busy, complain, quiet, say
 from sweeps.errors import GridError
+from sweeps.grid_file import grid_file
 from sweeps.standing import GOES_ON, TRACKER_FELL, Standing, on_signals
 from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Callable
 
     from sweeps.jobs import Job
@@ -51,10 +51,11 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    args = parse_args()
+    args = arguments.parse(__doc__ or "")
     sweep = Sweep(args.grid, tuple(args.options), args.out)
     any_encoding()
     try:
+        grid_file(args.grid)
         if args.dry_run:
             from sweeps import plan
 
@@ -70,7 +71,10 @@ def main() -> int:
             return check_nodes(sweep, args.verbose)
         if not (args.fresh or args.prune) and (cells := nothing_to_do(sweep, args)):
             return conclude(sweep, cells)
-        with held(sweep.folder, f"works on the sweep of {sweep.grid.name}"):
+        say(f"Sweep    {sweep.name}, in {sweep.folder}")
+        with busy("Grid     is read"):  # Before the folder is made: a mistake in it leaves nothing.
+            name = sweep.grid.name
+        with held(sweep.folder, f"works on the sweep of {name}"):
             if args.prune:
                 return 0 if removal.prune(sweep, args.only) else 1
             if args.fresh and not removal.erase(sweep, args.only):
@@ -106,7 +110,7 @@ def interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None:
+def nothing_to_do(sweep: Sweep, args: Namespace) -> list[Listed] | None:
     """The cells, if all have ended and are tracked; else None. Takes a second and starts
     nothing."""
     tracked = sweep.tracked_cells()
@@ -126,14 +130,15 @@ def nothing_to_do(sweep: Sweep, args: argparse.Namespace) -> list[Listed] | None
     return cells
 
 
-def run(sweep: Sweep, args: argparse.Namespace) -> tuple[list[Listed], bool]:
+def run(sweep: Sweep, args: Namespace) -> tuple[list[Listed], bool]:
     """Train every selected cell of the grid to its end, fit, and track. Returns the cells, and
     whether MLflow has all of it."""
     # Imported here, because they take longer than finding that there is nothing to do.
-    import ray
-    from ray.exceptions import RayActorError, RayError, RayTaskError
+    with busy("Ray      reads its libraries"):
+        import ray
+        from ray.exceptions import RayActorError, RayError, RayTaskError
 
-    from trainers.job import reason
+        from trainers.job import reason
 
     uri = own_tracker() or f"{SQLITE}{own_database(sweep)}"
     with Standing(sweep.folder, sweep.alive) as standing:
@@ -154,7 +159,7 @@ def run(sweep: Sweep, args: argparse.Namespace) -> tuple[list[Listed], bool]:
 
 
 def run_with_ray(
-    sweep: Sweep, args: argparse.Namespace, uri: str, standing: Standing
+    sweep: Sweep, args: Namespace, uri: str, standing: Standing
 ) -> tuple[list[Listed], bool]:
     import ray
 
@@ -167,7 +172,8 @@ def run_with_ray(
     from sweeps.schedule import DRIVER, present, run_jobs
     from sweeps.tracking import Tracker, tags
 
-    own_cluster = cluster.join(log_to_driver=args.verbose)
+    with busy("Ray      starts"):
+        own_cluster = cluster.join(log_to_driver=args.verbose)
     on_signals(interrupt)  # Ray has put its own handlers there.
     if not own_cluster:
         standing.joined(ray.get_runtime_context().gcs_address)
@@ -208,7 +214,8 @@ def run_with_ray(
             f"jobs, each with its own workers: {len(jobs)}"
         )
         statuses = [record.status for record in records.values()]
-        view = LiveView(jobs, statuses, tracker, sweep.alive)
+        foot = [f"MLflow   {how_to_browse(sweep)}", f"Log      {log_file(sweep)}"]
+        view = LiveView(jobs, statuses, tracker, sweep.alive, foot)
 
         def again(cells: list[Cell], capacity: Capacity) -> list[Job]:
             found = cut(cells, capacity)
@@ -277,15 +284,20 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
 
     spec, started = sweep.grid.data, time.monotonic()
     folder = sweep.data(tokenizer)
-    manifest = prepare(
-        spec.source,
-        tokenizer,
-        folder,
-        ticks_per_quarter=spec.ticks_per_quarter,
-        filters=spec.filters,
-        max_tokens=spec.max_tokens,
-        works=spec.works,
-    )
+    with busy(f"Data     {spec.source} as {tokenizer}"):
+        manifest = (
+            read_manifest(folder)
+            if sweep.given
+            else prepare(
+                spec.source,
+                tokenizer,
+                folder,
+                ticks_per_quarter=spec.ticks_per_quarter,
+                filters=spec.filters,
+                max_tokens=spec.max_tokens,
+                works=spec.works,
+            )
+        )
     train = manifest.splits["train"]
     say(
         f"Data     {train['pieces']:,} pieces, {train['tokens']:,} tokens to train on "
@@ -332,51 +344,6 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     more = summary.following(sweep) if finished else []
     summary.show(records, called, left_out, laws, paired, review, sweep.report, ui, more)
     return 0 if len(finished) == len(cells) else 1
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--grid", default="quickstart", help="a shipped grid's name or a YAML file [quickstart]")
-    add(
-        "--with",
-        dest="options",
-        metavar="OPTION",
-        action="append",
-        default=[],
-        help="apply an option of the grid file; may be given several times",
-    )
-    add(
-        "--out",
-        type=Location.of,
-        default=Location.of("runs"),
-        help="where data, cells and reports go: a folder that every node sees, or s3://... [runs]",
-    )
-    add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="only these cells")
-    add("--retry-failed", action="store_true", help="retry cells that failed")
-    add("--fresh", action="store_true", help="remove what was trained, after asking")
-    add("--prune", action="store_true", help="remove trunks' checkpoints, after asking")
-    add("--status", action="store_true", help="print the state of each cell; starts nothing")
-    add("--check", action="store_true", help="test whether every node can run it; trains nothing")
-    add("--dry-run", action="store_true", help="print the time, memory and cost; starts nothing")
-    add("--cluster", default="", metavar="8x1", help="also plan for NODESxGPUS[xCPUS]")
-    add("--gpu-price", type=float, help="also plan the cost, at this price per GPU-hour")
-    add(
-        "--gpu-tflops",
-        type=float,
-        default=30,
-        help="assumed TFLOP/s of a GPU, for a plan made on a machine without one [30]",
-    )
-    add(
-        "--gpu",
-        default="",
-        metavar="h100",
-        help="plan for this card, from docs/results/gpu_speed.csv, which benchmarks/gpu.py writes",
-    )
-    add("-v", "--verbose", action="store_true", help="also show the output of Ray")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

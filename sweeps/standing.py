@@ -22,7 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from data.store.location import PATIENCE_SECONDS, Location
-from sweeps.console import complain, console
+from sweeps.console import complain
 
 if TYPE_CHECKING:
     import psutil
@@ -239,8 +239,6 @@ class Standing:
 
     def _end(self, line: str, code: int) -> None:
         complain(line)
-        with contextlib.suppress(OSError):
-            console().show_cursor()
         if self.alive:
             with contextlib.suppress(OSError):
                 self.alive.unlink(missing_ok=True)

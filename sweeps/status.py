@@ -12,7 +12,7 @@ from data.store.lock import has_ended
 from data.store.manifest import MANIFEST
 from data.store.versioned import VersionError, Word, read_versioned
 from sweeps import forecasts
-from sweeps.console import console, say, table
+from sweeps.console import console, print_table, say, table
 from sweeps.sweep import READERS, Listed, Sweep, only
 from trainers.names import names, varying
 from trainers.records import AHEAD_SECONDS, NotNegative, Record, doubts
@@ -160,7 +160,7 @@ def show(sweep: Sweep, selection: str) -> None:
         # A long reason would take the room of the names.
         shown = state.detail if len(state.detail) <= LONGEST else f"{state.detail[:LONGEST]}..."
         rows.add_row(*axes, *mark, state.status, shown)
-    to_user.print(rows)
+    print_table(rows)
     counts = Counter(state.status for state in found)
     to_user.print(f"\n{len(found)} cells: {', '.join(f'{n} {s}' for s, n in counts.items())}")
     if now.jobs:

@@ -15,7 +15,7 @@ from data.store.location import Location
 from fitting.analysis import Analysis
 from fitting.outcomes import Review
 from fitting.runs.read import complete
-from sweeps.console import console, table
+from sweeps.console import console, print_sentence, print_table, table
 from sweeps.records import row
 from sweeps.sweep import Sweep
 from trainers.names import varying
@@ -31,13 +31,15 @@ def cells_table(records: list[Record]) -> Table:
     # Axes that do not vary would only widen the table.
     varied = varying(record.params for record in records)
     numbers = ["n_params", "val_loss", "± s.e.", "test_loss", "seconds"]
-    rows = table(["arch", "size", *varied], numbers, ["status"])
+    told = any(record.status != "finished" for record in records)
+    rows = table(["arch", "size", *varied], numbers, ["status"] * told)
     for record in sorted(records, key=_order):
         axes = [str(record.params.get(name, "")) for name in ("arch", "size", *varied)]
         if record.status == "finished":
             m = record.measured
             losses = [f"{m[name]:.4f}" for name in ("val_loss", "val_loss_se", "test_loss")]
-            rows.add_row(*axes, f"{m['n_params']:,}", *losses, f"{m['seconds']:.0f}", "finished")
+            status = ["finished"] * told
+            rows.add_row(*axes, f"{m['n_params']:,}", *losses, f"{m['seconds']:.0f}", *status)
         else:
             rows.add_row(*axes, *[""] * 5, record.status)
     return rows
@@ -67,21 +69,17 @@ def show(
     """
     to_user = console()
     to_user.print()
-    to_user.print(cells_table(list(records.values())))
+    print_table(cells_table(list(records.values())))
     to_user.print()
-    for line in analysis.lines() if analysis else ["No law: no cell has finished."]:
-        to_user.print(line)
-    for line in paired:
-        to_user.print(line)
-    for line in forecast.lines() if forecast else []:
-        to_user.print(line)
+    told = analysis.lines() if analysis else ["No law: no cell has finished."]
+    told += [*paired, *(forecast.lines() if forecast else [])]
     for key, record in records.items():
         if record.status != "finished":
-            to_user.print(f"Left out of the laws: {called[key]} {record.status}: {record.reason}")
-        for doubt in doubts(record):
-            to_user.print(f"Doubtful: {called[key]}: {doubt}")
-    for name, why in left_out.items():
-        to_user.print(f"Left out of the laws: {name}: {why}")
+            told.append(f"Left out of the laws: {called[key]} {record.status}: {record.reason}")
+        told += [f"Doubtful: {called[key]}: {doubt}" for doubt in doubts(record)]
+    told += [f"Left out of the laws: {name}: {why}" for name, why in left_out.items()]
+    for line in told:
+        print_sentence(to_user, line)
     to_user.print(f"\nReport   {report / 'report.html'}")
     if (report / "samples.html").exists():
         to_user.print(f"Samples  {report / 'samples.html'}")
@@ -98,9 +96,12 @@ def following(sweep: Sweep) -> list[str]:
     return [
         "",
         "Next" if inside else f"Next, after `source {activate()}`",
-        f"  {compose} --count 8                       more of the best cell",
-        f"  {compose} --prompt tune.mid --bars 16     a tune of yours goes on",
-        "  python sweeps/run_grid.py --grid pop909 --dry-run     what other music would take",
+        "  # more of the best cell",
+        f"  {compose} --count 8",
+        "  # a tune of yours goes on",
+        f"  {compose} --prompt tune.mid --bars 16",
+        "  # what other music would take",
+        "  python sweeps/run_grid.py --grid pop909 --dry-run",
     ]
 
 

@@ -23,6 +23,7 @@ from data.store.manifest import MANIFEST, Manifest, read_manifest
 from data.store.versioned import WORD, VersionError, Word, read_versioned
 from sweeps.console import say
 from sweeps.errors import GridError
+from sweeps.grid_file import grid_file
 from sweeps.records import read
 from trainers.records import Count, Params, Record, record_path
 
@@ -127,8 +128,27 @@ class Sweep:
         """What the running sweep reports about itself, now and then."""
         return self.folder / "alive.json"
 
+    @cached_property
+    def given(self) -> Location | None:
+        """The prepared data set that the grid names as its source, if it does so. Raises GridError
+        if the grid wants it otherwise."""
+        from data.sources.named import NAMED
+        from sweeps.grid import DataSpec
+
+        spec = self.grid.data
+        folder = None if spec.source in NAMED else Location.of(spec.source)
+        if folder is None or not (folder / MANIFEST).exists():
+            return None
+        made = read_manifest(folder).tokenizer
+        if spec != DataSpec(spec.source, (made,)):
+            raise GridError(
+                f"{folder} is a prepared data set, which stays as it is: under 'data' the grid may "
+                f"have no more than its 'source' and 'tokenizer: {made}'"
+            )
+        return folder
+
     def data(self, tokenizer: str) -> Location:
-        return self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
+        return self.given or self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
 
     def manifests(self) -> list[Manifest]:
         """One per tokenizer. Raises DataError if the data are not prepared."""
@@ -147,12 +167,16 @@ class Sweep:
     def listed(self) -> list[Listed]:
         """The same cells, from the file if nothing has changed since it was written."""
         kept = self._kept(self._list, Kept)
-        # Only data of this folder decide: the file may be another's, and name any place.
-        ours = kept and all(Location(data).parent == self.out / "data" for data in kept.data)
-        if kept and ours and kept.digest == self._digest(kept.data):
+        if kept and self._are_ours(kept.data) and kept.digest == self._digest(kept.data):
             return kept.cells
         self.resolve()
         return self.listed()
+
+    def _are_ours(self, data: list[str]) -> bool:
+        """Whether this sweep trains on these folders: the file may be another's, and name any."""
+        if all(Location(each).parent == self.out / "data" for each in data):
+            return True
+        return self.given is not None and data == [str(self.given)]
 
     def tracked_cells(self) -> set[str]:
         """The keys in `tracked`; empty if no sweep ended so."""
@@ -180,13 +204,10 @@ class Sweep:
 
     def _digest(self, data: list[str]) -> str:
         """A digest of the grid, the data and the code that turns sizes into shapes."""
-        file = Path(self.grid_name)
-        if not file.suffix:
-            file = Path(__file__).parent / "grids" / f"{self.grid_name}.yaml"
         code = sorted([*CODE.glob("*.py"), *CODE.glob("models/*.py")])
         found = hashlib.sha256(repr((self.options, data)).encode())
-        for path in [file, *code]:
-            found.update(path.read_bytes() if path.exists() else b"")
+        for path in [grid_file(self.grid_name), *code]:
+            found.update(path.read_bytes())
         for folder in data:
             manifest = Location.of(folder) / MANIFEST
             found.update(manifest.read_bytes() if manifest.exists() else b"")

@@ -11,7 +11,8 @@ import pytest
 from data.music.filters import Filters
 from data.store.manifest import Manifest
 from sweeps.errors import GridError
-from sweeps.grid_yaml import SHIPPED, load_grid
+from sweeps.grid_file import SHIPPED
+from sweeps.grid_yaml import load_grid
 from sweeps.needs import Needs, memory_bytes
 from trainers.cell import Cell, Placement
 from trainers.ladder import load_arch

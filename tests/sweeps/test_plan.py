@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,33 @@ def test_of_a_ladder_only_what_is_small_enough_is_measured(
     ladder = [replace(CELL, size=size) for size in ("4k", "1M", "100M", "3B")]
     throughput.measure(ladder, threads=1, micro_tokens=1024)
     assert {cell.size for cell in built} == {"4k", "1M"}
+
+
+def test_passes_over_the_data_are_told_and_many_are_warned_of(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    watched(monkeypatch, rate=1e9)
+    sweep.erase(cell.key for cell in sweep.listed())
+    manifest = sweep.data("abc") / "manifest.json"
+    known = json.loads(manifest.read_text())
+    for tokens, epochs, warned in ((20_000, "0.51", False), (2000, "5.1", True)):
+        manifest.write_text(json.dumps(known | {"splits": {"train": {"tokens": tokens}}}))
+        assert plan.show(sweep, "", "", None, 30, "") == 0
+        printed = capfd.readouterr().out
+        head, first = (line.split() for line in printed.splitlines()[:2])
+        assert first[head.index("epochs")] == epochs
+        assert ("3 cells see their data more than 4 times" in printed) == warned
+
+
+def test_a_grid_for_gpus_says_what_to_change_without_one(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    grid = Path(sweep.grid_name)
+    grid.write_text(grid.read_text() + "placement: {gpus: auto}\n")
+    monkeypatch.setattr(plan, "this_machine", lambda: Capacity(2, 0))
+    plan.show(Sweep(sweep.grid_name, (), sweep.out), "", "", None, 30, "")
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.endswith("0 GPUs and 2 CPUs; to train on CPUs, write `gpus: 0` under 'placement'")
 
 
 def test_where_there_is_no_gpu_nothing_is_measured_for_one(

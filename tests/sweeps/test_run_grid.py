@@ -69,13 +69,15 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_an_unknown_grid_is_refused(tmp_path: Path) -> None:
-    assert "did you mean 'quickstart'" in one_line(run("quikstart", tmp_path))
+    assert "did you mean 'quickstart'" in one_line(run("quikstart", tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_mistake_in_a_grid_is_named_with_its_line(tmp_path: Path) -> None:
     grid = write_grid(tmp_path, Path("folk"), name="wrong")
     grid.write_text(grid.read_text().replace("context", "contxt"))
-    assert "wrong.yaml:10: unknown key 'contxt'" in one_line(run(grid, tmp_path))
+    assert "wrong.yaml:10: unknown key 'contxt'" in one_line(run(grid, tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_empty_source_is_refused(tmp_path: Path) -> None:

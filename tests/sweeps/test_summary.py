@@ -19,10 +19,10 @@ def test_commands_are_for_the_environment_and_the_folder_of_this_sweep(
     monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
     monkeypatch.chdir(tmp_path)
     mine = Sweep("quickstart", (), Location.of(tmp_path / "my runs"))
-    _, head, best, *_ = following(mine)
+    _, head, _, best, *_ = following(mine)
     assert head == "Next, after `source .venv/bin/activate`"
     assert f"--sweep quickstart --out '{tmp_path}/my runs' --best --count 8" in best
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / ".venv"))
-    _, head, best, *_ = following(Sweep("quickstart", (), Location.of("runs")))
+    _, head, _, best, *_ = following(Sweep("quickstart", (), Location.of("runs")))
     assert head == "Next"
     assert "--sweep quickstart --best" in best
