@@ -81,7 +81,7 @@ def read(uri: str, headers: dict[str, str], run: str, until: float, seen: Seen) 
             f"{api}/runs/search", json={"experiment_ids": ["1"]}, headers=headers, timeout=60
         )
         curve = requests.get(
-            f"{api}/metrics/get-history?run_id={run}&metric_key=train_loss",
+            f"{api}/metrics/get-history?run_id={run}&metric_key=train/train_loss",
             headers=headers,
             timeout=60,
         )

@@ -23,7 +23,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST, AGAINST, LOSS = (
+KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST, AGAINST, LOSS, LAW, VERDICT = (
     "crescendo.kind",
     "crescendo.cell_key",
     "crescendo.data",
@@ -33,10 +33,13 @@ KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST, AGAINST, LOSS = (
     "crescendo.forecast",
     "crescendo.against",
     "crescendo.loss",
+    "crescendo.law",
+    "crescendo.verdict",
 )
 """Tags of MLflow runs. `crescendo.kind` is cell, sweep or fit; `crescendo.forecast`, on a sweep and
 its targets, is the sha256 of the forecast made before they trained; `crescendo.against` and
-`crescendo.loss`, on a fit, are the columns of its axis and of its loss."""
+`crescendo.loss`, on a fit, are the columns of its axis and of its loss; `crescendo.law.ARCH` and
+`crescendo.verdict.ARCH`, there and on the experiment, what came out."""
 
 REQUIRED = ("arch", "n_params", "val_loss")
 """What every run that has finished has; another loss may take the place of the last."""
@@ -80,6 +83,29 @@ METRICS = (
 NUMBERS = ("seed", "lr", *METRICS)
 POSITIVE = ("lr", "n_params", "tokens", "unique_tokens", "flops", "val_loss", "test_loss")
 COLUMNS = (*TEXTS, *NUMBERS, "train_curve")
+
+
+GROUPS = {
+    "train": ("train_", "learning_rate"),
+    "val": ("val_",),
+    "test": ("test_",),
+    "system": ("seconds", "tokens_per_second", "memory_mb", "cpu_cores", "gpu_percent"),
+}
+"""How the names begin of what MLflow shows together."""
+
+
+def grouped(name: str) -> str:
+    """The name in MLflow of a measured quantity: with its group, by which charts are arranged.
+    `val/val_loss`, `system/memory_mb`; `model/n_params` for what is in none."""
+    found = (group for group, begins in GROUPS.items() if name.startswith(begins))
+    return f"{next(found, 'model')}/{name}"
+
+
+def ungrouped(name: str) -> str:
+    """The quantity of a metric in MLflow. Names of others stay: before there were groups, ours had
+    none."""
+    bare = name.rpartition("/")[2]
+    return bare if grouped(bare) == name else name
 
 
 def shape_text(params: Mapping[str, Any]) -> str:

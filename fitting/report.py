@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fitting.analysis import Analysis, analyse
-from fitting.contract import AGAINST, KIND, LOSS
+from fitting.contract import AGAINST, KIND, LAW, LOSS, VERDICT
 from fitting.export import figures, notebook, tables
 from fitting.outcomes import Review
 from fitting.page import report_page
@@ -103,7 +103,14 @@ def log_to_mlflow(
     run_id = run.info.run_id
     for arch, law in analysis.laws.items():
         name = mlflow_name(arch)
-        client.set_tag(run_id, f"crescendo.verdict.{name}", law.lead_verdict.word)
+        said = {
+            f"{LAW}.{name}": law.lines(analysis.axis.symbol)[0],
+            f"{VERDICT}.{name}": law.lead_verdict.word,
+        }
+        for tag, text in said.items():
+            client.set_tag(run_id, tag, text)
+            if analysis.loss.column == VAL_LOSS:
+                client.set_experiment_tag(found.experiment_id, tag, text)
         if law.fit is not None:
             for letter, value in (("alpha", law.alpha), ("a", law.a), ("c", law.c)):
                 client.log_metric(run_id, f"{name}.{letter}", value)

@@ -7,6 +7,8 @@ import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from fitting.contract import grouped
+
 TRUE_LAWS = {"transformer": (6.0, 0.30, 1.20), "lstm": (4.0, 0.24, 1.15)}
 
 
@@ -67,13 +69,15 @@ def log_experiment(
         run = client.create_run(experiment, tags=tags).info.run_id
         tokens = int(row["tokens"])
         metrics = [
-            Metric(key, float(value), 0, tokens)
+            Metric(grouped(key), float(value), 0, tokens)
             for key, value in row.items()
             if key not in outside and pd.notna(value)
         ]
         for i in range(1, curve_points + 1):
             step = tokens * i // curve_points
-            metrics.append(Metric("train_loss", row.get("val_loss", 0) + 1 / i, step, step))
+            metrics.append(
+                Metric(grouped("train_loss"), row.get("val_loss", 0) + 1 / i, step, step)
+            )
         params = [Param(key, str(row[key])) for key in texts]
         client.log_batch(run, metrics=metrics, params=params, tags=[RunTag("x", "y")])
         client.set_terminated(run)

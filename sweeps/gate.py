@@ -23,8 +23,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-def link(port: int, token: str) -> str:
-    return f"http://127.0.0.1:{port}/?{urlencode({QUERY: token})}"
+def link(port: int, token: str, page: str = "") -> str:
+    """page: where in the application it leads, as its pages write it behind a #."""
+    return f"http://127.0.0.1:{port}/?{urlencode({QUERY: token})}{page and f'#{page}'}"
 
 
 class Gate:

@@ -204,7 +204,7 @@ def run_with_ray(
 
     ray.get(made)
     called = names({cell.key: vars(cell) for cell in every})
-    tracker = on_head(Tracker).remote(uri, sweep.name, tags(), called)
+    tracker = on_head(Tracker).remote(uri, sweep.name, tags(sweep.corpus, sweep.cells), called)
     standing.stands_on(tracker)
     for record in records.values():
         tracker.finish.remote(record)

@@ -147,6 +147,12 @@ class Sweep:
             )
         return folder
 
+    @property
+    def corpus(self) -> str:
+        """What the cells are trained on, in words."""
+        spec = self.grid.data
+        return f"{Path(spec.source).name} as {' and '.join(spec.tokenizer)}"
+
     def data(self, tokenizer: str) -> Location:
         return self.given or self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
 

@@ -6,6 +6,7 @@ or waits for it. A write that is not known to be stored is kept and sent again.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import subprocess
@@ -15,13 +16,16 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import one_line
-from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP
+from data.store.location import Location
+from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWEEP, grouped
 from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE, THROUGH_SERVER, beside, log_file
+from sweeps.descriptions import NOTE, of_cell, of_experiment
 from trainers.records import Record
 
 if TYPE_CHECKING:
@@ -29,8 +33,11 @@ if TYPE_CHECKING:
 
     from trainers.curve import Point
 
-CODE = "crescendo.code"
-"""A tag of every run."""
+CODE, CORPUS, CELLS = "crescendo.code", "crescendo.corpus", "crescendo.cells"
+"""Tags of every run: the code's version, what the sweep trains on, and the folder below which each
+cell has one, named by its key, with its checkpoints."""
+
+TRAIN_LOSS = grouped("train_loss")
 
 PASSING = (401, 403, 408, 409, 429)
 """Who is not let in, or too often, may be later. Other requests that a server calls wrong are
@@ -70,12 +77,11 @@ def answer_of(error: Exception, uri: str) -> str:
     return masked(f"{uri} answered: {said}; {remedy}")
 
 
-def tags() -> dict[str, str]:
-    """Tags of every MLflow run: the code's version. A cell's run also has the data's
-    fingerprint."""
+def tags(corpus: str, cells: Location) -> dict[str, str]:
+    """Tags of every MLflow run. A cell's run also has the data's fingerprint."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {CODE: found.stdout.strip() or "unknown"}
+    return {CODE: found.stdout.strip() or "unknown", CORPUS: corpus, CELLS: str(cells)}
 
 
 class Tracker:
@@ -86,6 +92,7 @@ class Tracker:
     ) -> None:
         """names: the name of each cell's run, by the cell's key."""
         self.uri, self.experiment, self.tags, self.names = uri, experiment, tags, names
+        self.corpus = tags.get(CORPUS, "a corpus")
         self.cells: dict[str, dict[str, Any]] = {}
         self.ended: dict[str, str] = {}
         self.leaving = False
@@ -200,6 +207,8 @@ class Tracker:
         self.experiment_id = (
             found.experiment_id if found else self.client.create_experiment(self.experiment, place)
         )
+        for tag, text in of_experiment(self.experiment, self.corpus).items():
+            self.client.set_experiment_tag(self.experiment_id, tag, text)
         self.parent = self._run({KIND: "sweep"}, name=f"sweep {self.experiment}")
 
     def _run(self, identity: dict[str, str], name: str) -> Run:
@@ -233,6 +242,7 @@ class Tracker:
         run_id = run.info.run_id
         self.client.set_tag(run_id, DATA, params["data"])
         self.client.set_tag(run_id, STATUS, "running")
+        self.client.set_tag(run_id, NOTE, of_cell(params, self.corpus))
         if forecast:
             self.client.set_tag(run_id, FORECAST, forecast)
         if not run.data.params:
@@ -241,7 +251,7 @@ class Tracker:
         self._look_up(key)
 
     def _look_up(self, key: str) -> None:
-        history = self.client.get_metric_history(self.runs[key].info.run_id, "train_loss")
+        history = self.client.get_metric_history(self.runs[key].info.run_id, TRAIN_LOSS)
         self.known_steps[key] = {metric.step for metric in history}
 
     def _points(self, key: str, points: list[Point]) -> None:
@@ -252,7 +262,7 @@ class Tracker:
             self._start(key)
         new = [point for point in points if int(point["tokens"]) not in self.known_steps[key]]
         metrics = [
-            Metric(name, value, int(point["time"] * 1000), int(point["tokens"]))
+            Metric(grouped(name), value, int(point["time"] * 1000), int(point["tokens"]))
             for point in new
             for name, value in point.items()
             if name not in ("tokens", "time")
@@ -268,13 +278,26 @@ class Tracker:
         run_id = self.runs[record.cell_key].info.run_id
         # With the record's own time, a later sweep that sends it again sends the same measurement.
         ended, step = int(record.ended * 1000), int(record.measured.get("tokens", 0))
-        metrics = [Metric(name, value, ended, step) for name, value in record.measured.items()]
+        measured = record.measured.items()
+        metrics = [Metric(grouped(name), value, ended, step) for name, value in measured]
         self.client.log_batch(run_id, metrics)
+        self._keep(record)
         self.client.set_tag(run_id, STATUS, record.status)
-        self.client.set_tag(run_id, REASON, record.reason)
+        if record.reason:
+            self.client.set_tag(run_id, REASON, record.reason)
         status = "FINISHED" if record.status == "finished" else "FAILED"
         self.client.set_terminated(run_id, status, ended)
         self._check(record)
+
+    def _keep(self, record: Record) -> None:
+        """Have the record itself, with its curve and the cell's shape, among the run's files."""
+        run = self.runs[record.cell_key]
+        if run.data.tags.get(STATUS) == record.status:
+            return  # A sweep of before has seen to it.
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "record.json"
+            file.write_text(json.dumps(asdict(record)))
+            log_file(self.client, run, file)
 
     def _check(self, record: Record) -> None:
         """Ask MLflow for a cell. Raises LackingError, upon which what lacks is sent again."""
@@ -282,7 +305,7 @@ class Tracker:
         run = self.client.get_run(self.runs[key].info.run_id)
         self._look_up(key)
         steps = {int(point["tokens"]) for point in record.curve if "train_loss" in point}
-        lacks = sorted(set(record.measured) - set(run.data.metrics))
+        lacks = sorted(set(map(grouped, record.measured)) - set(run.data.metrics))
         if run.data.tags.get(STATUS) != record.status:
             lacks.append(STATUS)
         if points := len(steps - self.known_steps[key]):

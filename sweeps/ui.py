@@ -14,15 +14,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from data.errors import DataError, one_line
+from data.errors import DataError, one_line, printable
 from data.store.private import private_folder, secret
+from fitting.contract import KIND, LOSS
+from fitting.runs.loss import VAL_LOSS
 from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
 from sweeps import database
 from sweeps.console import complain, output, quiet
+from sweeps.descriptions import VIEW
 from sweeps.gate import Gate, link
 
 SHOWN = 120
 """Characters of what MLflow says of a database."""
+SWEEPS = 3
+"""Those of which links are printed."""
+CHARTS = f"viewStateShareKey={VIEW}&compareRunsMode=CHART"
 PORTS = 100
 """How many are tried, from the first on."""
 
@@ -62,6 +68,23 @@ def listening(first: int) -> socket.socket:
     raise OSError(f"no free port between {first} and {first + PORTS - 1}; give another --port")
 
 
+def pages(uri: str) -> dict[str, str]:
+    """What is worth opening, newest sweep first: its name to the page in MLflow."""
+    from mlflow import MlflowClient
+
+    client, found = MlflowClient(uri), {}
+    for experiment in client.search_experiments(order_by=["last_update_time DESC"]):
+        here = f"/experiments/{experiment.experiment_id}/runs"
+        wanted = f"tags.`{KIND}` = 'fit' and tags.`{LOSS}` = '{VAL_LOSS}'"
+        for run in client.search_runs([experiment.experiment_id], wanted, max_results=1):
+            report = f"{here}/{run.info.run_id}/artifacts/report.html"
+            found[f"{experiment.name}, its laws"] = report
+            found[f"{experiment.name}, its cells"] = f"{here}?{CHARTS}"
+        if len(found) >= 2 * SWEEPS:
+            break
+    return found
+
+
 def serve(file: Path, token: str, listener: socket.socket) -> None:
     """Serve a database, and the files beside it, to who has the token. Blocks until Ctrl-C.
 
@@ -88,9 +111,12 @@ def serve(file: Path, token: str, listener: socket.socket) -> None:
         ) from None
     from mlflow.server.fastapi_app import app
 
+    port = listener.getsockname()[1]
     # The one secret that is shown, which `say` would not.
-    here = link(listener.getsockname()[1], token)
-    print(f"MLflow   {here}   (Ctrl-C ends it)", file=output(), flush=True)
+    told = [f"MLflow   {link(port, token)}   (Ctrl-C ends it)"]
+    for name, page in pages(uri).items():
+        told.append(f"{printable(name)}:\n         {link(port, token, page)}")
+    print("\n".join(told), file=output(), flush=True)
     # Not what MLflow does when its server starts: that looks after Docker containers.
     config = uvicorn.Config(Gate(app, token), lifespan="off", log_level="warning")
     uvicorn.Server(config).run(sockets=[listener])

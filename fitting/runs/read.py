@@ -24,7 +24,9 @@ from fitting.contract import (
     SETTINGS,
     STATUS,
     TEXTS,
+    grouped,
     shape_text,
+    ungrouped,
 )
 from fitting.runs import csv_file
 from fitting.runs.csv_file import CsvFile, RecordError
@@ -204,7 +206,8 @@ def _numbers(
 
 
 def _record(run: Any) -> dict[str, Any]:
-    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    tags, params = run.data.tags, run.data.params
+    metrics = {ungrouped(name): value for name, value in sorted(run.data.metrics.items())}
     record = {name: metrics[name] for name in sorted(metrics) if name not in COLUMNS}
     record |= {name: params.get(name, FIRST.get(name)) for name in PARAMS}
     record["shape"] = shape_text(params)
@@ -226,6 +229,8 @@ def _shown(records: pd.DataFrame) -> list[int]:
 
 
 def _curve(client: Any, run_id: str) -> list[tuple[int, float]]:
-    points = client.get_metric_history(run_id, "train_loss")
+    points = client.get_metric_history(run_id, grouped("train_loss"))
+    # A run of before has it under its bare name.
+    points = points or client.get_metric_history(run_id, "train_loss")
     stride = max(1, -(-len(points) // CURVE_POINTS))
     return [(point.step, point.value) for point in points[::-stride][::-1]]

@@ -176,6 +176,6 @@ def assert_tracked_once(out: Path, experiment: str) -> None:
     client = MlflowClient(f"sqlite:///{out}/mlflow/mlflow.db")
     for each in runs:
         record = ended[each.data.tags["crescendo.cell_key"]]
-        history = client.get_metric_history(each.info.run_id, "train_loss")
+        history = client.get_metric_history(each.info.run_id, "train/train_loss")
         assert sorted(m.step for m in history) == [point["tokens"] for point in record["curve"]]
         assert each.data.tags["crescendo.status"] == record["status"]

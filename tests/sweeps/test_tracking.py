@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,9 +91,9 @@ def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(store: Store) -> 
     drain(third)
     (run,) = cells(store.uri, "resumed")
     client = MlflowClient(store.uri)
-    history = client.get_metric_history(run.info.run_id, "tokens_per_second")
+    history = client.get_metric_history(run.info.run_id, "system/tokens_per_second")
     assert [metric.step for metric in history] == [256, 512, 768, 1024, 1280]
-    assert len(client.get_metric_history(run.info.run_id, "val_loss")) == 1
+    assert len(client.get_metric_history(run.info.run_id, "val/val_loss")) == 1
     assert run.info.end_time == int(record.ended * 1000)
     assert run.info.status == "FINISHED"
     assert run.data.params["size"] == "4k"
@@ -116,6 +117,27 @@ def test_a_forecast_is_kept_with_the_sweep_and_named_by_its_targets(store: Store
     assert client.get_run(run.info.run_id).data.tags["crescendo.forecast"] == "aaa"
     kept = [path.read_text() for path in store.out.rglob("mlflow/artifacts/**/forecast.json")]
     assert kept == ["the text"]
+
+
+def test_a_run_says_what_it_is_and_keeps_its_record(store: Store) -> None:
+    record = replace(RECORD, curve=CURVE, measured=MEASURED)
+    for _ in range(2):  # The second sweep finds it ended.
+        tracker = Tracker(store.uri, "said", {"crescendo.corpus": "folk as abc"}, NAMES)
+        tracker.finish(record)
+        drain(tracker)
+    (run,) = cells(store.uri, "said")
+    told = run.data.tags["mlflow.note.content"]
+    assert told.startswith("lstm of 4k parameters, ")
+    assert "tokens of folk as abc, seed 0" in told
+    assert all(run.data.tags.values()), run.data.tags
+    assert {name.partition("/")[0] for name in run.data.metrics} == {
+        "model", "system", "train", "val",
+    }  # fmt: skip
+    kept = [path for path in store.out.rglob("record.json") if run.info.run_id in str(path)]
+    assert [json.loads(path.read_text())["curve"] for path in kept] == [CURVE]
+    experiment = MlflowClient(store.uri).get_experiment_by_name("said")
+    assert experiment
+    assert "nats per token" in experiment.tags["mlflow.note.content"]
 
 
 def test_fitting_reads_what_was_tracked(store: Store) -> None:
@@ -171,7 +193,7 @@ def test_a_write_that_is_taken_and_not_kept_is_sent_again(
     drain(tracker)
     assert not tracker.refusal()
     (run,) = cells(uri, "kept")
-    history = MlflowClient(uri).get_metric_history(run.info.run_id, "train_loss")
+    history = MlflowClient(uri).get_metric_history(run.info.run_id, "train/train_loss")
     assert [metric.step for metric in history] == [256, 512, 768, 1024, 1280]
 
 

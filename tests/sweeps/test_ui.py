@@ -43,6 +43,30 @@ def test_files_that_were_logged_through_a_server_and_those_of_today_are_both_sho
         assert asked.text == text
 
 
+def test_links_lead_to_the_laws_and_the_cells_of_the_newest_sweeps(tmp_path: Path) -> None:
+    uri = f"{SQLITE}{tmp_path}/mlflow.db"
+    database.make(uri)
+    client = MlflowClient(uri)
+    runs = {}
+    for name in ("bare", "first", "second", "third", "fourth"):
+        experiment = client.create_experiment(name)
+        client.create_run(experiment, tags={"crescendo.kind": "cell"})
+        if name != "bare":
+            tags = {"crescendo.kind": "fit", "crescendo.loss": "val_loss"}
+            runs[name] = experiment, client.create_run(experiment, tags=tags).info.run_id
+    found = ui.pages(uri)
+    assert list(found) == [
+        f"{name}, its {what}"
+        for name in ("fourth", "third", "second")
+        for what in ("laws", "cells")
+    ]
+    experiment, run = runs["fourth"]
+    assert found["fourth, its laws"] == (
+        f"/experiments/{experiment}/runs/{run}/artifacts/report.html"
+    )
+    assert found["fourth, its cells"].startswith(f"/experiments/{experiment}/runs?viewState")
+
+
 def test_a_browser_that_opens_the_link_is_let_in_from_then_on(server: Served) -> None:
     with requests.Session() as browser:
         page = browser.get(f"{server.uri}/", params={"token": server.token}, timeout=60)

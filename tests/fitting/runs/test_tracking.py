@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 
 from fitting import report
+from fitting.contract import KIND, STATUS, grouped, ungrouped
 from fitting.runs.read import read_mlflow
 from fitting.runs.tracking import log_file
 from harness.experiments import log_experiment, make_records
@@ -41,6 +44,29 @@ def test_an_experiment_of_a_server_is_not_logged_to_without_it(
     assert error.count("\n") == 1
     assert not out.exists()
     assert len(read_mlflow("served", uri)) == 8
+
+
+def test_metrics_of_before_there_were_groups_are_read_alike(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("both")
+    for seed, name in enumerate((str, grouped)):
+        run = client.create_run(experiment, tags={KIND: "cell", STATUS: "finished"}).info.run_id
+        for key, value in {"arch": "lstm", "size": "4k", "seed": seed, "lr": 0.01}.items():
+            client.log_param(run, key, value)
+        measured = {"n_params": 4000, "val_loss": 2.0, "tokens": 512, "of/others": 3, "my_own": 4}
+        for key, value in measured.items():
+            client.log_metric(run, key if "/" in key else name(key), value)
+        client.log_metric(run, name("train_loss"), 2.5, step=256)
+    read = read_mlflow("both", uri).sort_values("seed")
+    for column in ("n_params", "val_loss", "tokens", "of/others", "my_own"):
+        assert read[column].nunique() == 1, column
+    assert list(read["train_curve"]) == [[(256, 2.5)], [(256, 2.5)]]
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1))
+def test_a_quantity_comes_back_from_its_name_in_mlflow(name: str) -> None:
+    assert ungrouped(grouped(name)) == ungrouped(name) == name
 
 
 def logged(folder: Path, place: str) -> int:

@@ -1,0 +1,54 @@
+"""What MLflow's pages say of a sweep and its cells, in words, and how they first show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fitting.contract import LAW, VERDICT
+
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
+KIND_OF_PAGE = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it, MLflow's first page of an experiment is about traces of language models."""
+VIEW = "crescendo"
+SHARED_VIEW = {f"mlflow.sharedViewState.{VIEW}": json.dumps({"runsHiddenMode": "SHOWALL"})}
+"""A view that a link can name: MLflow's own has the ten newest runs, not the largest cells."""
+UNITS = {
+    "train/train_loss, val/val_loss, test/test_loss": "nats per token",
+    "..._loss_se": "its standard error over works, nats per token",
+    "val/val_loss_per_note, ..._per_second": "nats, the same for all tokenizers",
+    "val/val_loss_at_64": "nats per token at the 64th to 127th of a piece",
+    "train/learning_rate": "at a width of 64",
+    "system/tokens_per_second": "tokens/s",
+    "system/memory_mb": "MB",
+    "system/cpu_cores": "cores busy",
+    "system/gpu_percent": "% of the time that the card is busy",
+    "system/seconds, seconds_evaluate": "s",
+    "model/n_params": "parameters that each token meets: without embedding, with head",
+    "model/tokens, unique_tokens, epochs": "seen, in the training split, their ratio",
+    "model/flops": "training compute, FLOPs",
+}
+
+
+def of_experiment(name: str, corpus: str) -> dict[str, str]:
+    """Tags of the experiment of a sweep."""
+    rows = "".join(f"| `{metrics}` | {unit} |\n" for metrics, unit in UNITS.items())
+    text = (
+        f"Crescendo's sweep `{name}` on {corpus}. Each run is a model, but for two: `fit` has the "
+        f"laws as tags (`{LAW}.ARCH`, `{VERDICT}.ARCH`) and `report.html` among its files, and "
+        f"`sweep {name}` is the sweep itself. Steps of curves are tokens.\n\n"
+        f"| metric | unit |\n| --- | --- |\n{rows}"
+    )
+    return {NOTE: text, **KIND_OF_PAGE, **SHARED_VIEW}
+
+
+def of_cell(params: Mapping[str, Any], corpus: str) -> str:
+    """A sentence."""
+    cell = dict(params)
+    return (
+        f"{cell['arch']} of {cell['size']} parameters, {cell['tokens']:,} tokens of {corpus}, "
+        f"seed {cell['seed']}, learning rate {cell['lr']:g}, in batches of "
+        f"{cell['batch_tokens']:,} tokens and contexts of {cell['context']:,}."
+    )
