@@ -13,8 +13,36 @@ NOTE = "mlflow.note.content"
 KIND_OF_PAGE = {"mlflow.experimentKind": "custom_model_development"}
 """Without it, MLflow's first page of an experiment is about traces of language models."""
 VIEW = "crescendo"
-SHARED_VIEW = {f"mlflow.sharedViewState.{VIEW}": json.dumps({"runsHiddenMode": "SHOWALL"})}
-"""A view that a link can name: MLflow's own has the ten newest runs, not the largest cells."""
+"""The name of a view, for links."""
+SECTION = {"uuid": "crescendo", "name": "Crescendo", "display": True, "deleted": False}
+CHARTS = [
+    {"type": "SCATTER", "x": "model/n_params", "y": "val/val_loss"},
+    {"type": "SCATTER", "x": "model/flops", "y": "val/val_loss"},
+    {"type": "LINE", "metricKey": "train/train_loss", "xAxisScaleType": "log"},
+]
+
+
+def view() -> dict[str, Any]:
+    """How MLflow's page of runs is to look, in the form in which it shares views: all runs and not
+    the ten newest, which hides the largest cells, and the losses by size and compute first."""
+    charts = []
+    for number, chart in enumerate(CHARTS):
+        known = {"uuid": f"crescendo-{number}", "metricSectionId": SECTION["uuid"]}
+        axes = {
+            name: {"key": chart[letter], "type": "METRIC"}
+            for letter, name in (("x", "xaxis"), ("y", "yaxis"))
+            if letter in chart
+        }
+        rest = {name: value for name, value in chart.items() if name not in ("x", "y")}
+        state = {"runsCountToCompare": 1000, "deleted": False, "isGenerated": False}
+        charts.append(known | axes | rest | state)
+    return {
+        "runsHiddenMode": "SHOWALL",
+        "compareRunCharts": charts,
+        "compareRunSections": [SECTION | {"isReordered": False, "isGenerated": False}],
+    }
+
+
 UNITS = {
     "train/train_loss, val/val_loss, test/test_loss": "nats per token",
     "..._loss_se": "its standard error over works, nats per token",
@@ -41,7 +69,7 @@ def of_experiment(name: str, corpus: str) -> dict[str, str]:
         f"`sweep {name}` is the sweep itself. Steps of curves are tokens.\n\n"
         f"| metric | unit |\n| --- | --- |\n{rows}"
     )
-    return {NOTE: text, **KIND_OF_PAGE, **SHARED_VIEW}
+    return {NOTE: text, **KIND_OF_PAGE, f"mlflow.sharedViewState.{VIEW}": json.dumps(view())}
 
 
 def of_cell(params: Mapping[str, Any], corpus: str) -> str:

@@ -28,7 +28,9 @@ SHOWN = 120
 """Characters of what MLflow says of a database."""
 SWEEPS = 3
 """Those of which links are printed."""
-CHARTS = f"viewStateShareKey={VIEW}&compareRunsMode=CHART"
+TRAINING = "workflowType=machine_learning"
+"""Asks for MLflow's pages on training, not on language models."""
+CHARTS = f"{TRAINING}&viewStateShareKey={VIEW}&compareRunsMode=CHART"
 PORTS = 100
 """How many are tried, from the first on."""
 
@@ -77,7 +79,7 @@ def pages(uri: str) -> dict[str, str]:
         here = f"/experiments/{experiment.experiment_id}/runs"
         wanted = f"tags.`{KIND}` = 'fit' and tags.`{LOSS}` = '{VAL_LOSS}'"
         for run in client.search_runs([experiment.experiment_id], wanted, max_results=1):
-            report = f"{here}/{run.info.run_id}/artifacts/report.html"
+            report = f"{here}/{run.info.run_id}/artifacts/report.html?{TRAINING}"
             found[f"{experiment.name}, its laws"] = report
             found[f"{experiment.name}, its cells"] = f"{here}?{CHARTS}"
         if len(found) >= 2 * SWEEPS:

@@ -62,9 +62,9 @@ def test_links_lead_to_the_laws_and_the_cells_of_the_newest_sweeps(tmp_path: Pat
     ]
     experiment, run = runs["fourth"]
     assert found["fourth, its laws"] == (
-        f"/experiments/{experiment}/runs/{run}/artifacts/report.html"
+        f"/experiments/{experiment}/runs/{run}/artifacts/report.html?{ui.TRAINING}"
     )
-    assert found["fourth, its cells"].startswith(f"/experiments/{experiment}/runs?viewState")
+    assert found["fourth, its cells"].startswith(f"/experiments/{experiment}/runs?{ui.CHARTS}")
 
 
 def test_a_browser_that_opens_the_link_is_let_in_from_then_on(server: Served) -> None:
