@@ -46,8 +46,8 @@ def trained(arch: str, size: str) -> tuple[nn.Module, Any]:
     return model.eval(), made
 
 
-def test_every_architecture_has_a_form() -> None:
-    assert set(FAMILIES) == set(archs())
+def test_what_has_a_form_is_an_architecture() -> None:
+    assert {"transformer", "gpt", "lstm"} <= set(FAMILIES) <= set(archs())
 
 
 @pytest.mark.parametrize("size", ["20k", "300k", "1M"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,3 +224,18 @@ def test_a_tokenizer_that_drops_what_it_does_not_know_is_refused(
     path.write_text(json.dumps(saved))
     with pytest.raises(ValueError, match="does not keep ABC"):
         losses(tmp_path, sweep.data)
+
+
+def test_no_code_of_a_folder_is_run(
+    sweep: Sweep, ladder: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Our own LSTM is read by our own module; what needs another is refused."""
+    folder = shutil.copytree(ladder["lstm"], tmp_path / "lstm")
+    (folder / "modeling_crescendo_lstm.py").write_text("raise SystemExit('it was run')")
+    found, expected = (losses(each, sweep.data)["val"] for each in (folder, ladder["lstm"]))
+    assert found.nats.tolist() == expected.nats.tolist()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "another"}))
+    assert likelihood.main(["--data", str(sweep.data), "--model", str(folder)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "trust_remote_code" in line
