@@ -90,13 +90,14 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Location.of, help="a folder made by data.prepare")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--piece", metavar="ID", help="show one piece: the beginning of its piece_id, or its path"
     )
     parser.add_argument(
         "--out", type=Path, help="the picture [describe.png, or piece.png, in that folder]"
     )
-    parser.add_argument(
+    instead.add_argument(
         "--card",
         action="store_true",
         help="write README.md, splits/ and splits.csv, by which datasets.load_dataset reads it",

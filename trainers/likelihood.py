@@ -45,8 +45,12 @@ def main(argv: list[str] | None = None) -> int:
         own = splits_of(args.data)
         splits = read_splits(args.splits) if args.splits else own
         rows = held_out(args.data, splits)
-        print(TITLES)
-        for folder in args.model:
+    except (OSError, ValueError) as error:
+        return complain(error)
+    print(TITLES)
+    code = 0
+    for folder in args.model:
+        try:
             model = scored(folder, manifest, tokenizer)
             if model.trained_on == manifest.fingerprint:
                 refuse_leak(folder, own, splits)
@@ -55,13 +59,15 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"{folder.name}: {said}; it may have seen these pieces", file=sys.stderr)
             for split in HELD_OUT:
                 print(line(folder.name, split, likelihood(model, rows[split])), flush=True)
-    except OSError as error:
-        print(f"trainers.likelihood: {with_remedy(error)}", file=sys.stderr)
-        return 1
-    except (CellError, DataError, ValueError) as error:
-        print(f"trainers.likelihood: {error}", file=sys.stderr)
-        return 1
-    return 0
+        except (OSError, ValueError) as error:
+            code = complain(error)
+    return code
+
+
+def complain(error: OSError | ValueError) -> int:
+    said = with_remedy(error) if isinstance(error, OSError) else error
+    print(f"trainers.likelihood: {said}", file=sys.stderr)
+    return 1
 
 
 def refuse_leak(model: Location, trained: Mapping[str, str], splits: Mapping[str, str]) -> None:

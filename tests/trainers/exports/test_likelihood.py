@@ -185,6 +185,16 @@ def test_of_a_model_of_other_data_it_is_said_that_it_may_have_seen_them(
     assert re.search(r"other +val +7 ", said.out)
 
 
+def test_a_folder_without_a_model_costs_its_own_rows_only(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [str(tmp_path), str(sweep.place("lstm"))]
+    assert likelihood.main(["--data", str(sweep.data), "--model", *models]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert said.out.count(sweep.cells["lstm"].key) == 2
+
+
 def test_mistakes_are_told_in_one_line(
     sweep: Sweep,
     ladder: dict[str, Path],
