@@ -2,6 +2,7 @@
 
 python -m data.describe runs/data/folk-abc                 # the table, and describe.png in it
 python -m data.describe my_data --piece 3f2a --out p.png   # one piece: its ABC, a piano roll
+python -m data.describe my_data --card --licence cc-by-4.0 # README.md, for Hugging Face's datasets
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.card import CARD, write_card
 from data.describe_pictures import draw_overview, draw_piece
 from data.errors import DataError, printable
 from data.overview import Overview, overview
@@ -88,17 +90,32 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Location.of, help="a folder made by data.prepare")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--piece", metavar="ID", help="show one piece: the beginning of its piece_id, or its path"
     )
     parser.add_argument(
         "--out", type=Path, help="the picture [describe.png, or piece.png, in that folder]"
     )
+    instead.add_argument(
+        "--card",
+        action="store_true",
+        help="write README.md, splits/ and splits.csv, by which datasets.load_dataset reads it",
+    )
+    parser.add_argument(
+        "--licence", metavar="WORD", help="what the card says, such as cc-by-4.0 [the source's]"
+    )
     args = parser.parse_args()
+    if args.licence and not args.card:
+        parser.error("--licence is for --card")
     name = "piece.png" if args.piece else "describe.png"
     picture = args.out or Path(args.folder.local or ".") / name
     try:
         read_manifest(args.folder)
+        if args.card:
+            write_card(args.folder, args.licence)
+            print(args.folder / CARD)
+            return 0
         tokenizer = load_tokenizer(args.folder / "tokenizer.json")
         if args.piece:
             row = find_piece(args.folder, args.piece)

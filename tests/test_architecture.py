@@ -46,9 +46,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "flatten": {"errors", "store", "tokens"},
         "cluster": {"store"},
         "prepare": {*FOR_PIECES, "works", "cluster", "crashes", "parts", "placing", "flatten"},
+        "held_out": {"errors", "store"},
+        "card": {"errors", "store", "sources", "parts", "held_out"},
         "overview": {"store", "tokens"},
         "describe_pictures": {"errors", "store", "music", "overview"},
-        "describe": {"errors", "store", "tokens", "overview", "describe_pictures"},
+        "describe": {"errors", "store", "tokens", "overview", "describe_pictures", "card"},
         "roundtrip": {"music", "tokens", "notation"},
     },
     "fitting": {

@@ -51,26 +51,32 @@ def evaluate(
 
 def summarise(losses: Losses) -> dict[str, float]:
     """The split's losses in nats per token, per note and per second of music, and the numbers of
-    its pieces and works.
+    its pieces and works."""
+    loss, error = per(losses, losses.tokens)
+    return {
+        "loss": loss,
+        "loss_se": error,
+        "loss_per_note": per(losses, losses.notes)[0],
+        "loss_per_second": per(losses, losses.seconds)[0],
+        "pieces": len(losses.nats),
+        "works": len(np.unique(losses.groups)),
+    }
 
-    The standard error is that of a ratio of sums over works drawn independently, each with all its
+
+def per(losses: Losses, amounts: np.ndarray) -> tuple[float, float]:
+    """Nats per unit of which the pieces hold `amounts`, (pieces,), and the standard error.
+
+    The error is that of a ratio of sums over works drawn independently, each with all its
     pieces (Cochran 1977, section 6.3), because tokens of one piece are not independent of each
     other, and neither are versions of one work.
     """
-    nats, tokens = losses.nats.sum(), losses.tokens.sum()
-    loss = nats / tokens
+    whole = amounts.sum()
+    loss = losses.nats.sum() / whole
     _, work = np.unique(losses.groups, return_inverse=True)
-    spread = np.bincount(work, losses.nats - loss * losses.tokens)
+    spread = np.bincount(work, losses.nats - loss * amounts)
     works = len(spread)
-    error = np.sqrt((spread**2).sum() / max(works - 1, 1) * works) / tokens
-    return {
-        "loss": float(loss),
-        "loss_se": float(error),
-        "loss_per_note": float(nats / losses.notes.sum()),
-        "loss_per_second": float(nats / losses.seconds.sum()),
-        "pieces": len(losses.nats),
-        "works": works,
-    }
+    error = np.sqrt((spread**2).sum() / max(works - 1, 1) * works) / whole
+    return float(loss), float(error)
 
 
 def by_position(nats: np.ndarray, scored: np.ndarray) -> dict[str, float]:

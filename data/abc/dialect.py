@@ -144,14 +144,14 @@ def spelling(pitch: int, sharps: int, minor: bool) -> tuple[int, int, int]:
     return min(choices)[1]
 
 
-_TOKEN = re.compile("|".join(re.escape(t) for t in sorted(vocabulary(), key=len, reverse=True)))
+TOKEN = re.compile("|".join(re.escape(t) for t in sorted(vocabulary(), key=len, reverse=True)))
 
 
 def tokens_of(text: str) -> list[str]:
     """The tokens of a text in this dialect. Raises AbcError where no token matches."""
     tokens, position = [], 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = TOKEN.match(text, position)
         if match is None:
             raise AbcError(
                 f"no ABC token at character {position}: {text[position : position + 12]!r}"

@@ -28,6 +28,7 @@ from pyarrow import fs
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from data.errors import DataError
+from data.sources.licences import Licence
 from data.store.location import Location, own_file, synced
 from data.store.private import private_folder
 
@@ -44,7 +45,7 @@ class Corpus:
     url: str
     sha256: str | None
     """None if none is published."""
-    licence: str
+    licence: Licence
     works: str = ""
     """A regular expression that finds in a path the work of which the file is a version."""
 
@@ -54,7 +55,7 @@ class Corpus:
 
 
 _LAKH = "http://hog.ee.columbia.edu/craffel/lmd"
-_LAKH_LICENCE = "CC BY 4.0 (the collection; the songs are their owners')"
+_LAKH_LICENCE = Licence("cc-by-4.0", "The collection is CC BY 4.0; the songs are their owners'.")
 
 
 CORPORA = {
@@ -74,7 +75,7 @@ CORPORA = {
     "maestro": Corpus(
         "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
         "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
-        "CC BY-NC-SA 4.0",
+        Licence("cc-by-nc-sa-4.0", "CC BY-NC-SA 4.0."),
     ),
 }
 

@@ -19,8 +19,15 @@ import symusic
 
 from data.errors import DataError
 from data.sources.containers import Refused, Shard
+from data.sources.licences import Licence
 
 TUNES_PER_SHARD = 400
+
+LICENCE = Licence(
+    "other",
+    "The tunes come with the music21 package, each collection under its own licence; some are for "
+    "non-commercial use only: see the licence files beside them there.",
+)
 
 # What should not be played: chord names and fingerings, grace notes, decorations, comments. We want
 # the tune as it is written, whereas abc2midi would play out trills, rolls and staccato. A comment

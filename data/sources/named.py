@@ -8,6 +8,7 @@ from data.errors import DataError, hint
 from data.sources import folk
 from data.sources.containers import Shard, shards
 from data.sources.download import CORPORA, fetch
+from data.sources.licences import UNKNOWN, Licence
 from data.store.location import Location, is_bucket
 
 NAMED = ("folk", *CORPORA)
@@ -38,6 +39,13 @@ def open_source(
 def known_works(source: str) -> str:
     """The regular expression that finds the work in the path of a file; "" if none is known."""
     return CORPORA[source].works if source in CORPORA else ""
+
+
+def known_licence(source: str) -> Licence:
+    """Under which a source may be used; `UNKNOWN` for a user's own."""
+    if source == "folk":
+        return folk.LICENCE
+    return CORPORA[source].licence if source in CORPORA else UNKNOWN
 
 
 def _path(source: str) -> Location:

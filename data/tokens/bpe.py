@@ -54,7 +54,7 @@ class BpeTokenizer:
 
     def trained(self, pieces: Iterable[np.ndarray]) -> BpeTokenizer:
         """The same tokenizer with merges, learnt from pieces in the ids of `base`."""
-        letters = [_letter(index) for index in range(self.base.vocab_size)]
+        letters = [letter(index) for index in range(self.base.vocab_size)]
         merger = Merger(models.BPE())
         trainer = trainers.BpeTrainer(
             vocab_size=self.size, initial_alphabet=letters, show_progress=False
@@ -70,10 +70,11 @@ class BpeTokenizer:
 
     def shorten(self, ids: np.ndarray) -> np.ndarray:
         """Apply the merges to a piece in the ids of `base`."""
-        merged = self._ready().encode(_word(ids[1:-1])).ids
+        merged = self.merger().encode(_word(ids[1:-1])).ids
         return np.array([self.bos_id, *merged, self.eos_id], np.uint16)
 
-    def _ready(self) -> Merger:
+    def merger(self) -> Merger:
+        """What applies the merges, to strings of one letter for each id of `base`."""
         if self.merges is None:
             raise ValueError(f"{self.name} has learnt nothing yet")
         if self._merger is None:
@@ -109,7 +110,8 @@ class BpeTokenizer:
         return json.dumps(fields, indent=1)
 
 
-def _letter(index: int) -> str:
+def letter(index: int) -> str:
+    """The character that stands for an id of the base."""
     return chr(_FIRST + index)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from data.errors import DataError
 from data.sources.download import CORPORA, Corpus, fetch
+from data.sources.licences import UNKNOWN
 from data.store.location import Location
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -75,7 +76,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def corpus(server: Server) -> Corpus:
-    return Corpus(f"http://127.0.0.1:{server.server_port}/corpus.tar", DIGEST, "none")
+    return Corpus(f"http://127.0.0.1:{server.server_port}/corpus.tar", DIGEST, UNKNOWN)
 
 
 def left(folder: Path) -> list[str]:
