@@ -25,6 +25,7 @@ import ray
 
 from data.store.location import Location
 from data.store.manifest import Manifest
+from fitting.contract import METRICS
 from fitting.runs.tracking import SQLITE
 from sweeps import database
 from sweeps.packing import Demand
@@ -77,7 +78,7 @@ def run_stand_ins(sweep: Sweep, cells: list[Cell], uri: str, seconds: float) -> 
         point = {"tokens": cell.tokens, "train_loss": 1.0, "tokens_per_second": 1.0}
         tracker.points.remote(cell.key, [point | {"time": started}])
         time.sleep(seconds)
-        measured = {"val_loss": 1.0, "tokens": cell.tokens}
+        measured = dict.fromkeys(METRICS, 1.0) | {"tokens": cell.tokens}
         record = Record(cell.key, "finished", "", cell.params(), measured, [], started, time.time())
         write_record(folder, record)
         ray.get(tracker.finish.remote(record))
