@@ -108,6 +108,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.licence and not args.card:
         parser.error("--licence is for --card")
+    if args.out and args.card:
+        parser.error("--out is for a picture; --card writes into the folder itself")
     name = "piece.png" if args.piece else "describe.png"
     picture = args.out or Path(args.folder.local or ".") / name
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -81,25 +82,52 @@ def draw_piece(score: Score, title: str, path: Path) -> None:
     colors = matplotlib.color_sequences["tab10"]
     for number, track in enumerate(np.unique(score.track[shown])):
         mine = shown & (score.track == track)
-        onset, pitch = score.onset[mine].astype(float), score.pitch[mine].astype(float)
-        end = np.minimum(onset + score.duration[mine], lines[-1]) - 0.5
-        corners = [
-            (onset, pitch - 0.4),
-            (end, pitch - 0.4),
-            (end, pitch + 0.4),
-            (onset, pitch + 0.4),
-        ]
-        boxes = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
         first = int(np.argmax(mine))
         kind = "drums" if score.is_drum[first] else f"program {score.program[first]}"
-        axis.add_collection(
-            PolyCollection(list(boxes), color=colors[number % 10], label=f"track {track}: {kind}")
-        )
+        _notes(axis, score, mine, colors[number % 10], f"track {track}: {kind}")
+    _roll(axis, score)
+    axis.set_title(_text(title), loc="left")
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, fontsize="small", frameon=False)
+    _save(figure, path)
+
+
+def draw_trips(score: Score, came_back: dict[str, np.ndarray], path: Path) -> None:
+    """A piano roll for each tokenizer: the notes that came back exactly, and those that did not.
+
+    came_back: (notes,) bool, by the tokenizer's name.
+    """
+    figure = Figure(figsize=(12, 0.6 + 2.6 * len(came_back)), layout="constrained")
+    axes = figure.subplots(len(came_back), 1, squeeze=False, sharex=True)[:, 0]
+    for axis, (name, kept) in zip(axes, came_back.items()):
+        _notes(axis, score, kept, INK, "as it was")
+        _notes(axis, score, ~kept, SHADE, "lost or changed")
+        _roll(axis, score)
+        axis.set_title(f"{name}: {kept.sum():,} of {len(score):,} notes come back", loc="left")
+    for axis in axes[:-1]:
+        axis.set_xlabel("")
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    _save(figure, path)
+
+
+def _notes(axis: Axes, score: Score, mine: np.ndarray, color: Any, label: str) -> None:
+    """Boxes for these notes, of those in the first bars."""
+    last = score.bars[: ROLL_BARS + 1][-1]
+    mine = mine & (score.onset < last)
+    onset, pitch = score.onset[mine].astype(float), score.pitch[mine].astype(float)
+    end = np.minimum(onset + score.duration[mine], last) - 0.5
+    corners = [(onset, pitch - 0.4), (end, pitch - 0.4), (end, pitch + 0.4), (onset, pitch + 0.4)]
+    boxes = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
+    axis.add_collection(PolyCollection(list(boxes), color=color, label=label))
+
+
+def _roll(axis: Axes, score: Score) -> None:
+    """Axes and bar lines for the first bars."""
+    lines = score.bars[: ROLL_BARS + 1]
+    shown = score.onset < lines[-1]
     for line in lines:
         axis.axvline(line, color="#dddddd", linewidth=0.6, zorder=0)
     lowest, highest = int(score.pitch[shown].min()) - 2, int(score.pitch[shown].max()) + 2
     axis.set(xlim=(0, lines[-1]), ylim=(lowest, highest), ylabel="pitch")
-    axis.set_title(_text(title), loc="left")
     octaves = [pitch for pitch in OCTAVES if lowest <= pitch <= highest]
     axis.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
     step = max(1, len(lines) // 16)
@@ -107,9 +135,7 @@ def draw_piece(score: Score, title: str, path: Path) -> None:
     last = len(score.bars) - 1
     of = f" of {last:,}" if last > ROLL_BARS else ""
     axis.set_xlabel(f"bars 1 to {min(last, ROLL_BARS)}{of}")
-    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, fontsize="small", frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
 
 
 def _text(name: str) -> str:

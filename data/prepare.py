@@ -273,6 +273,8 @@ def main() -> int:
     for name, rule in RULES.items():
         rules.add_argument(f"--{name.replace('_', '-')}", type=float, help=rule.help)
     args = parser.parse_args()
+    if args.mirror and args.source not in CORPORA:
+        parser.error(f"--mirror is for what is downloaded: {', '.join(CORPORA)}")
     try:
         # Check before Ray starts, which takes seconds.
         check(args.source, args.tokenizer, args.ticks_per_quarter, args.max_tokens, args.works)

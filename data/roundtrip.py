@@ -3,6 +3,7 @@
     python -m data.roundtrip song.mid other.mid
     python -m data.roundtrip --tokenizers abc remi -- corpus/*.mid
     python -m data.roundtrip --abc notation song.mid        notation/song.abc, to look at
+    python -m data.roundtrip --picture kept.png song.mid    each note: kept, or lost
 
 Notes are equal if they agree in track, program, drums, onset, duration and pitch. `maps` says
 whether changes of tempo and meter come back as well. All this is after quantising. What quantising
@@ -17,6 +18,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from data.describe_pictures import draw_trips
 from data.music.files import from_midi
 from data.music.score import DEFAULT_TICKS_PER_QUARTER, Score, ScoreError
 from data.notation import abc_text
@@ -28,13 +32,17 @@ from data.tokens.protocol import Tokenizer
 class RoundTrip:
     notes_in: int
     notes_out: int
-    kept: int
-    """How many notes come back exactly."""
+    came_back: np.ndarray
+    """(notes_in,) bool: which notes come back exactly."""
     pitches_kept: int
     """How many come back with onset, pitch, program and drums, whatever track and duration."""
     maps: bool
     """Whether changes of tempo and meter come back."""
     tokens: int
+
+    @property
+    def kept(self) -> int:
+        return int(self.came_back.sum())
 
     @property
     def equal(self) -> bool:
@@ -47,19 +55,26 @@ def round_trip(score: Score, tokenizer: Tokenizer) -> RoundTrip:
     return RoundTrip(
         notes_in=len(score),
         notes_out=len(again),
-        kept=_shared(score, again, ("track", "program", "is_drum", "onset", "duration", "pitch")),
-        pitches_kept=_shared(score, again, ("program", "is_drum", "onset", "pitch")),
+        came_back=_shared(
+            score, again, ("track", "program", "is_drum", "onset", "duration", "pitch")
+        ),
+        pitches_kept=int(_shared(score, again, ("program", "is_drum", "onset", "pitch")).sum()),
         maps=(score.tempos, score.meters) == (again.tempos, again.meters),
         tokens=len(ids),
     )
 
 
-def _shared(left: Score, right: Score, columns: tuple[str, ...]) -> int:
-    counted = (
-        Counter(zip(*(getattr(score, name).tolist() for name in columns)))
-        for score in (left, right)
+def _shared(score: Score, again: Score, columns: tuple[str, ...]) -> np.ndarray:
+    """(notes of `score`,) bool: which of them `again` has, each note once."""
+    wanted, there = (
+        list(zip(*(getattr(each, name).tolist() for name in columns))) for each in (score, again)
     )
-    return sum((next(counted) & next(counted)).values())
+    left = Counter(there)
+    found = np.zeros(len(wanted), bool)
+    for index, note in enumerate(wanted):
+        found[index] = left[note] > 0
+        left[note] -= 1
+    return found
 
 
 def main() -> int:
@@ -87,7 +102,15 @@ def main() -> int:
         metavar="DIR",
         help="where to write files as ABC for people [nowhere]",
     )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="draw what came back and what did not, of one file [nowhere]",
+    )
     args = parser.parse_args()
+    if args.picture and len(args.files) > 1:
+        parser.error(f"--picture is of one file, found {len(args.files)}")
     try:
         if args.abc:
             args.abc.mkdir(parents=True, exist_ok=True)
@@ -114,9 +137,11 @@ def main() -> int:
         if score.mended:
             counts = ", ".join(f"{rule} {count:,}" for rule, count in sorted(score.mended.items()))
             print(f"{path!s:{width}}  mended: {counts}")
+        trips: dict[str, np.ndarray] = {}
         for tokenizer in tokenizers:
             try:
                 trip = round_trip(score, tokenizer)
+                trips[tokenizer.name] = trip.came_back
             except ValueError as error:
                 print(f"{path!s:{width}}  {tokenizer.name:9}  {error}")
                 failed = True
@@ -126,6 +151,8 @@ def main() -> int:
                 f"{trip.kept:>10,}{trip.tokens:>9,}  {'yes' if trip.equal else 'no':5}"
                 f"  {'yes' if trip.maps else 'no'}"
             )
+        if args.picture and trips:
+            draw_trips(score, trips, args.picture)
     return int(failed)
 
 

@@ -91,7 +91,8 @@ def show(
 def following(sweep: Sweep) -> list[str]:
     """What is worth typing when a sweep has ended."""
     out = "" if sweep.out == Location.of("runs") else f" --out {shlex.quote(str(sweep.out))}"
-    compose = f"python -m trainers.generate --sweep {sweep.name}{out} --best"
+    data = f" --data {shlex.quote(sweep.elsewhere)}" if sweep.elsewhere else ""
+    compose = f"python -m trainers.generate --sweep {sweep.name}{out}{data} --best"
     inside = sys.prefix == sys.base_prefix or "VIRTUAL_ENV" in os.environ
     return [
         "",

@@ -180,9 +180,17 @@ class Sweep:
 
     def _are_ours(self, data: list[str]) -> bool:
         """Whether this sweep trains on these folders: the file may be another's, and name any."""
-        if all(Location(each).parent == self.out / "data" for each in data):
-            return True
-        return self.given is not None and data == [str(self.given)]
+        outside = self._outside(data)
+        return not outside or (self.given is not None and data == [str(self.given)] == outside)
+
+    def _outside(self, data: list[str]) -> list[str]:
+        return [each for each in data if Location(each).parent != self.out / "data"]
+
+    @property
+    def elsewhere(self) -> str:
+        """The folder of the data set if that is not one of `out`; known once cells are listed."""
+        kept = self._kept(self._list, Kept)
+        return next(iter(self._outside(kept.data)), "") if kept else ""
 
     def tracked_cells(self) -> set[str]:
         """The keys in `tracked`; empty if no sweep ended so."""

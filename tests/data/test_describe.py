@@ -6,13 +6,16 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 
 from data import describe, roundtrip
 from data.describe import table
 from data.describe_pictures import draw_overview, draw_piece
 from data.music.files import from_midi
+from data.music.score import Score
 from data.notation import tunes
 from data.overview import overview
 from data.roundtrip import round_trip
@@ -21,6 +24,7 @@ from data.store.location import Location
 from data.store.manifest import read_manifest
 from data.store.tables import read_table
 from data.tokens.make import load_tokenizer, make_tokenizer
+from data.tokens.protocol import Tokenizer
 from tests.data.conftest import make_midi, melody
 
 PNG = b"\x89PNG"
@@ -98,6 +102,35 @@ def test_abc_keeps_all_and_remi_says_what_it_does_not() -> None:
     assert not trip.equal
     assert not trip.maps
     assert trip.kept < trip.notes_in == 3
+
+
+def test_each_note_is_kept_or_lost_and_none_is_kept_twice() -> None:
+    class Forgets:
+        """The first note comes back, the second one is another, the third comes once of twice."""
+
+        def encode(self, score: Score) -> np.ndarray:
+            return np.zeros(1)
+
+        def decode(self, ids: np.ndarray) -> Score:
+            return melody([60, 61, 64])
+
+    score = melody([60, 62, 64, 64])
+    score = replace(score, onset=score.onset[[0, 1, 2, 2]])
+    trip = round_trip(score, cast("Tokenizer", Forgets()))
+    assert trip.came_back.tolist() == [True, False, True, False]
+    assert (trip.kept, trip.notes_in, trip.notes_out) == (2, 4, 3)
+
+
+def test_what_came_back_of_a_file_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song, picture = tmp_path / "song.mid", tmp_path / "kept.png"
+    song.write_bytes(make_midi([(0, False, [(0, 96, 60), (96, 96, 62)])]).dumps_midi())
+    assert run(monkeypatch, capsys, roundtrip, str(song), "--picture", str(picture))[0] == 0
+    assert picture.read_bytes().startswith(PNG)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, capsys, roundtrip, str(song), str(song), "--picture", str(picture))
+    assert "--picture is of one file, found 2" in capsys.readouterr().err
 
 
 def test_the_round_trips_of_files_are_listed(

@@ -262,6 +262,16 @@ def test_bad_arguments_end_with_one_line_and_exit_code_2(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_mirror_of_what_is_not_downloaded_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["--source", str(tmp_path), "--out", str(tmp_path / "out"), "--mirror", "there"]
+    monkeypatch.setattr(sys, "argv", ["prepare", *words])
+    with pytest.raises(SystemExit):
+        preparing.main()
+    assert "--mirror is for what is downloaded: " in capsys.readouterr().err
+
+
 def test_a_second_preparation_in_a_folder_is_refused_in_a_line(tmp_path: Path) -> None:
     out = Location.of(tmp_path / "data")
     with (

@@ -11,6 +11,7 @@ import pytest
 from data.store.location import Location
 from data.store.manifest import Manifest
 from sweeps.errors import GridError
+from sweeps.summary import following
 from sweeps.sweep import Sweep
 from tests.sweeps.real_command import records, run, write_grid, written
 
@@ -39,6 +40,7 @@ def test_its_cells_are_of_that_data(given: Path, tmp_path: Path) -> None:
     sweep = sweep_on(tmp_path, f"source: {given}, tokenizer: remi")
     assert sweep.data("remi") == Location.of(given)
     assert [cell.fields["data"] for cell in sweep.listed()] == ["fake", "fake"]
+    assert any(f" --data {given} " in line for line in following(sweep))
     # And so again, from the list that was kept.
     assert Sweep(sweep.grid_name, (), sweep.out).listed() == sweep.listed()
 
