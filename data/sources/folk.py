@@ -20,6 +20,8 @@ import symusic
 from data.errors import DataError
 from data.sources.containers import Refused, Shard
 
+TITLE = "folk tunes of the music21 package"
+LICENCE = "of each collection, beside its tunes in music21; some are for non-commercial use only"
 TUNES_PER_SHARD = 400
 
 # What should not be played: chord names and fingerings, grace notes, decorations, comments. We want

@@ -40,6 +40,15 @@ def known_works(source: str) -> str:
     return CORPORA[source].works if source in CORPORA else ""
 
 
+def described(source: str) -> tuple[str, str]:
+    """A corpus in words, and its licence, "" if that is not known."""
+    if source == "folk":
+        return folk.TITLE, folk.LICENCE
+    if source in CORPORA:
+        return CORPORA[source].title, CORPORA[source].licence
+    return source, ""
+
+
 def _path(source: str) -> Location:
     if not is_bucket(source) and "/" not in source and not Path(source).exists():
         guess = hint(source, NAMED)

@@ -75,7 +75,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def corpus(server: Server) -> Corpus:
-    return Corpus(f"http://127.0.0.1:{server.server_port}/corpus.tar", DIGEST, "none")
+    return Corpus(f"http://127.0.0.1:{server.server_port}/corpus.tar", DIGEST, "none", "a corpus")
 
 
 def left(folder: Path) -> list[str]:
