@@ -151,8 +151,10 @@ def _runs(k: int, law: ArchLaw, axis: Axis, y: list[float]) -> Mark:
 
 
 def _tip(run: dict[Any, Any]) -> str:
-    more = {"seed": run["seed"], "lr": run["lr"], "tokens": run["tokens"]}
-    told = ", ".join(f"{name} {value:.6g}" for name, value in more.items() if not pd.isna(value))
+    forms = {"seed": ".6g", "lr": ".6g", "tokens": ",.0f"}
+    told = ", ".join(
+        f"{name} {run[name]:{form}}" for name, form in forms.items() if not pd.isna(run[name])
+    )
     size = f"{run['arch']} {run['size']}, N = {run['n_params']:,.0f}"
     error = "" if pd.isna(run["val_loss_se"]) else f" ± {run['val_loss_se']:.4f}"
     return f"{size}\nloss {run['val_loss']:.4f}{error}\n{told}"

@@ -8,24 +8,6 @@ function element(parent, tag, properties, ...content) {
   return made;
 }
 
-// A sample of marks for a legend, where names say what it shows.
-function sample(parent, paint) {
-  const svg = node(parent, "svg", { class: "sample", viewBox: "0 0 30 14", "aria-hidden": "true" });
-  paint(svg);
-}
-
-const GLYPHS = {
-  points: svg => node(svg, "path", { d: marker(0, 15, 7, 4), fill: "currentColor" }),
-  error: svg => node(svg, "path", { d: "M15 0V14", stroke: "currentColor" }),
-  line: svg => node(svg, "path", { d: "M1 7h28", stroke: "currentColor", "stroke-width": 2 }),
-  band: svg => {
-    node(svg, "rect", { x: 1, y: 2, width: 28, height: 10, fill: "currentColor", "fill-opacity": .14 });
-    node(svg, "path", { d: "M1 2h28M1 12h28", stroke: "currentColor", "stroke-dasharray": "1 3" });
-  },
-  bar: svg => node(svg, "path", { d: "M15 0V14M10 7h10", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": "4 3" }),
-  best: svg => node(svg, "path", { d: "M15 2l-6 11h12z", fill: "currentColor" }),
-};
-
 function plot(id, options) {
   const box = document.getElementById(id), series = [...new Set(options.marks.map(m => m.k))].sort((a, b) => a - b);
   const state = { hidden: new Set(), logX: true, logY: options.log_y, view: null };
@@ -35,11 +17,7 @@ function plot(id, options) {
   const legend = element(box, "div", { className: "legend", role: "group", "aria-label": `Series of ${options.title}` });
   for (const k of series) {
     const button = element(legend, "button", { type: "button", "aria-pressed": "true", title: "show or hide" });
-    const kinds = new Set(options.marks.filter(m => m.k === k).map(m => m.kind));
-    sample(button, svg => {
-      if (kinds.has("line")) node(svg, "path", { d: "M1 7h28", stroke: colour(k), "stroke-width": 2, "stroke-dasharray": dash(k) });
-      if (kinds.has("points")) node(svg, "path", { d: marker(k, 15, 7, 4.5), fill: colour(k) });
-    });
+    sample(button, svg => seriesSample(svg, options.marks, k));
     button.append(data.archs[k]);
     button.setAttribute("aria-label", `${data.archs[k]}, in ${options.title}`);
     button.onclick = () => {
@@ -55,10 +33,11 @@ function plot(id, options) {
 
   const foot = element(box, "div", { className: "foot" });
   const key = element(foot, "ul", { className: "key" });
-  const there = new Set(options.marks.map(m => m.kind));
-  if (options.marks.some(m => m.kind === "points" && m.low)) there.add("error");
-  for (const [kind, text] of Object.entries(options.key))
-    if (there.has(kind)) { const item = element(key, "li", {}); sample(item, GLYPHS[kind]); item.append(text); }
+  for (const [kind, text] of keyOf(options)) {
+    const item = element(key, "li", {});
+    sample(item, GLYPHS[kind]);
+    item.append(text);
+  }
   const tools = element(foot, "div", { className: "tools", role: "group", "aria-label": `Tools of ${options.title}` });
   const tool = (text, what, act) => element(tools, "button",
     { type: "button", "aria-label": `${what}: ${options.title}`, title: what, onclick: act }, text);

@@ -26,6 +26,7 @@ from fitting.surface.law import SurfaceLaw
 HERE = Path(__file__).parent
 SCRIPTS = (
     "report_page.draw.js",
+    "report_page.legend.js",
     "report_page.values.js",
     "report_page.save.js",
     "report_page.js",

@@ -50,30 +50,37 @@ function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
 }
 
-// Drawn anew as for paper, at a fixed size, with its title and a legend.
+// Above a drawing its title and legend; returns their height.
+function headed(svg, plot, seen, width) {
+  const above = node(svg, "g", {}), left = 12;
+  let x = left, y = 22;
+  node(above, "text", { x, y, class: "title" }, plot.title);
+  const entry = (paint, name) => {
+    const text = node(above, "text", {}, name), wide = 38 + text.getComputedTextLength() + 20;
+    if (x > left && x + wide > width) { x = left; y += 20; }
+    text.setAttribute("x", x + 38);
+    text.setAttribute("y", y + 4);
+    paint(node(above, "g", { transform: `translate(${x} ${y - 7})` }));
+    x += wide;
+  };
+  const rowOf = entries => { x = left; y += 22; for (const [paint, name] of entries) entry(paint, name); };
+  rowOf([...new Set(seen.map(m => m.k))].map(k => [g => seriesSample(g, seen, k), data.archs[k]]));
+  rowOf(keyOf(plot).map(([kind, text]) => [GLYPHS[kind], text]));
+  above.setAttribute("transform", `translate(0 ${-y - 14})`);
+  return y + 14;
+}
+
+// Drawn anew as for paper, at a fixed size.
 async function png(id, plot, state) {
   const paper = document.body.appendChild(document.createElement("div"));
   paper.className = "paper plot";
   const { svg, seen, width, height } = draw(paper, `${id}-paper`, plot, state, 900, 540);
-  let x = 12, y = 22;
-  const above = node(svg, "g", {});
-  node(above, "text", { x, y, class: "title" }, plot.title);
-  y += 24;
-  for (const k of new Set(seen.map(m => m.k))) {
-    const entry = node(above, "g", {}), text = node(entry, "text", { x: x + 36, y: y + 4 }, data.archs[k]);
-    const wide = 36 + text.getComputedTextLength() + 20;
-    if (x > 12 && x + wide > width) { entry.setAttribute("transform", `translate(${12 - x} 22)`); x = 12; y += 22; }
-    node(entry, "path", { d: `M${x} ${y}h28`, stroke: colour(k), "stroke-width": 2, "stroke-dasharray": dash(k) });
-    node(entry, "path", { d: marker(k, x + 14, y, 4), fill: colour(k) });
-    x += wide;
-  }
-  const head = y + 14, whole = height + head;
-  above.setAttribute("transform", `translate(0 ${-head})`);
+  const head = headed(svg, plot, seen, width), whole = height + head;
   svg.insertBefore(node(svg, "rect", { y: -head, width, height: whole, fill: "var(--card)" }), svg.firstChild);
   for (const [key, v] of Object.entries({ viewBox: `0 ${-head} ${width} ${whole}`, width, height: whole })) svg.setAttribute(key, v);
   for (const each of svg.querySelectorAll("*")) {
     const style = getComputedStyle(each);
-    for (const key of ["fill", "stroke", "font-family", "font-size", "font-weight"]) each.style[key] = style[key];
+    for (const key of ["color", "fill", "stroke", "font-family", "font-size", "font-weight"]) each.style[key] = style[key];
   }
   const picture = new Image(), canvas = document.createElement("canvas");
   picture.src = "data:image/svg+xml," + encodeURIComponent(new XMLSerializer().serializeToString(svg));

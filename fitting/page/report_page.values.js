@@ -45,9 +45,10 @@ function nearest(plot, drawn, px, py, reach) {
   return best;
 }
 
-// Where arrow keys stop: for each mark the places on view, by x.
+// Where arrow keys stop: for each mark the places on view, by x; runs come before lines.
 function stops(plot, drawn) {
-  const all = drawn.seen.filter(m => m.kind !== "band").map(m => {
+  const points = drawn.seen.filter(m => m.kind === "points"), others = drawn.seen.filter(m => !["points", "band"].includes(m.kind));
+  const all = [...points, ...others].map(m => {
     const every = m.tips ? 1 : Math.max(1, Math.round(m.x.length / 20));
     return m.x.map((_, i) => i).filter(i => i % every === 0).map(i => {
       const [x, y] = spot(drawn, m, i);
