@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from fitting.analysis import Analysis, analyse
@@ -26,7 +27,8 @@ def analysis() -> Analysis:
     """With curves, so that every kind of mark is on the page."""
     records = complete(make_records(seeds=1, sizes=5))
     curves = [[(3e4, 2 * loss), (3e5, 1.3 * loss), (3e6, loss)] for loss in records["val_loss"]]
-    return analyse(records.assign(train_curve=curves))
+    records["train_curve"] = pd.Series(curves, dtype=object)
+    return analyse(records)
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,6 @@ def test_it_is_drawn_at_any_width(open_page: Callable[[str, int], Opened], width
     records = make_isoflop_records(unique=1e12)
     opened = open_page(report_page.html(analyse(complete(records))), width)
     for box in surface.BOXES:
-        assert opened.tab.locator(f"#{box} svg circle").count() == len(records)
+        assert opened.tab.locator(f"#{box} svg .point").count() == len(records)
     assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
     assert not opened.wrong
