@@ -93,7 +93,7 @@ def _card(law: ArchLaw, axis: Axis) -> str:
 
 def _law(law: ArchLaw, axis: Axis) -> str:
     if not law.falls:
-        return "<p class=law>no law</p>"
+        return "<p class=none>no law</p>"
     said = (
         f"<p class=law>{_equation(law, axis)}</p>"
         f"<p class=interval>α = {law.alpha:.3g} {bracketed(law.alpha_interval)}, "

@@ -12,7 +12,7 @@ LONG = 40
 """A table with more rows than this is folded."""
 
 
-NUMBER = re.compile(r"[+−-]?[\d.,]+( %)?|–?")
+NUMBER = re.compile(r"[+−-]?[\d.,]+(e[+-]?\d+)?( %)?|–?")
 
 
 def section(title: str, *content: str, lead: str = "") -> str:

@@ -11,7 +11,10 @@ const GLYPHS = {
     node(svg, "rect", { x: 1, y: 2, width: 28, height: 10, fill: "currentColor", "fill-opacity": .14 });
     node(svg, "path", { d: "M1 2h28M1 12h28", stroke: "currentColor", "stroke-dasharray": "1 3" });
   },
-  bar: svg => node(svg, "path", { d: "M15 0V14M10 7h10", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": "4 3" }),
+  bar: svg => {
+    node(svg, "path", { d: "M15 0V14", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": "4 1" });
+    node(svg, "path", { d: "M10 7h10", stroke: "currentColor", "stroke-width": 2 });
+  },
   best: svg => node(svg, "path", { d: "M15 2l-6 11h12z", fill: "currentColor" }),
 };
 

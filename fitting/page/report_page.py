@@ -200,8 +200,8 @@ def _quantities(law: ArchLaw, axis: Axis) -> dict[str, str]:
         found |= {
             "α, by Student-t": bracketed(law.alpha_student),
             "c, by Student-t": bracketed(law.c_student),
-            "α, by Huber": f"{other.alpha_huber:.4g}",
-            "c, by Huber": f"{other.c_huber:.4g}",
+            "α, by Huber": _known(other.alpha_huber),
+            "c, by Huber": _known(other.c_huber),
             "α, without c": f"{other.alpha_no_floor:.4g}",
             "AICc gained by c": needless,
         }
@@ -209,6 +209,10 @@ def _quantities(law: ArchLaw, axis: Axis) -> dict[str, str]:
         found[f"α, {each.unit}"] = f"{each.fit.alpha:.4g} {bracketed(each.alpha_interval)}"
         found[f"c, {each.unit}"] = f"{each.fit.c:.4g} {bracketed(each.c_interval)}"
     return found
+
+
+def _known(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.4g}"
 
 
 def _surfaces(analysis: Analysis) -> dict[str, SurfaceLaw]:

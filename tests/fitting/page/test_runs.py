@@ -21,7 +21,7 @@ def shown(records: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
 def test_every_run_has_a_row_with_both_losses_and_their_errors() -> None:
     records = make_records(seeds=1, sizes=5)
     _, head, rows = shown(records.assign(test_loss_se=0.003))
-    losses = ["validation loss", "± s.e.", "test loss", "± s.e."]
+    losses = ["validation", "validation ± s.e.", "test", "test ± s.e."]
     assert head == ["", "size", "N", "tokens", "seed", *losses, "seconds", "status"]
     first = records[records["arch"] == "lstm"].iloc[0]
     validation, test = (f"{first[name]:.4f}" for name in ("val_loss", "test_loss"))
@@ -38,6 +38,13 @@ def test_what_varies_has_a_column_and_what_does_not_has_none() -> None:
     _, head, rows = shown(records)
     assert head[5] == "lr"
     assert {row[5] for row in rows} == {"0.01", "0.02"}
+
+
+def test_what_no_run_was_measured_for_has_no_column() -> None:
+    records = make_records(seeds=1, sizes=5)
+    text, head, _ = shown(records[["arch", "n_params", "val_loss"]])
+    assert head == ["", "N", "validation", "status"]
+    assert "standard error" not in text
 
 
 def test_many_runs_are_folded() -> None:
