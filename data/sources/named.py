@@ -41,12 +41,12 @@ def known_works(source: str) -> str:
 
 
 def described(source: str) -> tuple[str, str]:
-    """A corpus in words, and its licence, "" if that is not known."""
+    """A corpus in words, and its licence, "" if that is not known; of a path, the name alone."""
     if source == "folk":
         return folk.TITLE, folk.LICENCE
     if source in CORPORA:
         return CORPORA[source].title, CORPORA[source].licence
-    return source, ""
+    return Path(source).name, ""
 
 
 def _path(source: str) -> Location:

@@ -38,7 +38,7 @@ def test_the_corpus_is_told_in_words_with_its_licence(manifest: Manifest) -> Non
 
 
 def test_a_folder_of_ones_own_has_a_name_and_no_licence(manifest: Manifest) -> None:
-    of = about("mine", [manifest], [record()], "")
+    of = about("mine", [replace(manifest, source="/home/me/midi")], [record()], "")
     assert of.title == "Sweep mine: midi"
     assert "licence" not in of.facts
 

@@ -38,7 +38,7 @@ def test_a_sweep_ends_with_laws_a_report_and_one_run_a_cell(source: Path, tmp_pa
         assert f"{arch} no law not supported: {why}" in printed
     assert why in page
     about = json.loads((out / "small" / "report" / "fit.json").read_text())["about"]
-    assert about["title"] == "Sweep small: midi"
+    assert about["title"] == f"Sweep small: {source.name}"
     assert about["facts"]["runs"] == "4 finished runs"
     assert {"corpus", "hardware", "software", "code", "trained"} <= set(about["facts"])
     for text in (*about["facts"].values(), 'href="samples.html"', 'href="fit.json"'):
