@@ -28,7 +28,9 @@ def sections(analysis: Analysis) -> str:
 
 def _all(analysis: Analysis) -> str:
     records = analysis.records.sort_values(["arch", "n_params", "seed"], kind="stable")
-    varied = [name for name in ("lr", *APART) if records[name].dropna().nunique() > 1]
+    # A shape follows from architecture and size, and would be wide.
+    axes = [name for name in ("lr", *APART) if name != "shape"]
+    varied = [name for name in axes if records[name].dropna().nunique() > 1]
     other = [analysis.loss.column] if analysis.loss.column not in LOSSES else []
     rows = [
         {

@@ -32,8 +32,8 @@ def test_every_run_has_a_row_with_both_losses_and_their_errors() -> None:
 
 def test_what_varies_has_a_column_and_what_does_not_has_none() -> None:
     records = make_records(seeds=1, sizes=5)
-    _, head, _ = shown(records.assign(clip=1.0))
-    assert "lr" not in head
+    _, head, _ = shown(records.assign(clip=1.0, shape="d_model=" + records["size"]))
+    assert {"lr", "clip", "shape"} & set(head) == set()
     records.loc[0, "lr"] = 0.02
     _, head, rows = shown(records)
     assert head[5] == "lr"
