@@ -72,7 +72,7 @@ class Forecast:
     time: str
     """UTC, ISO 8601."""
     code: str
-    """Version of the code, as git describes it."""
+    """Version of the code, with its commit."""
     level: float = LEVEL
     """Level of every interval."""
     schema: int = SCHEMA

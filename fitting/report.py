@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from fitting.contract import AGAINST, KIND, LAW, LOSS, VERDICT
 from fitting.export import figures, notebook, tables
 from fitting.outcomes import Review
 from fitting.page import report_page
+from fitting.page.about import About, day, software
 from fitting.runs.axis import AXES
 from fitting.runs.escape import mlflow_name
 from fitting.runs.loss import LOSSES, VAL_LOSS
@@ -41,17 +43,18 @@ def write(
     out_dir: Path,
     forecast: Review | None = None,
     progress: Callable[[str], None] = lambda step: None,
+    about: About | None = None,
 ) -> dict[str, Path]:
     """Write every file of the report into `out_dir`, made if absent: name to path.
 
-    progress: called with the name of each of three steps as it begins.
+    about: what the report is of. progress: called with the name of each of four steps as it begins.
     """
     # Names may be in any script, and the fonts of figures cover only a few.
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
     # Moved when all are whole: of what is there, any may be a link, which writing would follow.
     with tempfile.TemporaryDirectory(prefix=".", dir=out_dir) as aside:
-        written = _write(analysis, Path(aside), out_dir, forecast, progress)
+        written = _write(analysis, Path(aside), out_dir, forecast, progress, about or About())
         return {name: path.replace(out_dir / name) for name, path in written.items()}
 
 
@@ -61,24 +64,31 @@ def _write(
     out_dir: Path,
     forecast: Review | None,
     progress: Callable[[str], None],
+    about: About,
 ) -> dict[str, Path]:
     progress("figures")
     paths = figures.draw(analysis, aside)
-    progress("tables and page")
-    data = tables.fit_json(analysis) | {"forecast": forecast and forecast.to_json()}
+    progress("tables")
+    data = tables.fit_json(analysis) | {
+        "about": about.with_records(analysis.records).to_json(),
+        "forecast": forecast and forecast.to_json(),
+    }
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
         "laws.csv": tables.laws_csv(analysis),
         "laws.tex": tables.laws_tex(analysis),
         "records.json": to_json(analysis.records),
         "runs.csv": tables.runs_csv(analysis),
-        "report.html": report_page.html(analysis, sorted(out_dir.glob("samples*.html")), forecast),
     }
     for name, text in texts.items():
         paths[name] = aside / name
         paths[name].write_text(text, encoding="utf-8")
     progress("notebook")
     paths["report.ipynb"] = notebook.write(analysis.axis, analysis.loss.column, aside)
+    progress("page")
+    beside = [*paths, *sorted(path.name for path in out_dir.glob("samples*.html"))]
+    page = paths["report.html"] = aside / "report.html"
+    page.write_text(report_page.html(analysis, about, beside, forecast), encoding="utf-8")
     return paths
 
 
@@ -144,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
             # Notes on reading the table come first.
             notes = (*records.attrs.get("notes", ()), *analysis.notes)
             analysis = replace(analysis, notes=notes)
-            paths = write(analysis, args.out, progress=progress)
+            paths = write(analysis, args.out, progress=progress, about=_about(args))
             if args.experiment:
                 log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
     except (RecordError, OSError) as error:
@@ -155,6 +165,12 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _about(args: argparse.Namespace) -> About:
+    """The table or the experiment that the command names, when and by what it was fitted."""
+    title = f"Table {Path(args.csv).name}" if args.csv else f"Experiment {args.experiment}"
+    return About(title, {"written": day(time.time()), "software": software("numpy", "scipy")})
+
+
 @contextmanager
 def _bar() -> Iterator[Callable[[str], None]]:
     """A progress bar on stderr if that is a terminal; the function advances it by a step."""
@@ -162,7 +178,7 @@ def _bar() -> Iterator[Callable[[str], None]]:
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with shown:
-        task = shown.add_task("records", total=5)
+        task = shown.add_task("records", total=6)
         yield lambda step: shown.update(task, description=step, advance=1)
 
 

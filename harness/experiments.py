@@ -69,7 +69,7 @@ def log_experiment(
         run = client.create_run(experiment, tags=tags).info.run_id
         tokens = int(row["tokens"])
         metrics = [
-            Metric(grouped(key), float(value), 0, tokens)
+            Metric(grouped(str(key)), float(value), 0, tokens)
             for key, value in row.items()
             if key not in outside and pd.notna(value)
         ]

@@ -99,13 +99,12 @@ def _made(sweep: Sweep, cells: list[Cell], targets: set[str]) -> str:
     """The text of a new forecast."""
     from fitting.forecast import forecast, to_json
     from sweeps.summary import frame
-    from sweeps.tracking import CODE, tags
 
     base = sweep.records(cell.key for cell in cells if cell.key not in targets)
     to_come = [_row(cell) for cell in cells if cell.key in targets]
     called = names({cell.key: vars(cell) for cell in cells})
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    made = forecast(frame(base.values()), frame(to_come), called, time=now, code=tags()[CODE])
+    made = forecast(frame(base.values()), frame(to_come), called, time=now, code=code_version())
     for prediction in made.predictions:
         if prediction.reason:
             say(f"No forecast of {', '.join(prediction.names)}: {prediction.reason}")

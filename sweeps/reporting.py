@@ -12,6 +12,7 @@ from sweeps.console import busy, say
 from sweeps.errors import GridError
 from sweeps.sweep import Sweep
 from sweeps.tracking import SHOWN
+from trainers.version import code_version
 
 if TYPE_CHECKING:
     from fitting.analysis import Analysis
@@ -65,20 +66,24 @@ def report(sweep: Sweep, uri: str | None) -> bool:
     from fitting.page import report_page
     from fitting.report import write
     from sweeps import forecasts
+    from sweeps.about import about
     from sweeps.composing import samples
 
     analysis = analysis_of(sweep)
     if analysis is None:
         return True
     review = forecasts.reviewed(sweep, uri)
+    records = list(sweep.records(cell.key for cell in sweep.listed()).values())
+    of = about(sweep.name, sweep.manifests(), records, code_version())
     with busy("Report   draws figures and tables"), sweep.report.writing_folder() as folder:
-        logged = log(sweep, uri, analysis, write(analysis, folder, review))
+        written = write(analysis, folder, review, about=of)
+        logged = log(sweep, uri, analysis, written)
     # The law is safe now: whatever goes wrong here costs the samples only.
     try:
         with sweep.report.writing_folder() as folder:
             if pages := samples(sweep, folder):
                 page = folder / "report.html"
-                html = report_page.html(analysis, list(pages.values()), review)
+                html = report_page.html(analysis, of, [*written, *pages], review)
                 Location.of(page).write_text(html)
                 logged = log(sweep, uri, analysis, pages | {page.name: page}) and logged
     except OSError as error:

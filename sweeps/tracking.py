@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +26,7 @@ from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE, THROUGH_SERVER, beside, log_file
 from sweeps.descriptions import NOTE, of_cell, of_experiment
 from trainers.records import Record
+from trainers.version import code_version
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -79,9 +79,7 @@ def answer_of(error: Exception, uri: str) -> str:
 
 def tags(corpus: str, cells: Location) -> dict[str, str]:
     """Tags of every MLflow run. A cell's run also has the data's fingerprint."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {CODE: found.stdout.strip() or "unknown", CORPUS: corpus, CELLS: str(cells)}
+    return {CODE: code_version(), CORPUS: corpus, CELLS: str(cells)}
 
 
 class Tracker:

@@ -65,7 +65,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "export": {*RESULTS, "contract"},
         "forecast": {*RESULTS, "contract", "export"},
         "outcomes": {*RESULTS, "export", "forecast"},
-        "page": {*RESULTS, "export", "forecast", "outcomes"},
+        "page": {*RESULTS, "contract", "export", "forecast", "outcomes"},
         "report": {*RESULTS, "contract", "export", "outcomes", "page"},
         "check": RESULTS,
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,21 @@ def use(device: torch.device) -> dict[str, float]:
     return {"memory_mb": peak_resident_bytes() / 1e6}
 
 
+def processor() -> str:
+    """The model of this machine's processor, or else its kind."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def ran_on(device: torch.device) -> dict[str, Any]:
     """What affects the speed of a cell but not its result, for the record."""
     on_gpu = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
+        "processor": processor(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }

@@ -26,11 +26,12 @@ from data.tokens.fast import ends, fast
 from data.tokens.make import load_tokenizer
 from data.tokens.protocol import Tokenizer
 from trainers.exports.card import card
-from trainers.exports.described import code_version, law_of
+from trainers.exports.described import law_of
 from trainers.exports.families import FAMILIES, LSTM_MODULE, MARK
 from trainers.generate import choose, data_of, trained_on
 from trainers.records import read_record
 from trainers.samples.cells import CellError, Trained, finished
+from trainers.version import code_version
 
 
 def main(argv: list[str] | None = None) -> int:

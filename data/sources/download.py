@@ -46,6 +46,7 @@ class Corpus:
     sha256: str | None
     """None if none is published."""
     licence: Licence
+    title: str
     works: str = ""
     """A regular expression that finds in a path the work of which the file is a version."""
 
@@ -63,19 +64,24 @@ CORPORA = {
         f"{_LAKH}/lmd_full.tar.gz",
         "6fcfe2ac49ca08f3f214cec86ab138d4fc4dabcd7f27f491a838dae6db45a12b",
         _LAKH_LICENCE,
+        "Lakh MIDI",
     ),
     "lakh-matched": Corpus(
         f"{_LAKH}/lmd_matched.tar.gz",
         "621ff830aed771f469e5bfa13dc12a33c6ed69090adeda63d0b5c47783af0191",
         _LAKH_LICENCE,
+        "Lakh MIDI, matched to the Million Song Dataset",
         # The track of the Million Song Dataset: lmd_matched/A/A/A/TRAAAGR128F425B14B/1d9d....mid.
         works="TR[A-Z0-9]{16}",
     ),
-    "lakh-clean": Corpus(f"{_LAKH}/clean_midi.tar.gz", None, _LAKH_LICENCE),
+    "lakh-clean": Corpus(
+        f"{_LAKH}/clean_midi.tar.gz", None, _LAKH_LICENCE, "Lakh MIDI, named by artist and title"
+    ),
     "maestro": Corpus(
         "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
         "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
         Licence("cc-by-nc-sa-4.0", "CC BY-NC-SA 4.0."),
+        "MAESTRO v3, piano performances",
     ),
 }
 

@@ -21,6 +21,7 @@ from data.errors import DataError
 from data.sources.containers import Refused, Shard
 from data.sources.licences import Licence
 
+TITLE = "folk tunes of the music21 package"
 TUNES_PER_SHARD = 400
 
 LICENCE = Licence(

@@ -48,6 +48,13 @@ def known_licence(source: str) -> Licence:
     return CORPORA[source].licence if source in CORPORA else UNKNOWN
 
 
+def title_of(source: str) -> str:
+    """A corpus in words; of a path, the name alone."""
+    if source == "folk":
+        return folk.TITLE
+    return CORPORA[source].title if source in CORPORA else Path(source).name
+
+
 def _path(source: str) -> Location:
     if not is_bucket(source) and "/" not in source and not Path(source).exists():
         guess = hint(source, NAMED)

@@ -27,7 +27,9 @@ CROWD, NAMED = 12, 10
 """With more than CROWD architectures, a legend names only NAMED of them."""
 ASIDE = 1.06
 """Factor in x by which bars are kept apart."""
-STYLES = {"points": "o", "best": "v"}
+MARKERS = "osD^v*"
+DASHES = ("-", "--", ":", "-.")
+"""Shapes and dashes of architectures, for those who do not see the colours; as on the page."""
 
 
 def draw(analysis: Analysis, out_dir: Path) -> dict[str, Path]:
@@ -89,26 +91,33 @@ def _figure(plot: Plot, analysis: Analysis) -> Figure:
 def _draw(axes: Axes, mark: Mark, colour: str, label: str | None) -> None:
     x, y = mark["x"], mark["y"]
     if mark["kind"] == "line":
-        axes.plot(x, y, color=colour, lw=0.8 if mark.get("thin") else 1.4, label=label)
+        dash = DASHES[mark["k"] % len(DASHES)]
+        width = 0.8 if mark.get("thin") else 1.4
+        axes.plot(x, y, color=colour, lw=width, ls=dash, label=label)
     elif mark["kind"] == "band":
         axes.fill_between(x, *_ends(axes, mark), color=colour, alpha=0.15, lw=0)
     elif mark["kind"] == "bar":
         at = [x[0] * ASIDE ** (mark["k"] + 1)]
         axes.vlines(at, *_ends(axes, mark), color=colour)
         axes.plot(at, y, "_", ms=8, color=colour)
+    elif mark["kind"] == "best":
+        axes.plot(x, y, "v", ms=4, color=colour)
     else:
-        axes.plot(x, y, STYLES[mark["kind"]], ms=4, color=colour, label=label)
+        if "low" in mark:
+            axes.vlines(x, *_ends(axes, mark), color=colour, lw=0.8)
+        shape = MARKERS[mark["k"] % len(MARKERS)]
+        axes.plot(x, y, shape, ms=4, color=colour, label=label)
 
 
 def _ends(axes: Axes, mark: Mark) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high of a band or bar; an open end lies beyond the top of the axes."""
+    """Low and high of a band, a bar or error bars; an open end is beyond the top of the axes."""
     beyond = 2 * axes.get_ylim()[1]
     low, high = (np.atleast_1d(np.array(mark[end], dtype=float)) for end in ("low", "high"))
     return low, np.where(np.isnan(high), beyond, high)
 
 
 def _frame(axes: Axes, plot: Plot) -> None:
-    """Scale the y axis to what is drawn, intervals aside."""
+    """Scale the y axis to what is drawn, bands and bars aside."""
     from matplotlib.ticker import (
         LogFormatterSciNotation,
         MaxNLocator,
@@ -117,7 +126,11 @@ def _frame(axes: Axes, plot: Plot) -> None:
         ScalarFormatter,
     )
 
-    y = np.array([value for mark in plot.marks for value in mark["y"]] or [1.0])
+    drawn = [value for mark in plot.marks for value in mark["y"]]
+    for mark in plot.marks:
+        if mark["kind"] == "points":
+            drawn += [value for end in ("low", "high") for value in mark.get(end, ()) if value]
+    y = np.array(drawn or [1.0])
     low, high = float(y.min()), float(y.max())
     axes.xaxis.set_major_formatter(LogFormatterSciNotation())
     axes.grid(alpha=0.25)

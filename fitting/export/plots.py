@@ -1,9 +1,11 @@
 """Every plot of the report as marks on two axes: the page and the figures draw the same marks.
 
 A mark is a dict. `kind` is points, line, band, bar (an interval at one x) or best (a minimum). `k`
-is the number of its architecture, which gives the colour. `x` and `y` are lists; a band or bar also
-has `low` and `high`, None where open. `thin` makes a line thin, `tips` are the texts shown at its
-points, and `label` is its name in a legend. Axes are scaled to x and y, not to low and high.
+is the number of its architecture, which gives colour, shape and dash. `x` and `y` are lists; a band
+or bar also has `low` and `high`, None where open, and so have points with error bars. `thin` makes
+a line thin, `tips` are the texts shown at its points, `name` is that of a line where it is pointed
+at, and `label` is its name in a legend. Axes are scaled to x, y and error bars, not to bands and
+bars.
 """
 
 from collections.abc import Iterable
@@ -25,12 +27,14 @@ Mark = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plot:
-    """Marks, and how their axes are written. The x axis is logarithmic."""
+    """Marks, and how their axes are written. The x axis is logarithmic at first."""
 
     title: str
     x: str
     y: str
     marks: list[Mark]
+    key: dict[str, str]
+    """What each kind of mark is, in the order of a legend; "error" is an error bar."""
     log_y: bool = False
     percent: bool = False
     """Whether y is a fraction about 0, written in percent on an axis symmetric about 0."""
@@ -45,6 +49,13 @@ def law_plots(analysis: Analysis) -> dict[str, Plot]:
             axis.label,
             loss,
             [mark for k, law in laws for mark in _law(k, law, axis)],
+            {
+                "points": "a run",
+                "error": "± 1 standard error of its loss",
+                "line": "the law",
+                "band": "95 % band of the law",
+                "bar": "the largest, predicted from the others, 95 %",
+            },
             log_y=True,
         ),
         "residuals": Plot(
@@ -52,6 +63,7 @@ def law_plots(analysis: Analysis) -> dict[str, Plot]:
             axis.label,
             "run over law, minus one",
             [mark for k, law in laws for mark in _residuals(k, law, axis)],
+            {"points": "a run"},
             percent=True,
         ),
         "curves": Plot(
@@ -59,6 +71,7 @@ def law_plots(analysis: Analysis) -> dict[str, Plot]:
             "tokens seen",
             "training loss, nats per token",
             [mark for k, law in laws for mark in _curves(k, law)],
+            {"line": "a run"},
             log_y=True,
         ),
         "tokens": Plot(
@@ -66,6 +79,7 @@ def law_plots(analysis: Analysis) -> dict[str, Plot]:
             "training tokens",
             loss,
             [mark for k, law in laws for mark in _budgets(k, law)],
+            {"points": "mean of the runs of a size and budget", "line": "one size"},
             log_y=True,
         ),
         "isoflop": Plot(
@@ -73,6 +87,7 @@ def law_plots(analysis: Analysis) -> dict[str, Plot]:
             "parameters (non-embedding + head)",
             loss,
             [mark for k, law in laws for mark in _isoflop(k, law)],
+            {"points": "a run", "line": "parabola of a compute", "best": "its best size"},
         ),
     }
 
@@ -85,11 +100,12 @@ def _drawn(law: ArchLaw) -> bool:
 def _law(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
     runs = law.selection.runs
     points = _runs(k, law, axis, runs["val_loss"].tolist())
+    points |= _errors(runs)
     if law.fit is None or not _drawn(law):
         return [points]
     n = np.geomspace(law.fit.n.min() / 1.3, law.fit.n.max() * 4, LINE_POINTS)
     low, high = law_band(law.fit, n)
-    line = {"k": k, "x": n.tolist(), "y": law.fit.predict(n).tolist()}
+    line = {"k": k, "x": n.tolist(), "y": law.fit.predict(n).tolist(), "name": f"{law.arch}: law"}
     equation = f"{law.a:.3g} {axis.symbol}^-{law.alpha:.3g} + {law.c:.3g} ({law.verdict.word})"
     marks = [
         line | {"kind": "band", "low": plain(low), "high": plain(high)},
@@ -112,6 +128,15 @@ def _law(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
     return [*marks, points]
 
 
+def _errors(runs: pd.DataFrame) -> Mark:
+    """Ends of the error bars of runs' losses; nothing where no standard error is known."""
+    error = runs["val_loss_se"]
+    if not (error > 0).any():
+        return {}
+    loss, error = runs["val_loss"], error.fillna(0.0)
+    return {"low": (loss - error).tolist(), "high": (loss + error).tolist()}
+
+
 def _residuals(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
     if law.fit is None or not _drawn(law):
         return []
@@ -126,17 +151,20 @@ def _runs(k: int, law: ArchLaw, axis: Axis, y: list[float]) -> Mark:
 
 
 def _tip(run: dict[Any, Any]) -> str:
-    more = {"seed": run["seed"], "lr": run["lr"], "tokens": run["tokens"]}
-    told = ", ".join(f"{name} {value:.6g}" for name, value in more.items() if not pd.isna(value))
+    forms = {"seed": ".6g", "lr": ".6g", "tokens": ",.0f"}
+    told = ", ".join(
+        f"{name} {run[name]:{form}}" for name, form in forms.items() if not pd.isna(run[name])
+    )
     size = f"{run['arch']} {run['size']}, N = {run['n_params']:,.0f}"
-    return f"{size}\nloss {run['val_loss']:.4f}\n{told}"
+    error = "" if pd.isna(run["val_loss_se"]) else f" ± {run['val_loss_se']:.4f}"
+    return f"{size}\nloss {run['val_loss']:.4f}{error}\n{told}"
 
 
 def _curves(k: int, law: ArchLaw) -> list[Mark]:
     marks = []
     for row in law.selection.runs.to_dict("records"):
-        tip = f"{row['arch']} {row['size']}"
-        tip += "" if pd.isna(row["seed"]) else f", seed {row['seed']:,.6g}"
+        name = f"{row['arch']} {row['size']}"
+        name += "" if pd.isna(row["seed"]) else f", seed {row['seed']:,.6g}"
         for points in training_curves([row["train_curve"]]):
             tokens, loss = (list(values) for values in zip(*points))
             marks.append(
@@ -146,7 +174,7 @@ def _curves(k: int, law: ArchLaw) -> list[Mark]:
                     "k": k,
                     "x": tokens,
                     "y": loss,
-                    "tips": [tip] * len(tokens),
+                    "name": name,
                     "label": law.arch,
                 }
             )
@@ -157,8 +185,9 @@ def _budgets(k: int, law: ArchLaw) -> list[Mark]:
     marks = []
     for n, mean in budgets(law.selection.all_budgets):
         each = {"k": k, "x": [float(d) for d in mean.index], "y": mean.tolist()}
-        tips = [f"{law.arch}, N = {n:,.0f}"] * len(mean)
-        marks.append(each | {"kind": "line", "thin": True})
+        name = f"{law.arch}, N = {n:,.0f}"
+        tips = [f"{name}\nD = {d:,.0f}\nloss {loss:.4f}" for d, loss in mean.items()]
+        marks.append(each | {"kind": "line", "thin": True, "name": name})
         marks.append(each | {"kind": "points", "tips": tips, "label": law.arch})
     return marks
 
@@ -167,17 +196,27 @@ def _isoflop(k: int, law: ArchLaw) -> list[Mark]:
     marks: list[Mark] = []
     for curve in law.frontier.curves if law.frontier else ():
         n = np.geomspace(curve.n.min(), curve.n.max(), LINE_POINTS)
-        tip = f"{law.arch}, {curve.flops:.2g} FLOPs\nbest N {curve.n_opt:,.0f}"
+        name = f"{law.arch}, {curve.flops:.2g} FLOPs"
+        tip = f"{name}\nbest N {curve.n_opt:,.0f}"
         best = float(curve.predict(curve.n_opt))
         marks += [
-            {"kind": "line", "k": k, "x": n.tolist(), "y": curve.predict(n).tolist()},
+            {
+                "kind": "line",
+                "k": k,
+                "x": n.tolist(),
+                "y": curve.predict(n).tolist(),
+                "name": name,
+            },
             {"kind": "best", "k": k, "x": [curve.n_opt], "y": [best], "tips": [tip]},
             {
                 "kind": "points",
                 "k": k,
                 "x": curve.n.tolist(),
                 "y": curve.loss.tolist(),
-                "tips": [tip] * len(curve.n),
+                "tips": [
+                    f"{name}\nN = {size:,.0f}\nloss {loss:.4f}"
+                    for size, loss in zip(curve.n, curve.loss)
+                ],
                 "label": law.arch,
             },
         ]

@@ -16,7 +16,7 @@ MIDDLES = np.sqrt(SHOWN[1:] * SHOWN[:-1])
 ASIDE = 1.02
 """Factor in N by which the bars of architectures are kept apart."""
 MOST_SHOWN = 3
-"""Multiple of alpha up to which an interval is drawn."""
+"""Multiple of alpha beyond which the upper end of an interval is drawn as open."""
 
 
 def scrutiny_plots(laws: Mapping[str, ArchLaw], axis: Axis) -> dict[str, Plot]:
@@ -30,12 +30,19 @@ def scrutiny_plots(laws: Mapping[str, ArchLaw], axis: Axis) -> dict[str, Plot]:
             f"smallest or largest {axis.symbol} kept",
             "α",
             [mark for one in found for mark in _drift_marks(*one)],
+            {
+                "points": "α of the sizes kept",
+                "error": "its 95 % interval",
+                "line": "α of all sizes",
+                "band": "its 95 % interval",
+            },
         ),
         "collapse": Plot(
             "Training curves, normalised",
             "fraction of training, t / T",
             "(L(t) − c) / (L(T) − c)",
             [mark for k, arch, _, one in found for mark in _curve_marks(k, arch, one)],
+            {"line": "a size, thick where it leaves the bundle"},
             log_y=True,
         ),
     }
@@ -49,7 +56,7 @@ def _drift_marks(k: int, arch: str, law: ArchLaw, scrutiny: Scrutiny) -> list[Ma
     ends = [float(law.fit.n.min()), float(law.fit.n.max())]
     low, high = plain(law.alpha_interval)
     marks: list[Mark] = [
-        {"kind": "line", "k": k, "x": ends, "y": [law.alpha] * 2},
+        {"kind": "line", "k": k, "x": ends, "y": [law.alpha] * 2, "name": f"{arch}: all sizes"},
         {
             "kind": "band",
             "k": k,
@@ -59,16 +66,22 @@ def _drift_marks(k: int, arch: str, law: ArchLaw, scrutiny: Scrutiny) -> list[Ma
             "high": [high] * 2,
         },
     ]
-    for one in scrutiny.ends:
-        tip = f"{arch} without the {one.left_out} {one.end}\nα {one.alpha:.3g} {one.interval}"
-        # An open interval would squeeze the others.
-        bar = [one.interval.low, min(one.interval.high, MOST_SHOWN * law.alpha)]
-        n = one.n_end * ASIDE**k
-        marks.append({"kind": "line", "k": k, "x": [n, n], "y": bar})
-        marks.append(
-            {"kind": "points", "k": k, "x": [n], "y": [one.alpha], "tips": [tip], "label": arch}
-        )
-    return marks
+    far = MOST_SHOWN * law.alpha
+    points = {
+        "kind": "points",
+        "k": k,
+        "x": [one.n_end * ASIDE**k for one in scrutiny.ends],
+        "y": [one.alpha for one in scrutiny.ends],
+        "low": [one.interval.low for one in scrutiny.ends],
+        # A long interval would squeeze the others.
+        "high": [one.interval.high if one.interval.high <= far else None for one in scrutiny.ends],
+        "tips": [
+            f"{arch} without the {one.left_out} {one.end}\nα {one.alpha:.3g} {one.interval}"
+            for one in scrutiny.ends
+        ],
+        "label": arch,
+    }
+    return [*marks, points]
 
 
 def _curve_marks(k: int, arch: str, scrutiny: Scrutiny) -> list[Mark]:
@@ -78,7 +91,7 @@ def _curve_marks(k: int, arch: str, scrutiny: Scrutiny) -> list[Mark]:
     marks = []
     for curve in scrutiny.collapse.curves:
         seen = np.isfinite(curve.r)
-        tip = f"{arch}, N = {curve.n:,.0f}" + (": leaves the bundle" if curve.n in named else "")
+        name = f"{arch}, N = {curve.n:,.0f}" + (": leaves the bundle" if curve.n in named else "")
         marks.append(
             {
                 "kind": "line",
@@ -86,7 +99,7 @@ def _curve_marks(k: int, arch: str, scrutiny: Scrutiny) -> list[Mark]:
                 "k": k,
                 "x": MIDDLES[seen].tolist(),
                 "y": curve.r[seen].tolist(),
-                "tips": [tip] * int(seen.sum()),
+                "name": name,
                 "label": arch,
             }
         )

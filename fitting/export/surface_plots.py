@@ -29,6 +29,7 @@ def surface_plots(
             "training tokens",
             loss,
             [mark for each in known for mark in _lines(*each)],
+            {"points": "a run", "line": "the surface at one size"},
             log_y=True,
         ),
         "surface-residuals-n": Plot(
@@ -36,6 +37,7 @@ def surface_plots(
             "parameters",
             "run over surface, minus one",
             [_residuals(*each, "n") for each in known],
+            {"points": "a run"},
             percent=True,
         ),
         "surface-residuals-d": Plot(
@@ -43,6 +45,7 @@ def surface_plots(
             "training tokens",
             "run over surface, minus one",
             [_residuals(*each, "d") for each in known],
+            {"points": "a run"},
             percent=True,
         ),
     }
@@ -58,7 +61,8 @@ def _lines(k: int, arch: str, law: SurfaceLaw) -> list[Mark]:
     for each in chosen:
         n = float(np.exp(np.log(s.n[size == each]).mean()))
         loss = s.predict(n, d).tolist()
-        marks.append({"kind": "line", "thin": True, "k": k, "x": d.tolist(), "y": loss})
+        line = {"kind": "line", "thin": True, "k": k, "x": d.tolist(), "y": loss}
+        marks.append(line | {"name": f"{arch}: the surface at N = {n:.3g}"})
     tips = _tips(arch, law)
     points = {
         "kind": "points",

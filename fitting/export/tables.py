@@ -164,6 +164,7 @@ def _law(law: ArchLaw, loss: str) -> dict[str, Any]:
             "a": other.a_no_floor,
             "alpha": other.alpha_no_floor,
             "aicc_gain_of_floor": other.aicc_gain,
+            "said": other.sentence(),
         },
         "huber": None
         if other is None

@@ -14,6 +14,8 @@ from fitting.law.refit import refit
 
 HUBER_DELTA = 1e-3
 """Huber threshold on log loss, as in Hoffmann et al. (2022, section 3.3)."""
+FEW = 6
+"""With six runs a floor has to make the residuals twelve times smaller to be worth its penalty."""
 CLEAR = 2.0
 """A difference of AICc below which neither form is preferred (Burnham and Anderson 2002, 2.6)."""
 
@@ -32,13 +34,27 @@ class Alternatives:
     alpha_huber: float
     c_huber: float
     """L = a x^-alpha + c by Huber's loss; NaN where the law does not fall."""
+    runs: int
+    """How many were fitted."""
 
     def sentence(self) -> str:
-        """What the comparison of AICc says."""
+        """What the comparison of AICc says, and whether that says anything of the runs."""
+        if np.isinf(self.aicc_gain):
+            return f"{self.runs} runs are too few to ask whether the floor c is needed."
+        return self._compared() + self._warning()
+
+    def _warning(self) -> str:
+        if self.runs > FEW or self.aicc_gain > CLEAR:
+            return ""
+        price = penalty(self.runs, 3) - penalty(self.runs, 2)
+        return (
+            f" With {self.runs} runs that is decided by AICc's penalty for a third parameter "
+            f"({price:.0f}) rather than by the losses."
+        )
+
+    def _compared(self) -> str:
         if self.aicc_gain > CLEAR:
             return f"The floor c is needed: AICc {self.aicc_gain:.1f} better with it."
-        if np.isinf(self.aicc_gain):
-            return "Too few runs to ask whether the floor c is needed."
         if self.aicc_gain < -CLEAR:
             return (
                 f"No floor c is needed: AICc {-self.aicc_gain:.1f} better without it, "
@@ -63,7 +79,10 @@ def alternatives(law: PowerLaw) -> Alternatives:
         float(np.exp(intercept)),
         float(-slope),
         float(gain) if np.isfinite(gain) else -np.inf,
-        *(float(value) for value in huber),
+        float(huber[0]),
+        float(huber[1]),
+        float(huber[2]),
+        len(log_n),
     )
 
 
@@ -72,8 +91,13 @@ def aicc(rss: float, runs: int, parameters: int) -> float:
 
     Hurvich and Tsai (1989). Infinite where there are too few runs for the correction.
     """
+    # Losses that the law fits exactly would otherwise be infinitely strong evidence for it.
+    return runs * np.log(max(rss, 1e-20) / runs) + penalty(runs, parameters)
+
+
+def penalty(runs: int, parameters: int) -> float:
+    """What AICc adds for the parameters; infinite where there are too few runs for it."""
     k = parameters + 1
     if runs - k - 1 <= 0:
         return np.inf
-    # Losses that the law fits exactly would otherwise be infinitely strong evidence for it.
-    return runs * np.log(max(rss, 1e-20) / runs) + 2 * k + 2 * k * (k + 1) / (runs - k - 1)
+    return 2 * k + 2 * k * (k + 1) / (runs - k - 1)

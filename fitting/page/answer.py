@@ -64,7 +64,8 @@ def answers(analysis: Analysis) -> str:
     ]
     words = Counter(law.lead_verdict.word for law in laws)
     counts = ", ".join(f"{count} {word}" for word, count in words.most_common())
-    return f"<p>{len(laws)} architectures: {counts}.</p>{table(head, rows, fold=False)}"
+    listed = table("Architectures", head, rows, fold=False)
+    return f"<p>{len(laws)} architectures: {counts}.</p>{listed}"
 
 
 def pairs(analysis: Analysis) -> str:
@@ -76,7 +77,7 @@ def pairs(analysis: Analysis) -> str:
     head = ["", "ahead of", "behind", "no difference from"]
     folded = f"<details><summary>Pair by pair</summary>{sentences}</details>"
     standing = _standing(analysis.comparisons, analysis.axis)
-    return table(head, standing) + folded + refused
+    return table("Pairs by architecture", head, standing) + folded + refused
 
 
 def _card(law: ArchLaw, axis: Axis) -> str:
@@ -92,12 +93,14 @@ def _card(law: ArchLaw, axis: Axis) -> str:
 
 def _law(law: ArchLaw, axis: Axis) -> str:
     if not law.falls:
-        return "<p class=law>no law</p>"
+        return "<p class=none>no law</p>"
     said = (
         f"<p class=law>{_equation(law, axis)}</p>"
         f"<p class=interval>α = {law.alpha:.3g} {bracketed(law.alpha_interval)}, "
         f"c = {law.c:.3g} {bracketed(law.c_interval)}</p>"
     )
+    if law.alternatives and law.verdict.word != "not supported":
+        said += f"<p>{escape(law.alternatives.sentence())}</p>"
     if axis.column == "n_params" and law.selection.along:
         both = " α describes size and tokens together." if law.selection.tokens_vary else ""
         said += f"<p>{escape(_saw(law))}{both}</p>"

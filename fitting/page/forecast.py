@@ -4,7 +4,10 @@ from html import escape
 
 from fitting.forecast import Prediction
 from fitting.outcomes import Outcome, Review
+from fitting.page.markup import section as marked
+from fitting.page.markup import table
 
+TITLE = "Forecast and outcome"
 HEAD = ("target", "forecast [95 %]", "measured (error)", "inside?")
 """Two numbers per column: a phone has room for four columns."""
 
@@ -13,28 +16,26 @@ def section(review: Review | None) -> str:
     """The section as HTML; "" where nothing was forecast."""
     if review is None:
         return ""
-    heading = "<section><h2>Forecast and outcome</h2>"
     if review.forecast is None:
-        return f"{heading}<p class=note>{escape(review.problem)}</p></section>"
+        return marked(TITLE, f"<p class=note>{escape(review.problem)}</p>")
     made = review.forecast
     said = "".join(f"<p class=note>{escape(note)}</p>" for note in review.notes)
-    rows = "".join(_row(outcome) for outcome in review.outcomes)
-    head = "".join(f"<th>{name}</th>" for name in HEAD)
+    rows = [_row(outcome) for outcome in review.outcomes]
     laws = "".join(_law(prediction) for prediction in made.predictions)
-    return (
-        f"{heading}<p>{escape(review.sentence())}</p>{said}"
-        f"<div class=scroll><table><tr>{head}</tr>{rows}</table></div>"
+    return marked(
+        TITLE,
+        f"<p>{escape(review.sentence())}</p>{said}",
+        table("Forecast and measured losses", list(HEAD), rows),
         f"<p>Registered {escape(made.time)} by code {escape(made.code)}, from {len(made.records)} "
         "runs, and not fitted again since. <code>forecast.json</code>, sha256 "
         f"<code>{review.sha256[:12]}…</code>, which MLflow and the record of each target hold.</p>"
-        f"<ul>{laws}</ul></section>"
+        f"<ul>{laws}</ul>",
     )
 
 
-def _row(outcome: Outcome) -> str:
+def _row(outcome: Outcome) -> list[str]:
     inside = {True: "yes", False: "no", None: "–"}[outcome.inside]
-    cells = (outcome.name, outcome.expected, outcome.came, inside)
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+    return [outcome.name, outcome.expected, outcome.came, inside]
 
 
 def _law(prediction: Prediction) -> str:

@@ -1,6 +1,6 @@
 """report.html: one file that opens anywhere and needs no network.
 
-The skeleton, style and script are report_page.html, .css and .js beside this file. The results are
+The skeleton, style and scripts are report_page.* beside this file. The results are
 written in HTML, so that they can be read without the script; the plots are drawn from JSON.
 """
 
@@ -9,56 +9,125 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from fitting.analysis import Analysis
 from fitting.arch_law import ArchLaw
 from fitting.export.all_plots import all_plots
 from fitting.outcomes import Review
-from fitting.page import answer, forecast, scrutiny, surface
-from fitting.page.markup import bracketed, said, table
+from fitting.page import answer, forecast, runs, scrutiny, surface
+from fitting.page.about import About, origin
+from fitting.page.markup import bracketed, plot_box, said, section, table
 from fitting.runs.axis import Axis
 from fitting.runs.loss import Loss
 from fitting.surface.law import SurfaceLaw
 
 HERE = Path(__file__).parent
-MAX_LEFT_OUT = 200
+SCRIPTS = (
+    "report_page.draw.js",
+    "report_page.legend.js",
+    "report_page.values.js",
+    "report_page.save.js",
+    "report_page.js",
+)
+"""In the order in which they use each other."""
 
 
-def html(analysis: Analysis, samples: Sequence[Path] = (), review: Review | None = None) -> str:
-    """The complete page. samples: paths of pages beside it on which the models can be heard."""
-    text = json.dumps(_data(analysis), allow_nan=False, separators=(",", ":"))
+def html(
+    analysis: Analysis,
+    about: About | None = None,
+    beside: Sequence[str] = (),
+    review: Review | None = None,
+) -> str:
+    """The complete page.
+
+    about: what it is of. beside: names of the files in its folder, which it links to; those called
+    samples*.html are pages on which the models can be heard.
+    """
+    of = (about or About()).with_records(analysis.records)
+    plots = {name: plot for name, plot in all_plots(analysis).items() if plot.marks}
+    data = {"archs": list(analysis.laws), "plots": {name: vars(plots[name]) for name in plots}}
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     parts = {
         "/*style*/": (HERE / "report_page.css").read_text(encoding="utf-8"),
-        "/*script*/": (HERE / "report_page.js").read_text(encoding="utf-8"),
+        "/*script*/": "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
+        "<!--title-->": escape(of.title),
+        "<!--of-->": escape(of.line()),
         "<!--notes-->": "".join(f"<p class=note>{escape(note)}</p>" for note in analysis.notes),
         "<!--answer-->": answer.answers(analysis),
-        "<!--samples-->": "".join(
-            f'<p><a href="{escape(path.name)}">Hear what each size composed</a></p>'
-            for path in samples
-        ),
-        "<!--forecast-->": forecast.section(review),
+        "<!--samples-->": _samples(beside),
         "<!--lead-->": answer.lead(analysis),
-        "<!--size-->": answer.SIZE_WORD[analysis.axis.column],
         "<!--law-->": f"L({analysis.axis.symbol}) = a {analysis.axis.symbol}<sup>−α</sup> + c; "
         f"{analysis.axis.symbol}: {analysis.axis.label}",
         "<!--loss-->": escape(_meaning(analysis.loss)),
-        "<!--scrutiny-->": scrutiny.sections(analysis.laws),
-        "<!--repeated-->": _repeated(analysis),
-        "<!--minima-->": _minima(analysis),
-        "<!--surface-->": surface.section(_surfaces(analysis), analysis.loss.unit),
         "<!--comparison-->": answer.pairs(analysis),
-        "<!--numbers-->": _numbers(analysis),
-        "<!--left-out-->": _left_out(analysis),
+        "<!--sections-->": _sections(analysis, set(plots), review)
+        + origin(of, [name for name in beside if not name.endswith(".html")]),
         # A name from a table could contain "</script>"; JSON allows "<" to be escaped.
         "/*data*/null": text.replace("<", "\\u003c"),
     }
     page = (HERE / "report_page.html").read_text(encoding="utf-8")
     # In one pass, because a name from a table could itself contain a mark.
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
+
+
+def _sections(analysis: Analysis, plots: set[str], review: Review | None) -> str:
+    """All below the first screen, in its order. plots: those that have marks."""
+
+    def plotted(name: str, title: str, lead: str, *more: str) -> str:
+        return section(title, plot_box(name) if name in plots else "", *more, lead=lead)
+
+    return "".join(
+        [
+            forecast.section(review),
+            surface.section(_surfaces(analysis), analysis.loss.unit),
+            plotted(
+                "law",
+                f"Loss by {answer.SIZE_WORD[analysis.axis.column]}",
+                "Points are training runs; the line is the law, the shade its 95 % band. The "
+                "dashed bar is the prediction for the largest from the smaller ones alone. A "
+                "rejected law is not drawn.",
+            ),
+            plotted(
+                "residuals",
+                "Residuals",
+                "Each run's distance from its law. If the law holds, there is no pattern here.",
+            ),
+            plotted(
+                "curves",
+                "Training curves",
+                "Training loss against tokens seen. Distrust a run whose curve rises at the end.",
+            ),
+            scrutiny.sections(analysis.laws),
+            plotted(
+                "tokens",
+                "Loss by training tokens",
+                "The same sizes trained on more or fewer tokens.",
+            ),
+            _repeated(analysis),
+            plotted(
+                "isoflop",
+                "Best size for a given compute, by parabolas",
+                "Each parabola joins runs of equal training compute; its lowest point is the best "
+                "size.",
+                _minima(analysis),
+            ),
+            section("The numbers", _numbers(analysis)),
+            runs.sections(analysis),
+        ]
+    )
+
+
+def _samples(beside: Sequence[str]) -> str:
+    """A link to each page of samples, by its tokenizer where there are several."""
+    pages = [name for name in beside if name.startswith("samples") and name.endswith(".html")]
+    links = []
+    for name in pages:
+        of = name.removeprefix("samples").removesuffix(".html").removeprefix("-")
+        named = f" ({escape(of)})" if of else ""
+        links.append(f'<p><a href="{escape(name)}">Hear what each size composed{named}</a></p>')
+    return "".join(links)
 
 
 def _meaning(loss: Loss) -> str:
@@ -71,7 +140,7 @@ def _repeated(analysis: Analysis) -> str:
     told = {arch: note for arch, note in notes if note}
     if not told:
         return ""
-    return f"<section><h2>Data seen more than once</h2>{said(told.items())}</section>"
+    return section("Data seen more than once", said(told.items()))
 
 
 def _minima(analysis: Analysis) -> str:
@@ -98,7 +167,7 @@ def _minima(analysis: Analysis) -> str:
                 f"C<sup>{1 - frontier.exponent:.3g}</sup>.</p>"
             )
     head = ["", "compute C, FLOPs", "best N", "tokens D = C / 6 N", "D / N"]
-    return "".join(sentences) + table(head, rows)
+    return "".join(sentences) + table("Best sizes by parabolas", head, rows)
 
 
 def _numbers(analysis: Analysis) -> str:
@@ -106,7 +175,7 @@ def _numbers(analysis: Analysis) -> str:
     columns = [_quantities(law, analysis.axis) for law in analysis.laws.values()]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]
-    return table(["", *analysis.laws], rows)
+    return table("The numbers of each law", ["", *analysis.laws], rows)
 
 
 def _quantities(law: ArchLaw, axis: Axis) -> dict[str, str]:
@@ -131,8 +200,8 @@ def _quantities(law: ArchLaw, axis: Axis) -> dict[str, str]:
         found |= {
             "α, by Student-t": bracketed(law.alpha_student),
             "c, by Student-t": bracketed(law.c_student),
-            "α, by Huber": f"{other.alpha_huber:.4g}",
-            "c, by Huber": f"{other.c_huber:.4g}",
+            "α, by Huber": _known(other.alpha_huber),
+            "c, by Huber": _known(other.c_huber),
             "α, without c": f"{other.alpha_no_floor:.4g}",
             "AICc gained by c": needless,
         }
@@ -142,36 +211,8 @@ def _quantities(law: ArchLaw, axis: Axis) -> dict[str, str]:
     return found
 
 
-def _left_out(analysis: Analysis) -> str:
-    head = ["", "size", "N", "seed", "lr", "loss", "why"]
-    out = pd.concat([law.selection.left_out for law in analysis.laws.values()])
-    rows = [
-        [
-            row["arch"],
-            row["size"],
-            *(_number(row[name]) for name in ("n_params", "seed", "lr", "val_loss")),
-            row["why"],
-        ]
-        for row in out.head(MAX_LEFT_OUT).to_dict("records")
-    ]
-    if not rows:
-        return "<p>None.</p>"
-    more = f"<p>And {len(out) - len(rows)} more, in fit.json.</p>" if len(out) > len(rows) else ""
-    return table(head, rows) + more
-
-
-def _number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:,.6g}"
-
-
-def _data(analysis: Analysis) -> dict[str, Any]:
-    return {
-        "archs": list(analysis.laws),
-        "plots": {
-            name: vars(plot) | {"x": f"{plot.x}, log scale"}
-            for name, plot in all_plots(analysis).items()
-        },
-    }
+def _known(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.4g}"
 
 
 def _surfaces(analysis: Analysis) -> dict[str, SurfaceLaw]:

@@ -1,7 +1,7 @@
 """The sections of report.html on each law under other choices."""
 
 from fitting.arch_law import ArchLaw
-from fitting.page.markup import bracketed, said, table
+from fitting.page.markup import bracketed, plot_box, said, section, table
 from fitting.scrutiny.findings import Scrutiny
 from fitting.scrutiny.rivals import PHRASES, Judged
 
@@ -36,33 +36,31 @@ def _sensitivity(found: Found) -> str:
         for arch, scrutiny in found
         for one in scrutiny.counted
     ]
-    plot = '<div id="sensitivity" class="plot"></div>' if sizes else ""
-    return (
-        "<section><h2>Does the exponent depend on the sizes chosen?</h2>"
-        "<p>The law refitted without its smallest, then without its largest sizes. The band is "
-        "that of all sizes; with fewer sizes the bars are longer.</p>"
-        + sentences
-        + plot
-        + table(["", "left out", "α"], sizes)
-        + ("<h3>By what counts as N</h3>" if counts else "")
-        + table(["", "N", "α", "c", "noise of a run"], counts)
-        + "</section>"
+    return section(
+        "Does the exponent depend on the sizes chosen?",
+        sentences,
+        plot_box("sensitivity") if sizes else "",
+        table("Exponent by sizes left out", ["", "left out", "α"], sizes),
+        "<h3>By what counts as N</h3>" if counts else "",
+        table("Exponent by what counts as N", ["", "N", "α", "c", "noise of a run"], counts),
+        lead="The law refitted without its smallest, then without its largest sizes. The band is "
+        "that of all sizes; with fewer sizes the bars are longer.",
     )
 
 
 def _forms(found: Found) -> str:
     rows = [_form_row(arch, one) for arch, scrutiny in found for one in scrutiny.forms.judged]
     head = ["", "form", "parameters", "largest", "two largest", "ten times", ""]
-    return (
-        "<section><h2>Would another curve fit better?</h2>"
-        "<p>Each form is fitted without the largest size, then without the two largest, and "
-        "predicts them. Brackets show the error that noise explains.</p>"
-        + said(
-            (arch, f"{scrutiny.forms.sentence()} {scrutiny.forms.tenfold_sentence()}")
-            for arch, scrutiny in found
-        )
-        + table(head, rows)
-        + "</section>"
+    sentences = said(
+        (arch, f"{scrutiny.forms.sentence()} {scrutiny.forms.tenfold_sentence()}")
+        for arch, scrutiny in found
+    )
+    return section(
+        "Would another curve fit better?",
+        sentences,
+        table("Other forms of the law", head, rows),
+        lead="Each form is fitted without the largest size, then without the two largest, and "
+        "predicts them. Brackets show the error that noise explains.",
     )
 
 
@@ -81,11 +79,11 @@ def _collapse(found: Found) -> str:
     curves = [(arch, s.collapse) for arch, s in found if s.collapse and s.collapse.curves]
     if not curves:
         return ""
-    return (
-        "<section><h2>Do the training curves collapse?</h2>"
-        "<p>Loss above c relative to its final value, against the fraction of training completed; "
-        "one line per size. Where tokens are proportional to size, one curve is expected (Qiu et "
-        "al. 2025).</p>"
-        + said((arch, one.sentence()) for arch, one in curves)
-        + '<div id="collapse" class="plot"></div></section>'
+    return section(
+        "Do the training curves collapse?",
+        said((arch, one.sentence()) for arch, one in curves),
+        plot_box("collapse"),
+        lead="Loss above c relative to its final value, against the fraction of training "
+        "completed; one line per size. Where tokens are proportional to size, one curve is "
+        "expected (Qiu et al. 2025).",
     )

@@ -8,7 +8,8 @@ from html import escape
 
 import numpy as np
 
-from fitting.page.markup import bracketed, table
+from fitting.page import markup
+from fitting.page.markup import bracketed, plot_box, table
 from fitting.surface.law import SurfaceLaw
 from fitting.surface.optimum import Optimum
 
@@ -40,10 +41,9 @@ def section(laws: Mapping[str, SurfaceLaw], unit: str) -> str:
     boxes = ""
     if any(law.identified for law in laws.values()):
         boxes = "".join(
-            f"<h3>{title}</h3><p>{said}</p><div id={box} class=plot></div>"
-            for box, (title, said) in BOXES.items()
+            f"<h3>{title}</h3><p>{said}</p>{plot_box(box)}" for box, (title, said) in BOXES.items()
         )
-    return f"<section><h2>Size and tokens together</h2>{told}{boxes}</section>"
+    return markup.section("Size and tokens together", told, boxes)
 
 
 def _law(arch: str, law: SurfaceLaw, unit: str) -> str:
@@ -57,7 +57,7 @@ def _law(arch: str, law: SurfaceLaw, unit: str) -> str:
     )
     if not law.identified:
         return body
-    return body + _numbers(law, unit) + _optima(law)
+    return body + _numbers(arch, law, unit) + _optima(arch, law)
 
 
 def _sentences(law: SurfaceLaw) -> list[str]:
@@ -99,7 +99,7 @@ def _shares(law: SurfaceLaw) -> str:
     )
 
 
-def _numbers(law: SurfaceLaw, unit: str) -> str:
+def _numbers(arch: str, law: SurfaceLaw, unit: str) -> str:
     s, h = law.surface, law.huber
     rows = [
         [f"E, {unit}", f"{s.E:.4g}", bracketed(law.E), f"{h.E:.4g}"],
@@ -116,7 +116,7 @@ def _numbers(law: SurfaceLaw, unit: str) -> str:
         ["noise of a run", f"{100 * law.noise.of_a_run:.2g} %", _noise(law), ""],
         ["condition number", f"{law.condition:.3g}", "", ""],
     ]
-    return table(["", "least squares", "95 %", "Huber"], rows)
+    return table(f"L(N, D) of {arch}", ["", "least squares", "95 %", "Huber"], rows)
 
 
 def _noise(law: SurfaceLaw) -> str:
@@ -127,12 +127,12 @@ def _noise(law: SurfaceLaw) -> str:
     return f"seeds alone {seeds:.2g} %, {noise.pure_dof} repeats"
 
 
-def _optima(law: SurfaceLaw) -> str:
+def _optima(arch: str, law: SurfaceLaw) -> str:
     head = ["compute C, FLOPs", "best N", "95 %", "its tokens D", "95 %", "D / N"]
     parabolas = any(np.isfinite(best.parabola_n) for best in law.optima)
     if parabolas:
         head += ["N by parabolas", "D by parabolas"]
-    return table(head, [_optimum(best, parabolas) for best in law.optima])
+    return table(f"Best sizes of {arch}", head, [_optimum(best, parabolas) for best in law.optima])
 
 
 def _optimum(best: Optimum, parabolas: bool) -> list[str]:

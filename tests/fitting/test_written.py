@@ -13,6 +13,7 @@ from fitting.analysis import Analysis, analyse
 from fitting.compare.comparison import Crossing, NotCompared
 from fitting.export.tables import fit_json
 from fitting.law.intervals import Interval
+from fitting.page.about import About
 from fitting.runs.read import complete
 from harness.experiments import make_records
 from tests.fitting.conftest import make_isoflop_records
@@ -104,18 +105,21 @@ def test_the_fields_of_fit_json_are_the_documented_ones(small: Analysis, budgets
     )
     written = _names(fit_json(told)) | _names(fit_json(budgets))
     written |= _names({"forecast": reviewed().to_json()})
+    written |= _names({"about": About("A", {"corpus": "folk"}).to_json()})
     documented = set(re.findall(r"^\| `([^`]+)` \|", FIELDS.read_text(), re.MULTILINE))
     assert documented == written
 
 
 def _names(value: Any, path: str = "") -> set[str]:
-    """Dotted names of everything in a JSON value; `ARCH` for an architecture, [] for a list."""
+    """Dotted names of everything in a JSON value; `ARCH` for an architecture, `LABEL` for a fact's
+    label, [] for a list."""
     if isinstance(value, list):
         return {name for item in value if isinstance(item, dict) for name in _names(item, path)}
     if not isinstance(value, dict):
         return set()
     found = set()
     for key, inner in value.items():
-        name = "laws.ARCH" if path == "laws." else f"{path}{key}"
+        named = {"laws.": "ARCH", "about.facts.": "LABEL"}.get(path, key)
+        name = f"{path}{named}"
         found |= {name} | _names(inner, f"{name}{'[]' if isinstance(inner, list) else ''}.")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -36,6 +37,12 @@ def test_a_sweep_ends_with_laws_a_report_and_one_run_a_cell(source: Path, tmp_pa
     for arch in ("transformer", "lstm"):
         assert f"{arch} no law not supported: {why}" in printed
     assert why in page
+    about = json.loads((out / "small" / "report" / "fit.json").read_text())["about"]
+    assert about["title"] == f"Sweep small: {source.name}"
+    assert about["facts"]["runs"] == "4 finished runs"
+    assert {"corpus", "hardware", "software", "code", "trained"} <= set(about["facts"])
+    for text in (*about["facts"].values(), 'href="samples.html"', 'href="fit.json"'):
+        assert text in page
     assert {record["status"] for record in records(out).values()} == {"finished"}
     assert {record["ran_on"]["workers"] for record in records(out).values()} == {1}
     for key, record in records(out).items():

@@ -1,11 +1,8 @@
-"""What a model's card tells beyond the record: the law of its sweep, the version of the code."""
+"""What a model's card tells beyond the record: the law of its sweep."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from data.errors import printable
@@ -50,13 +47,3 @@ def _told(name: str, law: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "open" if value is None else f"{value:.3g}"
-
-
-def code_version() -> str:
-    """Of Crescendo, and of the commit where it runs from a clone."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:
-        found = ""
-    return f"{version('crescendo')}{f' ({found})' if found else ''}"

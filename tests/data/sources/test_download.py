@@ -76,7 +76,8 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def corpus(server: Server) -> Corpus:
-    return Corpus(f"http://127.0.0.1:{server.server_port}/corpus.tar", DIGEST, UNKNOWN)
+    address = f"http://127.0.0.1:{server.server_port}/corpus.tar"
+    return Corpus(address, DIGEST, UNKNOWN, "a corpus")
 
 
 def left(folder: Path) -> list[str]:

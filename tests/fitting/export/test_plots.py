@@ -22,10 +22,30 @@ def isoflop() -> Analysis:
     return analyse(complete(make_isoflop_records(unique=1e12)))
 
 
-def test_every_plot_has_one_box_on_the_page(isoflop: Analysis) -> None:
-    boxes = re.findall(r'<div id="?([a-z-]+)"? class="?plot"?>', report_page.html(isoflop))
-    assert sorted(boxes) == sorted(set(boxes))
-    assert set(all_plots(isoflop)) <= set(boxes)
+def test_every_plot_with_marks_has_one_box_on_the_page_and_no_other_has(isoflop: Analysis) -> None:
+    boxes = re.findall(r'<div id="([a-z-]+)" class="plot">', report_page.html(isoflop))
+    assert sorted(boxes) == sorted(name for name, plot in all_plots(isoflop).items() if plot.marks)
+
+
+def test_a_plot_has_a_word_for_each_kind_of_its_marks(isoflop: Analysis) -> None:
+    for analysis in (isoflop, analyse(complete(make_records(seeds=1, sizes=5)))):
+        for plot in all_plots(analysis).values():
+            kinds = {mark["kind"] for mark in plot.marks}
+            kinds |= {"error" for mark in plot.marks if mark["kind"] == "points" and "low" in mark}
+            assert kinds <= set(plot.key)
+
+
+def test_error_bars_are_a_standard_error_to_each_side() -> None:
+    analysis = analyse(complete(make_records()))
+    for mark in all_plots(analysis)["law"].marks:
+        if mark["kind"] == "points":
+            assert mark["low"] == pytest.approx([y - 0.002 for y in mark["y"]])
+            assert mark["high"] == pytest.approx([y + 0.002 for y in mark["y"]])
+
+
+def test_without_standard_errors_there_are_no_error_bars() -> None:
+    marks = all_plots(analyse(complete(make_records().drop(columns="val_loss_se"))))["law"].marks
+    assert not any("low" in mark for mark in marks if mark["kind"] == "points")
 
 
 def test_every_plot_with_marks_becomes_a_figure(isoflop: Analysis, tmp_path: Path) -> None:

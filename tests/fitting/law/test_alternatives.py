@@ -40,11 +40,23 @@ def test_one_outlier_moves_huber_less_than_least_squares() -> None:
 def test_four_runs_are_too_few_to_ask_about_the_floor() -> None:
     found = alternatives(fit(N[::6], losses(c=1)[::6]))
     assert found.aicc_gain == -np.inf
-    assert found.sentence() == "Too few runs to ask whether the floor c is needed."
+    assert found.sentence() == "4 runs are too few to ask whether the floor c is needed."
+
+
+@pytest.mark.parametrize(("runs", "warned"), [(6, True), (8, False)])
+def test_with_six_runs_the_penalty_is_said_to_decide(runs: int, warned: bool) -> None:
+    every = len(N) // runs
+    said = alternatives(fit(N[::every][:runs], losses(c=1)[::every][:runs])).sentence()
+    assert ("AICc's penalty for a third parameter (30)" in said) == warned
+
+
+def test_a_floor_that_outweighs_its_penalty_is_not_doubted() -> None:
+    needed = Alternatives(1, 0.2, 9, 1, 0.2, 0.1, runs=6)
+    assert needed.sentence() == "The floor c is needed: AICc 9.0 better with it."
 
 
 def test_a_small_difference_prefers_neither() -> None:
-    tied = Alternatives(1, 0.2, 0.5, 1, 0.2, 0.1)
+    tied = Alternatives(1, 0.2, 0.5, 1, 0.2, 0.1, runs=20)
     assert tied.sentence().startswith("With or without the floor c: AICc differs by 0.5")
 
 

@@ -1,5 +1,6 @@
 """MLflow that is not there, or not served, is told in one line, and nothing is written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ def test_metrics_of_before_there_were_groups_are_read_alike(tmp_path: Path) -> N
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = MlflowClient(uri)
     experiment = client.create_experiment("both")
-    for seed, name in enumerate((str, grouped)):
+    ways: list[Callable[[str], str]] = [str, grouped]
+    for seed, name in enumerate(ways):
         run = client.create_run(experiment, tags={KIND: "cell", STATUS: "finished"}).info.run_id
         for key, value in {"arch": "lstm", "size": "4k", "seed": seed, "lr": 0.01}.items():
             client.log_param(run, key, value)
