@@ -16,6 +16,7 @@ from sweeps.errors import GridError
 from sweeps.sweep import Listed, Sweep
 from trainers.names import names
 from trainers.records import Record
+from trainers.version import code_version
 
 if TYPE_CHECKING:
     from fitting.outcomes import Review

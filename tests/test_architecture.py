@@ -51,7 +51,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "overview": {"store", "tokens"},
         "describe_pictures": {"errors", "store", "music", "overview"},
         "describe": {"errors", "store", "tokens", "overview", "describe_pictures", "card"},
-        "roundtrip": {"music", "tokens", "notation"},
+        "roundtrip": {"describe_pictures", "music", "tokens", "notation"},
     },
     "fitting": {
         "contract": set(),

@@ -32,7 +32,7 @@ def test_the_corpus_is_told_in_words_with_its_licence(manifest: Manifest) -> Non
     assert of.facts["corpus"] == (
         "MAESTRO v3, piano performances: 93 pieces to train on, 13 to validate, 14 to test"
     )
-    assert of.facts["licence"] == "CC BY-NC-SA 4.0"
+    assert of.facts["licence"] == "CC BY-NC-SA 4.0."
     assert of.facts["tokens"] == "abc: 7,426 tokens to train on, 1,008 to validate, 1,002 to test"
     assert of.facts["tokenizer"] == "abc, a vocabulary of 140"
     assert of.facts["code"] == "2e10c55"
