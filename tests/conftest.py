@@ -138,6 +138,29 @@ def open_page(tmp_path: Path) -> Iterator[Callable[[str, int], Opened]]:
         yield opened
 
 
+AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture
+def axe() -> Callable[[Opened], list[str]]:
+    """What axe-core finds on an opened page that is serious or critical, a line for each element;
+    the test is skipped where axe-core is missing."""
+    if not AXE.exists():
+        pytest.skip("needs axe-core (npm install --no-save axe-core@4.10.3)")
+
+    def found(page: Opened) -> list[str]:
+        page.tab.evaluate(AXE.read_text(encoding="utf-8"))
+        result = page.tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{rule['impact']}: {rule['help']}: {element['html'][:200]}"
+            for rule in result["violations"]
+            if rule["impact"] in ("serious", "critical")
+            for element in rule["nodes"]
+        ]
+
+    return found
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """The name of a bucket on an S3 server of this process, to which pyarrow is pointed."""

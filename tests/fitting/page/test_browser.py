@@ -33,3 +33,10 @@ def test_it_shows_its_plots_at_any_width(
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert not opened.wrong
     assert all(url.startswith(("file:", "data:")) for url in opened.asked)
+
+
+@pytest.mark.slow
+def test_nothing_on_it_shuts_out_a_reader(
+    html: str, open_page: Callable[[str, int], Opened], axe: Callable[[Opened], list[str]]
+) -> None:
+    assert axe(open_page(html, 1280)) == []
