@@ -33,4 +33,5 @@ def power(n: np.ndarray, right: float) -> np.ndarray:
     """How probable it is that the test rejects chance, of n answers."""
     # The least number of right ones that is too many by chance; by symmetry, of wrong ones too.
     least = stats.binom.isf(LEVEL / 2, n, CHANCE) + 1
-    return stats.binom.sf(least - 1, n, right) + stats.binom.cdf(n - least, n, right)
+    many, few = stats.binom.sf(least - 1, n, right), stats.binom.cdf(n - least, n, right)
+    return np.asarray(many) + np.asarray(few)

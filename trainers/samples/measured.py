@@ -1,4 +1,4 @@
-"""The second half of samples.html: what was measured, as plots with their values, and as a table."""
+"""What was measured, on samples.html: plots with their values, a table, and what they can say."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def about_valid(study: Study) -> str:
 
 
 def valid(one: Composed) -> str:
-    """"2 of 8 valid unaided (3 to 65 %)"."""
+    """ "2 of 8 valid unaided (3 to 65 %)"."""
     hits, found = round(one.valid.value * one.valid.n), one.valid
     return f"{hits} of {found.n} valid unaided ({100 * found.low:.0f} to {percent(found.high)})"
 

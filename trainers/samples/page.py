@@ -126,8 +126,8 @@ def _needed() -> str:
 def _footer(study: Study) -> str:
     copied = float(np.nanmean(values(study.reference, "copied")))
     return (
-        "Measures by muspy's definitions (Dong et al. 2020). Copying is looked for in every key, in "
-        "the top line of each track; of the runs of nine notes in real pieces, "
+        "Measures by muspy's definitions (Dong et al. 2020). Copying is looked for in every key, "
+        "in the top line of each track; of the runs of nine notes in real pieces, "
         f"{percent(copied)} are in training too. Loss is on the validation split, in nats per "
         "token. Notes are spelled by those around them (ps13, Meredith 2006)."
     )

@@ -15,8 +15,12 @@ from data.music.score import Score
 from trainers.samples.measures import Estimate
 
 SERIES = ("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#a87800", "#666")
-SHAPES = ("M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0", "M-3.2-3.2h6.4v6.4h-6.4z")
-SHAPES += ("M0-4.4L4.2 3.2h-8.4z", "M0-4.6L4.6 0 0 4.6-4.6 0z")
+SHAPES = (
+    "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0",
+    "M-3.2-3.2h6.4v6.4h-6.4z",
+    "M0-4.4L4.2 3.2h-8.4z",
+    "M0-4.6L4.6 0 0 4.6-4.6 0z",
+)
 DASHES = ("none", "6 3", "2 3", "8 3 2 3")
 """Series are told apart by these as well as by colour; the next ones begin anew."""
 ROLL_HEIGHT = 100

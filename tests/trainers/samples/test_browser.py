@@ -95,9 +95,7 @@ def test_a_pause_goes_on_where_it_was(html: str, open_page: Open) -> None:
     assert position(card) == 0
 
 
-def test_one_sounds_at_a_time_even_if_many_are_pressed_at_once(
-    html: str, open_page: Open
-) -> None:
+def test_one_sounds_at_a_time_even_if_many_are_pressed_at_once(html: str, open_page: Open) -> None:
     tab = open_page(html, 1280).tab
     sounding = tab.evaluate(
         """async () => {
@@ -106,9 +104,11 @@ def test_one_sounds_at_a_time_even_if_many_are_pressed_at_once(
           const cards = [...document.querySelectorAll("#open article")];
           cards.forEach(card => card.querySelector(".play").click());
           await new Promise(done => setTimeout(done, 500));
-          return [started, pieceOf(cards.at(-1)).name, document.querySelectorAll(".playing").length];
+          const shown = document.querySelectorAll(".playing").length;
+          return [started, pieceOf(cards.at(-1)).name, shown];
         }"""
     )
+    # Its card and the player show it.
     assert sounding == [[sounding[1]], sounding[1], 2]
 
 
@@ -330,7 +330,9 @@ def test_answers_outlive_the_page_and_are_saved_as_csv(html: str, open_page: Ope
 
 
 def test_a_browser_that_keeps_nothing_can_listen_all_the_same(html: str, open_page: Open) -> None:
-    forbid = "Object.defineProperty(window, 'localStorage', { get() { throw Error('forbidden'); } });"
+    forbid = (
+        "Object.defineProperty(window, 'localStorage', { get() { throw Error('forbidden'); } });"
+    )
     opened = open_page(html.replace("<script>", f"<script>{forbid}</script><script>", 1), 1280)
     assert answer_all(opened.tab) == 12
     assert not opened.wrong
