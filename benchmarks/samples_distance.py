@@ -47,8 +47,8 @@ def row(table: np.ndarray, count: int, covariances: bool, rounds: int) -> str:
     for _ in range(rounds):
         order = generator.permutation(len(table))
         drawn, rest = table[order[:count]], table[order[count:]]
-        scores = (normal_scores(each, rest) for each in (drawn, rest))
-        raw.append(distance(*scores, covariances))
+        made, real = normal_scores(drawn, rest), normal_scores(rest, rest)
+        raw.append(distance(made, real, covariances))
         found.append(frechet(drawn, rest, covariances))
     corrected = np.array([one.value for one in found])
     held = np.mean([one.low <= 0 <= one.high for one in found])

@@ -122,7 +122,7 @@ function tell() {
   part("meaning").textContent = `${right} of ${times(answers.length, "answer")} right. ${judged(right, answers.length)}`;
   const sizes = bySize();
   const rows = [...sizes, { name: "real pieces", k: believed, n: real.length }].map(one =>
-    `<tr><th scope="row">${one.name}</th><td>${one.n}</td><td>${one.k}</td><td>${one.n ? percent(one.k / one.n) : "–"}</td><td>${one.n ? spread(one.k, one.n) : "–"}</td></tr>`);
+    `<tr><th scope="row">${one.name}</th><td>${one.n}</td><td>${one.k}</td><td>${one.n ? `${percent(one.k / one.n)} (${spread(one.k, one.n)})` : "–"}</td></tr>`);
   part("sizes").innerHTML = rows.join("");
   part("fooled").innerHTML = sizes.length ? fooled(sizes, real.length ? believed / real.length : NaN) : "";
 }

@@ -244,9 +244,9 @@ def test_a_hand_ends_with_a_score_and_chance_and_sizes(html: str, open_page: Ope
     assert "may be chance" in score
     rows = [row.split("\t") for row in tab.locator("[data-part=sizes] tr").all_inner_texts()]
     assert rows == [
-        ["4k", "3", "3", "100 %", "29 to 100 %"],
-        ["20k", "3", "3", "100 %", "29 to 100 %"],
-        ["real pieces", "6", "6", "100 %", "54 to 100 %"],
+        ["4k", "3", "3", "100 % (29 to 100 %)"],
+        ["20k", "3", "3", "100 % (29 to 100 %)"],
+        ["real pieces", "6", "6", "100 % (54 to 100 %)"],
     ]
     assert tab.locator("[data-part=fooled] circle").count() == 2
     assert not opened.wrong
