@@ -72,7 +72,8 @@ def main(argv: list[str] | None = None) -> int:
 def make_page(
     cells: Location, data: Location, target: Path, count: int, shown: int, apart: Apart = in_turn
 ) -> dict[str, str]:
-    """The page of the cells that were trained on `data`, as the last step of a sweep makes it.
+    """The page of the cells that were trained on `data`, as the last step of a sweep makes it:
+    beside its report.
 
     Returns the names of cells that could not compose, with the reasons. Raises CellError if none
     could, or none has finished.
@@ -80,12 +81,12 @@ def make_page(
     request = Request(count=count)
     chosen = choose(trained_on(data, finished(cells)), name=None, best=False)
     made = study(chosen, data, request, apart)
-    Location.of(target).write_text(write_page(made, request, shown))
+    Location.of(target).write_text(write_page(made, request, shown, report="report.html"))
     return made.failed
 
 
-def write_page(made: Study, request: Request, shown: int) -> str:
-    return page.html(made, shown, REAL_PIECES, how(request))
+def write_page(made: Study, request: Request, shown: int, report: str = "") -> str:
+    return page.html(made, shown, REAL_PIECES, how(request), report)
 
 
 def how(request: Request) -> str:

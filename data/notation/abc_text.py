@@ -22,6 +22,7 @@ from data.abc.dialect import KEY_TOKENS, MARKS, PITCHES
 from data.music.score import Score
 from data.notation.accidentals import Accidentals
 from data.notation.lengths import Group, Symbol
+from data.notation.spelling import Names
 from data.notation.staves import Bar, Part, Staff, Voice, bars, beam_ticks, parts
 
 BARS_OF_A_LINE, QUARTERS_OF_A_LINE = 4, 12
@@ -46,7 +47,8 @@ def write(score: Score, title: str = "") -> str:
     tempos = dict(score.tempos[1:])
     beats = [beam_ticks(bar.meter, score.ticks_per_quarter) for bar in measures]
     least = QUARTERS_OF_A_LINE * score.ticks_per_quarter
-    accidentals = [Accidentals() for _ in voices]
+    names = Names(score)
+    accidentals = [Accidentals(names) for _ in voices]
     for first, last in _lines_of(measures, voices, least):
         for number, (voice, signs, rest) in enumerate(zip(voices, accidentals, rests), start=1):
             written = [

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from data.music.score import Score
 from data.notation.accidentals import Accidentals
 from data.notation.lengths import Group, Symbol
+from data.notation.spelling import Names
 from data.notation.staves import Bar, Part, Staff, bars, beam_ticks, parts
 
 TYPES = {Fraction(2): "breve", Fraction(1): "whole", Fraction(1, 2): "half"}
@@ -32,14 +33,14 @@ def write(score: Score, title: str = "", seam: int = 0, tempos: bool = True) -> 
     root = ET.Element("score-partwise", version="4.0")
     if title:
         ET.SubElement(ET.SubElement(root, "work"), "work-title").text = title
-    measures, tracks = bars(score), parts(score)
+    measures, tracks, names = bars(score), parts(score), Names(score)
     listed = ET.SubElement(root, "part-list")
     for number, part in enumerate(tracks, start=1):
         _listed(listed, part, number)
     for number, part in enumerate(tracks, start=1):
         written = ET.SubElement(root, "part", id=f"P{number}")
         stated = dict(score.tempos) if tempos and number == 1 else {}
-        _Writer(score, part, stated, seam).measures(written, measures)
+        _Writer(score, names, part, stated, seam).measures(written, measures)
     ET.indent(root)
     head = '<?xml version="1.0" encoding="UTF-8"?>\n'
     return head + ET.tostring(root, encoding="unicode") + "\n"
@@ -69,10 +70,12 @@ class _At(NamedTuple):
 class _Writer:
     """One part."""
 
-    def __init__(self, score: Score, part: Part, tempos: dict[int, int], seam: int) -> None:
+    def __init__(
+        self, score: Score, names: Names, part: Part, tempos: dict[int, int], seam: int
+    ) -> None:
         self.part, self.tempos, self.seam = part, tempos, seam
         self.quarter = score.ticks_per_quarter
-        self.signs = [Accidentals() for staff in part.staves for _ in staff.voices]
+        self.signs = [Accidentals(names) for staff in part.staves for _ in staff.voices]
 
     def measures(self, parent: ET.Element, measures: list[Bar]) -> None:
         for number, bar in enumerate(measures):

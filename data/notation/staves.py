@@ -23,8 +23,12 @@ from data.notation.lengths import Group, Lengths, Sound, Stretch
 BASS_BELOW = 55
 """Staves whose median pitch is lower have a bass clef."""
 LEFT_HAND_BELOW = 60
-HAND = 7
-"""Two hands need notes at least so many semitones away from where they part, on both sides."""
+EASY = (55, 86), (36, 64)
+"""The lowest and the highest pitch with two ledger lines at most, by treble and by bass clef."""
+RARE = 0.05
+"""The share of its notes that a staff may have beyond these."""
+KEYBOARDS = {*range(8), *range(16, 24), 46}
+"""General MIDI's pianos, organs and harp, which two hands play even without chords."""
 MAX_VOICES = 4
 """Of a staff; abcm2ps takes no more."""
 
@@ -105,7 +109,8 @@ def parts(score: Score) -> list[Part]:
         notes: list[_Note] = list(zip(*(column.tolist() for column in columns)))
         is_drum = bool(score.is_drum[mine[0]])
         staves = []
-        for hand in [notes] if is_drum else _hands(notes):
+        program = int(score.program[mine[0]])
+        for hand in [notes] if is_drum else _hands(notes, program):
             lines = _lines(hand)
             for first in range(0, len(lines), MAX_VOICES):
                 on = lines[first : first + MAX_VOICES]
@@ -121,7 +126,7 @@ def parts(score: Score) -> list[Part]:
                     cuts = []
                 pitches = [pitch for line in on for sound in line for pitch in sound.pitches]
                 staves.append(Staff(bool(np.median(pitches) < BASS_BELOW), voices))
-        found.append(Part(int(score.program[mine[0]]), is_drum, staves))
+        found.append(Part(program, is_drum, staves))
     return found
 
 
@@ -129,12 +134,14 @@ _Note = tuple[int, int, int]
 """Onset, end and pitch."""
 
 
-def _hands(notes: list[_Note]) -> list[list[_Note]]:
-    """Right hand and left, of a track with chords that reaches both; or all of it in one."""
-    low = sum(pitch < LEFT_HAND_BELOW - HAND for *_, pitch in notes)
-    high = sum(pitch >= LEFT_HAND_BELOW + HAND for *_, pitch in notes)
+def _hands(notes: list[_Note], program: int) -> list[list[_Note]]:
+    """Right hand and left, of a track that no staff holds alone; or all of it in one."""
+    pitches = np.array([pitch for *_, pitch in notes])
+    fits = [np.mean((pitches < low) | (pitches > high)) <= RARE for low, high in EASY]
     chords = 2 * len(notes) >= 3 * len({onset for onset, *_ in notes})
-    if not chords or 10 * min(low, high) < len(notes):
+    left = pitches < LEFT_HAND_BELOW
+    two = not any(fits) and min(left.sum(), (~left).sum()) >= 2 * RARE * len(notes)
+    if not (two and (chords or program in KEYBOARDS)):
         return [notes]
     right = [note for note in notes if note[2] >= LEFT_HAND_BELOW]
     return [right, [note for note in notes if note[2] < LEFT_HAND_BELOW]]

@@ -96,7 +96,7 @@ def test_a_damaged_checkpoint_costs_its_own_samples_only(
     next(damaged.glob("checkpoint_*/state.pt")).write_bytes(b"half of it")
     assert generate(tmp_path / "runs", "--bars", "2", "--shown", "1") == 1
     page = tmp_path / "runs" / "sweep" / "samples" / "samples.html"
-    assert page.read_text().count("<article") == 1 + 8
+    assert page.read_text().count("<article") == 1 + 1 + 8
     last = capsys.readouterr().err.splitlines()[-1]
     assert "nothing of lstm-9k-lr0.5-seed0" in last
     assert "checksum" in last
@@ -135,7 +135,7 @@ def test_it_writes_files_and_a_page(out: Path, tmp_path: Path) -> None:
     more = ("--bars", "3", "--shown", "2", "--to", str(tmp_path))
     assert generate(out, *more) == 0
     page = (tmp_path / "samples.html").read_text()
-    assert page.count("<article") == 2 + 8
+    assert page.count("<article") == 1 + 2 + 8
     for kind in ("abc", "musicxml", "mid", "wav", "roll.svg"):
         assert len(list(tmp_path.glob(f"lstm-9k-seed0-?.{kind}"))) == 2
     rows = json.loads((tmp_path / "samples.json").read_text())
@@ -167,7 +167,7 @@ def test_it_goes_on_from_the_first_bars_of_a_prompt(out: Path, tmp_path: Path, n
         # So many bars are added to those of the prompt.
         assert len(TOKENIZER.decode(np.array(row["tokens"])).bars) <= 1 + 2 + 3
     page = (tmp_path / "to" / "samples.html").read_text()
-    assert page.count('class="given"') == page.count("after the prompt (shaded)") == 3
+    assert page.count('class="given"') == page.count("after the prompt (shaded)") == 1 + 3
     (drawn, *_) = (tmp_path / "to").glob("*.musicxml")
     assert drawn.read_text().count("light-light") == 1
 
@@ -234,4 +234,7 @@ def test_a_sweep_makes_its_page_of_the_cells_of_one_data_set(out: Path, tmp_path
     target = tmp_path / "samples.html"
     cells = Location.of(out / "sweep" / "cells")
     make_page(cells, Location.of(out / "data" / "tunes-abc"), target, count=2, shown=1)
-    assert target.read_text(encoding="utf-8").count("<article") == 1 + 8
+    html = target.read_text(encoding="utf-8")
+    # The piece of the best model stands in its row as well.
+    assert html.count("<article") == 1 + 1 + 8
+    assert 'href="report.html"' in html

@@ -1,6 +1,6 @@
 """A piece as sound: a small additive synthesiser, between a harp and a dulcimer.
 
-In a browser, page.js in this folder plays the same instrument.
+In a browser, page.sound.js in this folder plays the same instrument.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ ATTACK, RELEASE = 0.006, 0.12
 """Seconds."""
 DECAY = 2.6
 """Seconds in which middle C decays to 1/e; higher notes decay faster."""
+PEAK = 0.9
 UNHEARD = 12
 """Times to decay to 1/e after which a note is not heard."""
 
@@ -39,17 +40,18 @@ def note_list(score: Score) -> np.ndarray:
     return notes[np.argsort(start, kind="stable")]
 
 
-def loudness(score: Score) -> float:
-    """A gain that keeps simultaneous notes from clipping, for the page, which cannot normalise."""
-    edges = note_list(score)
-    onsets = np.sort(edges[:, 0])
-    ends = np.sort(edges[:, 0] + edges[:, 1])
-    at_once = np.arange(1, len(onsets) + 1) - np.searchsorted(ends, onsets, side="right")
-    return 0.5 / float(at_once.max()) ** 0.7
+def gain(score: Score) -> float:
+    """What the sum of all notes is multiplied by, so that the loudest sample is at `PEAK`."""
+    return PEAK / max(1e-6, float(np.abs(_sum(score)).max()))
 
 
 def render(score: Score) -> np.ndarray:
     """(samples,) float32 between -1 and 1, at `RATE` samples per second."""
+    sound = _sum(score)
+    return sound * (PEAK / max(1e-6, float(np.abs(sound).max())))
+
+
+def _sum(score: Score) -> np.ndarray:
     notes = note_list(score)
     sound = np.zeros(int(((notes[:, 0] + notes[:, 1]).max() + 1) * RATE), np.float32)
     noise = np.random.default_rng(0).standard_normal(RATE // 4).astype(np.float32)
@@ -57,7 +59,7 @@ def render(score: Score) -> np.ndarray:
         first = int(start * RATE)
         wave_ = _hit(noise, pitch) if drum else _pluck(pitch, length)
         sound[first : first + len(wave_)] += wave_[: len(sound) - first]
-    return sound * (0.9 / max(1e-6, float(np.abs(sound).max())))
+    return sound
 
 
 def _pluck(pitch: float, length: float) -> np.ndarray:

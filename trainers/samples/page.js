@@ -1,86 +1,126 @@
 "use strict";
-// Plays `pieces` (made by trainers/samples/page.py) on the instrument of trainers/samples/audio.py.
-const PARTIALS = [1, .45, .22, .12, .06], ATTACK = .006, RELEASE = .12, DECAY = 2.6, RATE = 22050;
-let audio = null, playing = null;
+// The cards of `pieces` (made by trainers/samples/cards.py): hear, look and take away. One piece sounds
+// at a time; each keeps the second at which it was paused.
+let audio = null, playing = null, current = null, turns = 0;
+// Where a piece is begun in the midst of chords, their notes set in together, louder than in the piece.
+const HEADROOM = .75;
+const dock = document.getElementById("dock"), volume = document.getElementById("volume");
 
 function context() {
   if (!audio) {
     audio = new AudioContext();
+    audio.volume = audio.createGain();
     audio.meter = audio.createAnalyser();
-    audio.meter.connect(audio.destination);
+    audio.volume.connect(audio.meter).connect(audio.destination);
+    audio.volume.gain.value = HEADROOM * volume.value / 100;
   }
   return audio;
 }
 
-// Schedules the notes from second `from` on, so that they begin at `at` on the clock of `sound`.
-function schedule(sound, into, notes, from, at) {
-  const tone = sound.createPeriodicWave(new Float32Array(6), new Float32Array([0, ...PARTIALS]), { disableNormalization: true });
-  const noise = sound.createBuffer(1, RATE / 4, RATE), grains = noise.getChannelData(0);
-  for (let i = 0; i < grains.length; i++) grains[i] = 2 * Math.random() - 1;
-  for (const [start, length, pitch, drum] of notes) {
-    if (start + length <= from) continue;
-    const on = at + Math.max(start - from, 0), off = at + start + length - from, gain = sound.createGain();
-    let source;
-    if (drum) {
-      source = new AudioBufferSourceNode(sound, { buffer: noise });
-      gain.gain.setValueAtTime(.5, on);
-      gain.gain.setTargetAtTime(0, on, .09 - .06 * Math.min(Math.max((pitch - 35) / 25, 0), 1));
-    } else {
-      source = new OscillatorNode(sound, { frequency: 440 * 2 ** ((pitch - 69) / 12), periodicWave: tone });
-      gain.gain.setValueAtTime(0, on);
-      gain.gain.linearRampToValueAtTime(1, on + ATTACK);
-      gain.gain.setTargetAtTime(0, on + ATTACK, DECAY * 2 ** ((60 - pitch) / 24));
-      gain.gain.setTargetAtTime(0, off, RELEASE / 3);
-    }
-    source.connect(gain).connect(into);
-    source.start(on);
-    source.stop(Math.max(off, on) + RELEASE);
+const pieceOf = card => pieces[card.dataset.id], clock = t => `${Math.floor(t / 60)}:${String(Math.floor(t % 60)).padStart(2, "0")}`;
+const bounded = (value, low, high) => Math.min(Math.max(value, low), high);
+
+// The share of the picture at a second, and back; bars are as wide as they have beats, whatever the tempo.
+function between(pairs, value, from, to) {
+  const next = pairs.findIndex((pair, i) => i && pair[from] >= value), i = next < 0 ? pairs.length - 1 : next;
+  const [a, b] = [pairs[i - 1], pairs[i]], share = (value - a[from]) / (b[from] - a[from] || 1);
+  return bounded(a[to] + share * (b[to] - a[to]), pairs[0][to], pairs.at(-1)[to]);
+}
+const placeAt = (piece, second) => between(piece.bars, second, 0, 1), secondAt = (piece, place) => between(piece.bars, place, 1, 0);
+const barAt = (piece, second) => Math.max(piece.bars.filter(bar => bar[0] <= second + .001).length, 1);
+
+const now = () => bounded(playing.from + audio.currentTime - playing.at, 0, seconds(playing.piece));
+
+// What a card and the dock show of a position.
+function show(card, second) {
+  const piece = pieceOf(card), slider = card.querySelector(".roll"), end = seconds(piece), bars = piece.bars.length - 1;
+  card.position = second;
+  card.classList.toggle("begun", second > 0 || playing?.card === card);
+  slider.querySelector("i").style.left = 100 * placeAt(piece, second) + "%";
+  const text = `${clock(second)} of ${clock(end)}, bar ${Math.min(barAt(piece, second), bars)} of ${bars}`;
+  if (slider.getAttribute("aria-valuetext") !== text) {
+    slider.setAttribute("aria-valuenow", Math.floor(second));
+    slider.setAttribute("aria-valuetext", text);
+  }
+  if (card === current) dock.querySelector(".time").textContent = `${clock(second)} / ${clock(end)}`;
+}
+
+// The buttons of a card and of the dock: what they do next.
+function label(card) {
+  const on = playing?.card === card;
+  card.classList.toggle("playing", on);
+  for (const [button, of] of [[card.querySelector(".play"), card], [dock.querySelector(".play"), current]]) {
+    if (of !== card) continue;
+    button.closest("article, #dock").classList.toggle("playing", on);
+    button.setAttribute("aria-label", `${on ? "Pause" : "Play"}: ${card.querySelector(".title").textContent}`);
   }
 }
 
-// All of a piece; a prompt is softer than what follows it.
-function perform(sound, into, piece, from, at) {
-  const given = sound.createGain();
-  given.gain.value = .45;
-  given.connect(into);
-  schedule(sound, given, piece.notes.filter(n => n[0] < piece.seam), from, at);
-  schedule(sound, into, piece.notes.filter(n => n[0] >= piece.seam), from, at);
-}
-
-const seconds = piece => Math.max(...piece.notes.map(n => n[0] + n[1]));
-const loudness = piece => piece.loud;
-
-function stop() {
+function pause() {
+  turns++;
   if (!playing) return;
-  const { master, card } = playing;
+  const { master, card } = playing, second = now();
   master.gain.setTargetAtTime(0, audio.currentTime, .02);
   setTimeout(() => master.disconnect(), 150);
-  card.classList.remove("playing");
-  card.querySelector(".play").setAttribute("aria-label", "Play");
   playing = null;
+  show(card, second >= seconds(pieceOf(card)) ? 0 : second);
+  label(card);
+}
+
+function stop() {
+  pause();
+  if (current) show(current, 0);
 }
 
 async function play(card, from) {
-  stop();
-  const piece = pieces[card.dataset.id], sound = context();
+  pause();
+  const turn = turns, piece = pieceOf(card), sound = context();
   await sound.resume();
+  // Something else was pressed meanwhile.
+  if (turn !== turns) return;
   const master = sound.createGain(), at = sound.currentTime + .06;
-  master.gain.value = loudness(piece);
-  master.connect(sound.meter);
+  master.connect(sound.volume);
   perform(sound, master, piece, from, at);
   playing = { card, master, piece, from, at };
-  card.classList.add("playing");
-  card.querySelector(".play").setAttribute("aria-label", "Stop");
+  current = card;
+  dock.hidden = false;
+  dock.querySelector(".title").textContent = card.querySelector(".title").textContent;
+  dock.style.setProperty("--tone", card.style.getPropertyValue("--tone"));
+  label(card);
   requestAnimationFrame(follow);
 }
 
 function follow() {
   if (!playing) return;
-  const { card, piece, from, at } = playing, now = from + Math.max(0, audio.currentTime - at);
-  if (now > seconds(piece) + RELEASE) return stop();
-  card.querySelector(".roll i").style.left = 100 * Math.min(1, now / piece.span) + "%";
+  const { card, piece, from, at } = playing;
+  if (from + audio.currentTime - at > seconds(piece) + RELEASE) return stop();
+  show(card, now());
   requestAnimationFrame(follow);
 }
+
+const toggle = card => playing?.card === card ? pause() : play(card, card.position || 0);
+
+function seek(card, second) {
+  const to = bounded(second, 0, seconds(pieceOf(card)) - .05);
+  if (playing?.card === card) play(card, to);
+  show(card, to);
+}
+
+// On a focused picture: arrows go from bar to bar, as a slider's do.
+const BARS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 4, PageDown: -4, Home: -Infinity, End: Infinity };
+addEventListener("keydown", event => {
+  if (event.key === "Escape") return stop();
+  const roll = event.target.closest?.(".roll");
+  if (!roll || event.ctrlKey || event.altKey || event.metaKey) return;
+  const card = roll.closest("article"), piece = pieceOf(card);
+  if (event.key === " " || event.key === "Enter") toggle(card);
+  else if (event.key in BARS) {
+    const second = playing?.card === card ? now() : card.position || 0;
+    const bar = bounded(barAt(piece, second) - 1 + BARS[event.key], 0, piece.bars.length - 2);
+    seek(card, piece.bars[bar][0]);
+  } else return;
+  event.preventDefault();
+});
 
 function save(name, kind, bytes) {
   const link = document.createElement("a");
@@ -91,93 +131,46 @@ function save(name, kind, bytes) {
 }
 
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
-
-async function wav(piece) {
-  const sound = new OfflineAudioContext(1, Math.ceil((seconds(piece) + .5) * RATE), RATE), master = sound.createGain();
-  master.gain.value = loudness(piece);
-  master.connect(sound.destination);
-  perform(sound, master, piece, 0, 0);
-  const wave = (await sound.startRendering()).getChannelData(0), view = new DataView(new ArrayBuffer(44 + 2 * wave.length));
-  const word = (at, text) => [...text].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
-  word(0, "RIFF"); view.setUint32(4, 36 + 2 * wave.length, true); word(8, "WAVEfmt ");
-  view.setUint32(16, 16, true); view.setUint16(20, 1, true); view.setUint16(22, 1, true);
-  view.setUint32(24, RATE, true); view.setUint32(28, 2 * RATE, true); view.setUint16(32, 2, true); view.setUint16(34, 16, true);
-  word(36, "data"); view.setUint32(40, 2 * wave.length, true);
-  wave.forEach((v, i) => view.setInt16(44 + 2 * i, 32767 * Math.max(-1, Math.min(1, v)), true));
-  return view.buffer;
-}
-
 const unpacked = text => new Response(new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("gzip")));
 
-async function score(card) {
-  const shown = card.querySelector(".score");
-  if (shown) return shown.remove();
-  const box = card.appendChild(document.createElement("div"));
+const FILES = {
+  abc: ["abc", "text/vnd.abc", piece => piece.abc],
+  xml: ["musicxml", "application/vnd.recordare.musicxml+xml", piece => unpacked(piece.xml).arrayBuffer()],
+  mid: ["mid", "audio/midi", piece => bytes(piece.mid)],
+  wav: ["wav", "audio/wav", wav],
+};
+
+async function score(card, button) {
+  const open = card.querySelector(".score");
+  button.setAttribute("aria-expanded", !open);
+  if (open) return open.remove();
+  const box = card.appendChild(document.createElement("div")), image = new Image();
   box.className = "score";
-  const svg = await unpacked(pieces[card.dataset.id].score).blob();
-  const image = box.appendChild(new Image());
-  image.alt = "Score";
+  box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", image.alt = "Score of " + card.querySelector(".title").textContent);
+  const svg = await unpacked(pieceOf(card).score).blob();
   image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+  box.append(image);
 }
 
 addEventListener("click", async event => {
+  if (event.target.closest("#dock .play")) return toggle(current);
   const card = event.target.closest("article");
   if (!card) return;
-  const piece = pieces[card.dataset.id], kind = event.target.dataset.save;
-  if (event.target.closest(".play")) card.classList.contains("playing") ? stop() : play(card, 0);
+  const piece = pieceOf(card), kind = event.target.dataset.save;
+  if (event.target.closest(".play")) toggle(card);
   else if (event.target.closest(".roll")) {
     const box = card.querySelector(".roll").getBoundingClientRect();
-    play(card, Math.min((event.clientX - box.left) / box.width * piece.span, seconds(piece) - .05));
-  } else if (kind === "score") score(card);
-  else if (kind === "abc") save(piece.name + ".abc", "text/vnd.abc", piece.abc);
-  else if (kind === "xml") save(piece.name + ".musicxml", "application/vnd.recordare.musicxml+xml", await unpacked(piece.xml).arrayBuffer());
-  else if (kind === "mid") save(piece.name + ".mid", "audio/midi", bytes(piece.mid));
-  else if (kind === "wav") save(piece.name + ".wav", "audio/wav", await wav(piece));
-  else if (event.target.dataset.guess) answer(card, event.target.dataset.guess);
+    play(card, Math.min(secondAt(piece, (event.clientX - box.left) / box.width), seconds(piece) - .05));
+  } else if (kind === "score") score(card, event.target);
+  else if (kind) save(`${piece.name}.${FILES[kind][0]}`, FILES[kind][1], await FILES[kind][2](piece));
 });
 
-// Blind: a shuffled hand of pieces, half of them real where there are enough, without labels.
-const quiz = document.getElementById("quiz"), open = document.getElementById("open"), blind = document.getElementById("blind");
-let right = 0, asked = 0;
+volume.addEventListener("input", () => { if (audio) audio.volume.gain.setTargetAtTime(HEADROOM * volume.value / 100, audio.currentTime, .02); });
 
-const shuffled = list => list.map(v => [Math.random(), v]).sort((a, b) => a[0] - b[0]).map(p => p[1]);
-
-function deal() {
-  const ids = [...pieces.keys()], real = shuffled(ids.filter(i => pieces[i].real)), made = shuffled(ids.filter(i => !pieces[i].real));
-  const hand = shuffled([...real.slice(0, 6), ...made.slice(0, 6)]);
-  quiz.querySelector(".cards").replaceChildren(...hand.map(id => {
-    const card = document.querySelector(`#open article[data-id="${id}"]`).cloneNode(true);
-    card.classList.remove("playing");
-    card.style.setProperty("--tone", "var(--s5)");
-    card.querySelector(".score")?.remove();
-    card.querySelector(".more").hidden = true;
-    for (const line of card.querySelectorAll(".roll path:not(.grid)")) line.style.stroke = "var(--s5)";
-    const ask = card.appendChild(document.createElement("div"));
-    ask.className = "guess";
-    for (const who of ["person", "model"]) {
-      const button = ask.appendChild(document.createElement("button"));
-      button.textContent = "A " + who;
-      button.dataset.guess = who;
-    }
-    return card;
-  }));
-  right = asked = 0;
-  document.getElementById("tally").textContent = "";
+// The first two pieces are seen as scores, where there is room for both.
+if (innerWidth > 700) for (const card of document.querySelectorAll(".first article")) {
+  const button = card.querySelector("[data-save=score]");
+  if (button) score(card, button);
 }
-
-function answer(card, guess) {
-  const piece = pieces[card.dataset.id], hit = (guess === "person") === piece.real;
-  right += hit; asked++;
-  card.querySelector(".guess").textContent = (hit ? "Right: " : "No: ") + piece.label;
-  card.querySelector(".more").hidden = false;
-  document.getElementById("tally").textContent = `${right} of ${asked} right.`;
-}
-
-blind.addEventListener("click", () => {
-  stop();
-  const on = blind.getAttribute("aria-pressed") !== "true";
-  blind.setAttribute("aria-pressed", on);
-  blind.textContent = on ? "Show everything" : "Listen blind";
-  quiz.hidden = !on; open.hidden = on;
-  if (on) deal();
-});

@@ -1,4 +1,4 @@
-"""Pictures as SVG: the piano roll of a piece, and a plot of a measure against size.
+"""Pictures as SVG: the piano roll of a piece, and plots of a measure against size.
 
 Colours are the page's, by name; outside the page the drawings fall back to colours for white paper.
 """
@@ -15,6 +15,14 @@ from data.music.score import Score
 from trainers.samples.measures import Estimate
 
 SERIES = ("#1b6ca8", "#d1495b", "#3a7d44", "#8a5a9e", "#a87800", "#666")
+SHAPES = (
+    "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0",
+    "M-3.2-3.2h6.4v6.4h-6.4z",
+    "M0-4.4L4.2 3.2h-8.4z",
+    "M0-4.6L4.6 0 0 4.6-4.6 0z",
+)
+DASHES = ("none", "6 3", "2 3", "8 3 2 3")
+"""Series are told apart by these as well as by colour; the next ones begin anew."""
 ROLL_HEIGHT = 100
 
 
@@ -47,7 +55,7 @@ def roll(score: Score, seam: int = 0) -> str:
         parts.append(f'<path d="{path}" style="stroke:{colour}" stroke-width="{width}"/>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {end} {ROLL_HEIGHT}" '
-        f'preserveAspectRatio="none" fill="none">{"".join(parts)}</svg>'
+        f'preserveAspectRatio="none" fill="none" aria-hidden="true">{"".join(parts)}</svg>'
     )
 
 
@@ -97,7 +105,7 @@ def plot(title: str, series: list[Series], reference: Estimate | None) -> str:
             )
         parts.append(f'<path d="M{left} {y(reference.value):.1f}H{width - right}" class="real"/>')
     for number, one in enumerate(series):
-        shift = 4 * (number - (len(series) - 1) / 2)
+        shift = 7 * (number - (len(series) - 1) / 2)
         points = [
             (x(n) + shift, e) for n, e in zip(one.n_params, one.estimates) if isfinite(e.value)
         ]
@@ -105,20 +113,35 @@ def plot(title: str, series: list[Series], reference: Estimate | None) -> str:
         bars = "".join(
             f"M{px:.1f} {y(e.low):.1f}V{y(e.high):.1f}" for px, e in points if isfinite(e.low)
         )
-        dots = "".join(f'<circle cx="{px:.1f}" cy="{y(e.value):.1f}" r="3.5"/>' for px, e in points)
+        dots = "".join(_mark(number, px, y(e.value)) for px, e in points)
         parts.append(
-            f'<g style="stroke:{_colour(number)};fill:{_colour(number)}">'
-            f'<path d="M{path}" fill="none" opacity=".5"/><path d="{bars}"/>{dots}</g>'
+            f'<g style="stroke:{_colour(number)};fill:{_colour(number)}"><path d="M{path}" '
+            f'fill="none" stroke-dasharray="{DASHES[number % len(DASHES)]}"/>'
+            f'<path d="{bars}"/>{dots}</g>'
             if points
             else ""
         )
-    label = f"{title} against parameters"
+    label = f"{title} against parameters; the table below has the values"
     middle = (left + width - right) / 2
     axis = f'<text x="{middle}" y="{height - 2}" text-anchor="middle">parameters</text>'
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
         f"{''.join(parts)}{axis}</svg>"
     )
+
+
+def key(number: int) -> str:
+    """The sign of a series in a legend."""
+    return (
+        f'<svg viewBox="-14 -6 28 12" width="28" height="12" aria-hidden="true" style="stroke:'
+        f'{_colour(number)};fill:{_colour(number)}"><path d="M-14 0H14" '
+        f'stroke-dasharray="{DASHES[number % len(DASHES)]}"/>{_mark(number, 0, 0)}</svg>'
+    )
+
+
+def _mark(number: int, x: float, y: float) -> str:
+    shape = SHAPES[number % len(SHAPES)]
+    return f'<path d="{shape}" transform="translate({x:.1f} {y:.1f})"/>'
 
 
 def compact(n: float) -> str:
