@@ -115,27 +115,32 @@ class Opened:
 
 
 @pytest.fixture
-def open_page(tmp_path: Path) -> Iterator[Callable[[str, int], Opened]]:
-    """Opens HTML at a width in headless Chromium; the test is skipped where that is missing."""
+def browser() -> Iterator[Any]:
+    """Headless Chromium, as Playwright has it; the test is skipped where that is missing."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs chromium (on Debian: apt-get install chromium)")
     with playwright.sync_playwright() as runner:
-        browser = runner.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield runner.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
-        def opened(html: str, width: int) -> Opened:
-            path = tmp_path / "page.html"
-            path.write_text(html)
-            tab = browser.new_page(viewport={"width": width, "height": 800})
-            page = Opened(tab, [], [])
-            tab.on("console", lambda message: page.wrong.append(message.text))
-            tab.on("pageerror", lambda error: page.wrong.append(str(error)))
-            tab.on("request", lambda request: page.asked.append(request.url))
-            tab.goto(path.as_uri())
-            return page
 
-        yield opened
+@pytest.fixture
+def open_page(tmp_path: Path, browser: Any) -> Callable[[str, int], Opened]:
+    """Opens HTML at a width."""
+
+    def opened(html: str, width: int) -> Opened:
+        path = tmp_path / "page.html"
+        path.write_text(html)
+        tab = browser.new_page(viewport={"width": width, "height": 800})
+        page = Opened(tab, [], [])
+        tab.on("console", lambda message: page.wrong.append(message.text))
+        tab.on("pageerror", lambda error: page.wrong.append(str(error)))
+        tab.on("request", lambda request: page.asked.append(request.url))
+        tab.goto(path.as_uri())
+        return page
+
+    return opened
 
 
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"

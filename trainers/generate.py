@@ -24,6 +24,7 @@ from trainers.samples.prompt import PromptError, read_prompt
 from trainers.samples.study import Request, Study, study
 from trainers.sampling import Draw
 
+PROMPT_BARS = 4
 REAL_PIECES = 12
 """Test pieces on the page."""
 
@@ -32,7 +33,10 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         draw = Draw(args.temperature, args.top_k, args.top_p, args.min_p)
-        if min(args.count, args.max_tokens, args.prompt_bars, args.bars or 1) < 1:
+        if args.prompt_bars is not None and not args.prompt:
+            raise ValueError("--prompt-bars is of a --prompt, and there is none")
+        bars = PROMPT_BARS if args.prompt_bars is None else args.prompt_bars
+        if min(args.count, args.max_tokens, bars, 1 if args.bars is None else args.bars) < 1:
             raise ValueError("count, max-tokens, bars and prompt-bars must be at least 1")
     except ValueError as error:
         print(f"trainers.generate: {error}", file=sys.stderr)
@@ -45,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         cells = choose(cells, args.cell, args.best)
         data = args.data or data_of(cells, args.out)
         tokenizer = load_tokenizer(data / "tokenizer.json")
-        wanted = args.prompt, tokenizer, args.prompt_bars, args.grammar
+        wanted = args.prompt, tokenizer, bars, args.grammar
         prompt = read_prompt(*wanted) if args.prompt else None
         request = Request(
             count=args.count,
@@ -180,7 +184,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shown", type=int, default=3, help="of them on the page, as files [3]")
     parser.add_argument("--seed", type=int, default=0, help="of the first sample [0]")
     parser.add_argument("--prompt", type=Path, metavar="FILE", help="MIDI or ABC to go on from")
-    parser.add_argument("--prompt-bars", type=int, default=4, help="of it, from its first note [4]")
+    said = f"of it, from its first note [{PROMPT_BARS}]"
+    parser.add_argument("--prompt-bars", type=int, help=said)
     parser.add_argument("--bars", type=int, help="the most to compose [as --max-tokens gives]")
     parser.add_argument("--max-tokens", type=int, default=512, help="the most to compose [512]")
     parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest [1]")

@@ -187,6 +187,8 @@ def test_what_models_are_not_let_compose_is_no_prompt(
     ("more", "code", "told"),
     [
         (["--top-p", "0"], 2, "top-p"),
+        (["--bars", "0"], 2, "must be at least 1"),
+        (["--prompt-bars", "2"], 2, "--prompt-bars is of a --prompt"),
         (["--cell", "gru"], 1, "lstm-9k-seed0"),
         (["--sweep", "nothing"], 1, "no finished cells"),
         (["--prompt", "nowhere.mid"], 1, "no such file"),
