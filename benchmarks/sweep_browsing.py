@@ -27,8 +27,8 @@ from pathlib import Path
 import requests
 
 from fitting.runs.tracking import SQLITE
-from sweeps import database
-from sweeps.tracking import Tracker
+from sweeps.tracking import database
+from sweeps.tracking.tracker import Tracker
 
 CELLS = 16
 POINTS = 20

@@ -27,11 +27,11 @@ from data.store.location import Location
 from data.store.manifest import Manifest
 from fitting.contract import METRICS
 from fitting.runs.tracking import SQLITE
-from sweeps import database
-from sweeps.packing import Demand
-from sweeps.schedule import DRIVER, run_trials
+from sweeps.scheduling.packing import Demand
+from sweeps.scheduling.schedule import DRIVER, run_trials
 from sweeps.sweep import Sweep
-from sweeps.tracking import Tracker
+from sweeps.tracking import database
+from sweeps.tracking.tracker import Tracker
 from trainers.cell import Cell
 from trainers.names import names
 from trainers.records import Record, write_record

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from harness.ladders import ladder
 from harness.slow_packing import slow_in_order
-from sweeps.packing import (
+from sweeps.scheduling.packing import (
     Capacity,
     Unit,
     demand_of,

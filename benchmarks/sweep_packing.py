@@ -14,7 +14,7 @@ import argparse
 import ray
 
 from harness.stand_ins import mixed, most_at_once, run_stand_ins, two_nodes
-from sweeps.packing import Capacity, lower_bound
+from sweeps.scheduling.packing import Capacity, lower_bound
 
 EIGHT = Capacity(cpus=64, gpus=8)
 

@@ -55,7 +55,7 @@ def log_experiment(
     curve_points: int = 12,
     artifacts: str | None = None,
 ) -> None:
-    """Write records to MLflow under the names that sweeps/tracking.py uses.
+    """Write records to MLflow under the names that sweeps/tracking uses.
 
     artifacts: where files of the experiment go; with None, MLflow chooses.
     """

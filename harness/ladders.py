@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeps.packing import Unit
+from sweeps.scheduling.packing import Unit
 
 
 def ladder(seeds: int, seconds: float, slower: float, gpus: tuple[float, ...]) -> list[Unit]:

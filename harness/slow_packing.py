@@ -1,4 +1,4 @@
-"""The rules of `sweeps.packing` as first written, one cell at a time: the reference.
+"""The rules of `sweeps.scheduling.packing` as first written, one cell at a time: the reference.
 
 Whenever a cell ends, every waiting cell is tried, and each try sums the load of every GPU, so the
 time grows at least with the square of the number of cells.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 
-from sweeps.packing import ORDERS, ROUNDING, Capacity, Demand
+from sweeps.scheduling.packing import ORDERS, ROUNDING, Capacity, Demand
 
 
 @dataclass

@@ -14,8 +14,8 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from sweeps.packing import Demand
-from sweeps.schedule import run_trials
+from sweeps.scheduling.packing import Demand
+from sweeps.scheduling.schedule import run_trials
 
 SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)
 

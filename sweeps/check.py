@@ -27,10 +27,10 @@ from data import prepare
 from data.store.flat import PACKED, SPLITS
 from data.store.location import Location
 from data.store.manifest import MANIFEST
-from sweeps import database
 from sweeps.console import say
-from sweeps.schedule import DRIVER
+from sweeps.scheduling.schedule import DRIVER
 from sweeps.sweep import Sweep
+from sweeps.tracking import database
 
 ANSWER_SECONDS = 180
 """How long the nodes may take to answer, and after that the workers to train together."""

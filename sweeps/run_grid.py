@@ -32,11 +32,12 @@ from data.store.private import private_folder
 from data.store.versioned import VersionError
 from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE
-from sweeps import accident, arguments, removal
+from sweeps import arguments, removal
 from sweeps.console import any_encoding, busy, complain, quiet, say
 from sweeps.errors import GridError
-from sweeps.grid_file import grid_file
-from sweeps.standing import GOES_ON, TRACKER_FELL, Standing, on_signals
+from sweeps.falls import accident
+from sweeps.falls.standing import GOES_ON, TRACKER_FELL, Standing, on_signals
+from sweeps.grids.grid_file import grid_file
 from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from sweeps.jobs import Job
-    from sweeps.packing import Capacity
+    from sweeps.scheduling.jobs import Job
+    from sweeps.scheduling.packing import Capacity
     from trainers.cell import Cell
 
 
@@ -57,12 +58,12 @@ def main() -> int:
     try:
         grid_file(args.grid)
         if args.dry_run:
-            from sweeps import plan
+            from sweeps.scheduling import plan
 
             cost = (args.gpu_price, args.gpu_tflops, args.gpu)
             return plan.show(sweep, args.only, args.cluster, *cost)
         if args.status:
-            from sweeps import status
+            from sweeps.view import status
 
             status.show(sweep, args.only)
             return 0
@@ -164,13 +165,14 @@ def run_with_ray(
     import ray
 
     from data import cluster
-    from sweeps import database, forecasts
-    from sweeps.jobs import refuse_what_never_fits
-    from sweeps.leaving import Leaving
-    from sweeps.live import LiveView
-    from sweeps.reporting import report, stored
-    from sweeps.schedule import DRIVER, present, run_jobs
-    from sweeps.tracking import Tracker, tags
+    from sweeps.falls.leaving import Leaving
+    from sweeps.results import forecasts
+    from sweeps.results.reporting import report, stored
+    from sweeps.scheduling.jobs import refuse_what_never_fits
+    from sweeps.scheduling.schedule import DRIVER, present, run_jobs
+    from sweeps.tracking import database
+    from sweeps.tracking.tracker import Tracker, tags
+    from sweeps.view.live import LiveView
 
     with busy("Ray      starts"):
         own_cluster = cluster.join(log_to_driver=args.verbose)
@@ -243,7 +245,7 @@ def run_with_ray(
 
 def warn_of_another(sweep: Sweep) -> None:
     """Say that another sweep works in this bucket, which knows no locks."""
-    from sweeps import status
+    from sweeps.view import status
 
     if sweep.folder.local is None and status.alive(sweep).jobs:
         say(
@@ -314,9 +316,9 @@ def phases_of(
 ) -> tuple[tuple[list[Job], list[Job]], Callable[[list[Cell], Capacity], list[Job]]]:
     """Jobs for the cluster as it is now: those of other cells, then those of the targets. And what
     cuts those that wait into jobs for another cluster."""
-    from sweeps import jobs
-    from sweeps.schedule import present
-    from sweeps.throughput import guessed_seconds
+    from sweeps.scheduling import jobs
+    from sweeps.scheduling.schedule import present
+    from sweeps.scheduling.throughput import guessed_seconds
 
     kept = jobs.kept_of(sweep.cells, cells)
     seconds = guessed_seconds
@@ -329,9 +331,9 @@ def phases_of(
 
 def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print the results; returns 1 unless every cell finished."""
-    from sweeps import forecasts, summary
-    from sweeps.pairing import paired_lines
-    from sweeps.reporting import analysis_of
+    from sweeps.results import forecasts, summary
+    from sweeps.results.pairing import paired_lines
+    from sweeps.results.reporting import analysis_of
 
     records, unreadable = sweep.read(cell.key for cell in cells)
     called = names({cell.key: cell.fields for cell in sweep.listed()})

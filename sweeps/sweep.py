@@ -23,12 +23,12 @@ from data.store.manifest import MANIFEST, Manifest, read_manifest
 from data.store.versioned import WORD, VersionError, Word, read_versioned
 from sweeps.console import say
 from sweeps.errors import GridError
-from sweeps.grid_file import grid_file
+from sweeps.grids.grid_file import grid_file
 from sweeps.records import read
 from trainers.records import Count, Params, Record, record_path
 
 if TYPE_CHECKING:
-    from sweeps.grid import Grid
+    from sweeps.grids.grid import Grid
     from trainers.cell import Cell
 
 
@@ -92,7 +92,7 @@ class Sweep:
     @cached_property
     def grid(self) -> Grid:
         """Raises GridError."""
-        from sweeps.grid_yaml import load_grid
+        from sweeps.grids.grid_yaml import load_grid
 
         return load_grid(self.grid_name, self.options)
 
@@ -133,7 +133,7 @@ class Sweep:
         """The prepared data set that the grid names as its source, if it does so. Raises GridError
         if the grid wants it otherwise."""
         from data.sources.named import NAMED
-        from sweeps.grid import DataSpec
+        from sweeps.grids.grid import DataSpec
 
         spec = self.grid.data
         folder = None if spec.source in NAMED else Location.of(spec.source)

@@ -19,10 +19,10 @@ from data.store.private import private_folder, secret
 from fitting.contract import KIND, LOSS
 from fitting.runs.loss import VAL_LOSS
 from fitting.runs.tracking import ARTIFACTS, SQLITE, THROUGH_SERVER
-from sweeps import database
 from sweeps.console import complain, output, quiet
-from sweeps.descriptions import VIEW
-from sweeps.gate import Gate, link
+from sweeps.tracking import database
+from sweeps.tracking.descriptions import VIEW
+from sweeps.tracking.gate import Gate, link
 
 SHOWN = 120
 """Characters of what MLflow says of a database."""

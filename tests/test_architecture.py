@@ -28,6 +28,8 @@ ALLOWED = {
 # Inside a package: each room, or file beside the rooms, and the others that it may import.
 LAWS = {"runs", "law", "surface", "scrutiny"}
 RESULTS = {*LAWS, "arch_law", "compare", "analysis"}
+SWEEP = {"errors", "console", "sweep"}
+SWEEPING = {"grids", "scheduling", "tracking", "falls", "results", "view"}
 FOR_PIECES = {"errors", "store", "music", "tokens", "sources"}
 ROOMS: dict[str, dict[str, set[str]]] = {
     "data": {
@@ -68,6 +70,25 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "page": {*RESULTS, "contract", "export", "forecast", "outcomes"},
         "report": {*RESULTS, "contract", "export", "outcomes", "page"},
         "check": RESULTS,
+    },
+    "sweeps": {
+        "errors": set(),
+        "pane": set(),
+        "console": {"pane"},
+        "records": set(),
+        "removal": {"sweep"},
+        "arguments": set(),
+        "spot": set(),
+        "grids": {"errors"},
+        "sweep": {"errors", "console", "records", "grids"},
+        "scheduling": {*SWEEP, "grids"},
+        "tracking": set(),
+        "falls": {"console"},
+        "results": {*SWEEP, "records", "tracking"},
+        "view": {*SWEEP, "pane", "scheduling", "results"},
+        "check": {*SWEEP, "scheduling", "tracking"},
+        "ui": {"console", "tracking"},
+        "run_grid": {*SWEEP, *SWEEPING, "arguments", "check", "removal"},
     },
 }
 # What a package must not know at all, its own layers aside.

@@ -13,7 +13,7 @@ from fitting.contract import COLUMNS, FIRST, METRICS, PARAMS, REQUIRED, SETTINGS
 from fitting.runs.read import RecordError, read_mlflow
 from harness.experiments import log_experiment, make_records
 from sweeps.records import read
-from sweeps.summary import frame
+from sweeps.results.summary import frame
 from tests.conftest import CELL
 from tests.trainers.test_loop import run
 from trainers import cell

@@ -37,7 +37,7 @@ def test_every_package_has_a_hash(file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "program", ["sweeps.run_grid", "sweeps.ui", "sweeps.tracking", "fitting.report"]
+    "program", ["sweeps.run_grid", "sweeps.ui", "sweeps.tracking.tracker", "fitting.report"]
 )
 def test_mlflow_is_told_to_keep_to_itself_before_it_is_loaded(program: str) -> None:
     asked = f"import os, sys, {program}; print('mlflow' in sys.modules, os.environ['{TELEMETRY}'])"

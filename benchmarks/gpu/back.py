@@ -18,7 +18,7 @@ import torch
 from benchmarks.gpu.sweep import Sweep
 from benchmarks.gpu.visit import Rows, Visit
 from data.store.location import Location
-from sweeps.summary import frame
+from sweeps.results.summary import frame
 from trainers import checkpoint
 from trainers.cell import Cell
 from trainers.saved import newest_first

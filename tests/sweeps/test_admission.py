@@ -11,8 +11,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from harness.stand_ins import mixed, most_at_once, run_stand_ins, two_nodes
-from sweeps.packing import Capacity, Demand
-from sweeps.schedule import Admission
+from sweeps.scheduling.packing import Capacity, Demand
+from sweeps.scheduling.schedule import Admission
 from tests.waiting import wait_until
 
 
@@ -94,7 +94,7 @@ def test_jobs_that_wait_are_divided_anew_when_gpus_come_and_those_that_run_are_n
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Cut for one GPU, every job is three cells; cut for more, every cell is a job."""
-    monkeypatch.setattr("sweeps.schedule.POLL_SECONDS", -1)
+    monkeypatch.setattr("sweeps.scheduling.schedule.POLL_SECONDS", -1)
     gpus = [1]
 
     def three(number: int) -> Demand:

@@ -8,7 +8,7 @@ import pytest
 
 from data.store.manifest import Manifest
 from sweeps.errors import GridError
-from sweeps.grid_yaml import load_grid
+from sweeps.grids.grid_yaml import load_grid
 from trainers.ladder import LadderError
 
 DATA = "data: {source: folk}\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from data.store.location import Location
-from sweeps.summary import frame
+from sweeps.results.summary import frame
 from sweeps.sweep import Sweep
 from tests.sweeps.real_command import run
 

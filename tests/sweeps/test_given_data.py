@@ -11,7 +11,7 @@ import pytest
 from data.store.location import Location
 from data.store.manifest import Manifest
 from sweeps.errors import GridError
-from sweeps.summary import following
+from sweeps.results.summary import following
 from sweeps.sweep import Sweep
 from tests.sweeps.real_command import records, run, write_grid, written
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fitting.contract import SETTINGS
-from sweeps import grid
+from sweeps.grids import grid
 from sweeps.records import row
 from tests.trainers.test_records import CELL, RECORD
 

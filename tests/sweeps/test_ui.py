@@ -14,7 +14,8 @@ import requests
 from mlflow import MlflowClient
 
 from fitting.runs.tracking import SQLITE, log_file
-from sweeps import database, ui
+from sweeps import ui
+from sweeps.tracking import database
 from tests.sweeps.real_command import ROOT
 from tests.sweeps.serving import Served
 

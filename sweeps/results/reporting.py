@@ -1,0 +1,109 @@
+"""The end of a sweep: what it left goes to MLflow, into the laws and into the report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.errors import one_line
+from data.store.location import Location
+from sweeps.console import busy, say
+from sweeps.errors import GridError
+from sweeps.sweep import Sweep
+from sweeps.tracking.tracker import SHOWN
+from trainers.version import code_version
+
+if TYPE_CHECKING:
+    from fitting.analysis import Analysis
+
+IDLE_SECONDS = 40
+"""The longest that MLflow may take for a write before the sweep ends without it."""
+
+
+def stored(tracker: Any) -> bool:
+    """Wait until MLflow has everything, as long as it goes on; say so if it does not."""
+    import ray
+
+    before, until = None, time.monotonic() + IDLE_SECONDS
+    while pending := ray.get(tracker.pending.remote()):
+        if pending != before:
+            before, until = pending, time.monotonic() + IDLE_SECONDS
+        if time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    refusal = ray.get(tracker.refusal.remote())
+    if refusal:
+        waits = f"{pending} writes wait" if pending else "what it refused is left out"
+        say(
+            f"MLflow at {refusal}. {waits[0].upper()}{waits[1:]}. The records are safe; the same "
+            "command sends them again."
+        )
+    return not pending and not refusal
+
+
+def analysis_of(sweep: Sweep) -> Analysis | None:
+    """The laws of the cells that have ended; None if none has finished. Raises GridError."""
+    from fitting.analysis import analyse
+    from fitting.runs.read import RecordError
+    from sweeps.results import summary
+
+    records = list(sweep.records(cell.key for cell in sweep.listed()).values())
+    if not any(record.status == "finished" for record in records):
+        return None
+    try:
+        return analyse(summary.frame(records))
+    except RecordError as error:
+        raise GridError(str(error)) from error
+
+
+def report(sweep: Sweep, uri: str | None) -> bool:
+    """Fit the laws and write the report; then let the models compose, and link to what they did.
+
+    uri: of the MLflow that has the sweep's runs, for the report; None to log it nowhere.
+    Whether it is logged, if there is one.
+    """
+    from fitting.page import report_page
+    from fitting.report import write
+    from sweeps.results import forecasts
+    from sweeps.results.about import about
+    from sweeps.results.composing import samples
+
+    analysis = analysis_of(sweep)
+    if analysis is None:
+        return True
+    review = forecasts.reviewed(sweep, uri)
+    records = list(sweep.records(cell.key for cell in sweep.listed()).values())
+    of = about(sweep.name, sweep.manifests(), records, code_version())
+    with busy("Report   draws figures and tables"), sweep.report.writing_folder() as folder:
+        written = write(analysis, folder, review, about=of)
+        logged = log(sweep, uri, analysis, written)
+    # The law is safe now: whatever goes wrong here costs the samples only.
+    try:
+        with sweep.report.writing_folder() as folder:
+            if pages := samples(sweep, folder):
+                page = folder / "report.html"
+                html = report_page.html(analysis, of, [*written, *pages], review)
+                Location.of(page).write_text(html)
+                logged = log(sweep, uri, analysis, pages | {page.name: page}) and logged
+    except OSError as error:
+        say(f"The report does not link to the samples: {error}")
+    return logged
+
+
+def log(sweep: Sweep, uri: str | None, analysis: Analysis, paths: dict[str, Path]) -> bool:
+    """Log files of the report to MLflow; whether it took them, which is said if not."""
+    from mlflow.exceptions import MlflowException
+
+    from fitting.report import log_to_mlflow
+    from fitting.runs.read import RecordError
+
+    if uri is None:
+        return False
+    try:
+        log_to_mlflow(analysis, paths, sweep.name, uri)
+    except (MlflowException, RecordError, OSError) as error:
+        line = one_line(error)[:SHOWN]
+        say(f"The report is not in MLflow: {line}; the same command sends it again.")
+        return False
+    return True
