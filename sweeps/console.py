@@ -56,6 +56,12 @@ def output() -> Any:
     return sys.__stdout__ and Named(sys.__stdout__)
 
 
+def is_drawn_in() -> bool:
+    """Whether the user sees a terminal in which lines can be drawn again."""
+    stream = output()
+    return stream is not None and stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def any_encoding() -> None:
     r"""Have signs that the user's terminal does not know shown as `\xb1`."""
     for stream in (sys.stdout, sys.stderr):
@@ -77,7 +83,7 @@ def print_table(rows: Table) -> None:
 
 def print_sentence(to_user: Console, text: str) -> None:
     """Print what is to be read: in a terminal, lines break between words."""
-    to_user.print(text, soft_wrap=not to_user.is_terminal)
+    to_user.print(text, soft_wrap=not is_drawn_in())
 
 
 def say(text: str) -> None:
@@ -97,20 +103,19 @@ def complain(text: str) -> None:
 @contextlib.contextmanager
 def busy(text: str) -> Iterator[None]:
     """Tell the user what takes a while: in a terminal with its seconds, until it is over."""
-    stream = output()
-    if stream is None or not stream.isatty():
+    if not is_drawn_in():
         say(f"{text}...")
         yield
         return
     over, began = threading.Event(), time.monotonic()
 
     def draw(pane: Pane) -> None:
-        while True:
-            pane.draw(Text(f"{text}... {time.monotonic() - began:.0f} s"))
-            if over.wait(1):
-                return
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            while not over.wait(1):
+                pane.draw(Text(f"{text}... {time.monotonic() - began:.0f} s"))
 
-    with Pane(stream) as pane:
+    with Pane(output()) as pane:
+        pane.draw(Text(f"{text}..."))
         thread = threading.Thread(target=draw, args=[pane], daemon=True)
         thread.start()
         try:

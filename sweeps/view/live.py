@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.store.location import Location
-from sweeps.console import console
+from sweeps.console import console, is_drawn_in
 from sweeps.pane import Pane
 from sweeps.scheduling.jobs import Job
 from sweeps.view.progress import Look, Progress
@@ -49,7 +49,7 @@ class LiveView:
         self.tracker, self.alive, self.foot = tracker, alive, foot
         self.varied = varying(vars(cell) for cell in self.progress.cells.values())
         self.console = console()
-        self.every = 1.0 if self.console.is_terminal else 15.0
+        self.every = 1.0 if is_drawn_in() else 15.0
         self.started, self.told = time.monotonic(), 0.0
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._loop, daemon=True)
@@ -69,7 +69,7 @@ class LiveView:
             self.alive.delete()
 
     def _loop(self) -> None:
-        if not self.console.is_terminal:
+        if not is_drawn_in():
             self._show(lambda look: self.console.print(self.line(look)))
             return
         with contextlib.suppress(OSError), Pane(self.console.file) as pane:

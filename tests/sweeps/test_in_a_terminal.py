@@ -25,7 +25,7 @@ def watched(columns: int, line: list[str]) -> Terminal:
     with terminal(columns) as seen:
         process = subprocess.Popen(
             line, stdin=seen.slave, stdout=seen.slave, stderr=seen.slave, cwd=ROOT,
-            env=environment(), start_new_session=True,
+            env=environment(TERM="xterm"), start_new_session=True,
         )  # fmt: skip
         assert process.wait(PATIENCE_SECONDS) == 0, seen.everything()
         time.sleep(0.5)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Group
 from rich.text import Text
 
-from sweeps.console import complain, say
+from sweeps.console import busy, complain, say
 from sweeps.pane import Pane
 from tests.terminal import Terminal, terminal
 from tests.waiting import wait_until
@@ -73,6 +73,35 @@ def test_another_width_leaves_no_stale_lines(shown: tuple[Terminal, Pane], width
     screen.resize(width)
     pane.draw(view("new", "lines"))
     wait_until(lambda: screen.lines() == ["new", "lines"])
+
+
+def test_what_takes_long_is_told_with_its_seconds_and_then_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with terminal(80) as screen, screen.file() as file:
+        monkeypatch.setattr(sys, "__stdout__", file)
+        with busy("Ray starts"):
+            wait_until(lambda: screen.lines() == ["Ray starts..."])
+            wait_until(lambda: screen.lines() == ["Ray starts... 1 s"])
+            say("said")
+            wait_until(lambda: screen.lines() == ["said", "Ray starts... 2 s"])
+        say("over")
+        wait_until(lambda: screen.lines() == ["said", "over"])
+
+
+def test_where_nothing_can_be_drawn_again_it_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with busy("Ray starts"):
+        pass
+    assert capfd.readouterr().out == "Ray starts...\n"
+    with terminal(80) as screen, screen.file() as file:
+        monkeypatch.setenv("TERM", "dumb")
+        monkeypatch.setattr(sys, "__stdout__", file)
+        with busy("Ray starts"):
+            pass
+        wait_until(lambda: screen.lines() == ["Ray starts..."])
 
 
 def test_nothing_of_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
