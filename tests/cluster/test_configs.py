@@ -140,4 +140,13 @@ def test_variants_differ_only_where_they_must(name: str) -> None:
     assert variant["rsync_exclude"] == main["rsync_exclude"]
     assert variant["head_setup_commands"] == main["head_setup_commands"]
     assert variant["head_start_ray_commands"][-1] == main["head_start_ray_commands"][-1]
-    assert variant["worker_start_ray_commands"] == main["worker_start_ray_commands"][:2]
+    # Machines of one's own are not taken away; those of a cloud are, with notice.
+    watched = len(main["worker_start_ray_commands"]) if name in CLOUDS else 2
+    assert variant["worker_start_ray_commands"] == main["worker_start_ray_commands"][:watched]
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_a_notice_is_watched_for_and_reaches_the_cells(name: str) -> None:
+    config = load(name)
+    assert config["worker_start_ray_commands"][-1].endswith("-m sweeps.spot")
+    assert "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER=1" in " ".join(config["head_start_ray_commands"])
