@@ -3,8 +3,8 @@
     python -m sweeps.spot
 
 Runs on each spot worker, beside Ray. A cloud gives notice in the metadata of the machine, which
-nothing in Ray reads: AWS two minutes before, Google thirty seconds. A drained node gets no new work,
-and Ray Train tells its cells to save.
+nothing in Ray reads: AWS two minutes before, Google thirty seconds. A drained node gets no new
+work, and Ray Train tells its cells to save.
 
 A pod needs no watcher. Whatever takes it away sends SIGTERM, on which `ray start --block` itself
 drains the node (`docs/cluster/rayjob.yaml`).
@@ -105,7 +105,9 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--metadata", default=METADATA, help="where the metadata are served [the address that clouds use]"
+        "--metadata",
+        default=METADATA,
+        help="where the metadata are served [the address that clouds use]",
     )
     args = parser.parse_args()
     try:

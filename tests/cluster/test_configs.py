@@ -12,6 +12,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from sweeps.schedule import KIND
+
 ROOT = Path(__file__).parents[2]
 CONFIGS = ["cluster.yaml", "docs/cluster/gcp.yaml", "docs/cluster/local.yaml"]
 CLOUDS = CONFIGS[:2]
@@ -35,6 +37,8 @@ def test_the_head_stays_and_workers_come_from_zero(name: str) -> None:
         assert "spot" in str(kinds[kind]["node_config"]).lower()
         assert kinds[kind]["min_workers"] == 0
         assert kinds[kind]["resources"]["GPU"] >= 1
+        # What a cell for this kind of GPU asks for, however many there are.
+        assert [n for name, n in kinds[kind]["resources"].items() if name.startswith(KIND)] == [1]
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -110,9 +110,12 @@ def saves_and_moves(cell: Cell, packed: Path, folder: Path, notice: Callable[[st
     """Train on one of two nodes, of which `notice`, called with its id, says that it goes."""
     cell = replace(cell, arch="lstm", tokens=100 * cell.batch_tokens)
     place, moved, cells = folder / "node", folder / "moved", folder / "cells"
+    reported = folder / "reported"
 
     def report(cell: Cell, points: list[Point]) -> None:
         place.write_text(ray.get_runtime_context().get_node_id())
+        with reported.open("a") as file:
+            file.writelines(f"{point['tokens']}\n" for point in points)
         # Some eighty points: on any machine, the cell is still running when the notice comes.
         if not moved.exists():
             time.sleep(0.5)
@@ -134,8 +137,9 @@ def saves_and_moves(cell: Cell, packed: Path, folder: Path, notice: Callable[[st
     training.join(PATIENCE_SECONDS)
     record = record_of(cells, cell)
     assert record.status == "finished"
-    # The curve is whole: the points before the notice came from the checkpoint.
+    # The curve is whole, and none of it was trained twice: what was before the notice came from the
+    # checkpoint.
     steps = [step for step in range(1, 101) if is_point(step) or step == 100]
-    assert [point["tokens"] for point in record.curve] == [
-        step * cell.batch_tokens for step in steps
-    ]
+    tokens = [step * cell.batch_tokens for step in steps]
+    assert [point["tokens"] for point in record.curve] == tokens
+    assert [int(line) for line in reported.read_text().splitlines()] == tokens

@@ -1,5 +1,5 @@
-"""What KubeRay is given, as far as it can be checked without Kubernetes: by its operator's schema, and
-by Ray's own reading of it."""
+"""What KubeRay is given, as far as it can be checked without Kubernetes: by its operator's schema,
+and by Ray's own reading of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+from ray.autoscaler._private.kuberay.autoscaling_config import (
+    _derive_autoscaling_config_from_ray_cr,
+)
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "cluster"

@@ -1,7 +1,7 @@
-"""What SkyPilot is given, as far as it can be checked without its hosted catalogue: by the schema and the
-reader in its package. And what its machines are told to run, run here.
+"""What SkyPilot is given, as far as it can be checked without its hosted catalogue: by the schema
+and the reader in its package. And what its machines are told to run, run here.
 
-SkyPilot has pins of its own, so it is no dependency. In an environment with `skypilot` and `pytest`:
+SkyPilot has pins of its own, so it is no dependency. Where `skypilot` and `pytest` are installed:
 
     python -m pytest --noconftest tests/cluster/test_sky.py
 """
