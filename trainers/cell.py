@@ -194,3 +194,5 @@ class Placement:
     """How often a cell that fails is retried. Lost nodes do not count."""
     compile: str = "auto"
     """Whether a model is compiled where that pays on a GPU (`auto`), or never (`off`)."""
+    accelerator: str = ""
+    """The kind of GPU, as Ray calls it; "" for any."""

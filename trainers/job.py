@@ -205,6 +205,7 @@ def _run(
             use_gpu=placement.gpus > 0,
             resources_per_worker={"CPU": placement.cpus}
             | ({"GPU": placement.gpus} if placement.gpus else {}),
+            accelerator_type=placement.accelerator or None,
         ),
         run_config=RunConfig(
             name=scratch.name,

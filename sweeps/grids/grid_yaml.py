@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -222,7 +222,9 @@ class _Reader(Values):
         values: dict[str, Any] = {}
         for key, node in given.items():
             if key == "gpus":
-                values[key] = self.gpus(node)
+                values[key] = AUTO if node.value == AUTO else self.by_size(node, key, self.gpus)
+            elif key == "accelerator":
+                values[key] = self.by_size(node, key, self.accelerator)
             elif key == "compile":
                 values[key] = self.compile(node, key)
             elif key in ("workers", "micro_tokens", "retries"):
@@ -236,6 +238,8 @@ class _Reader(Values):
                 f"{needs.workers} workers and GPUs; leave workers away: a cell has one for each "
                 "whole GPU, and a share of a GPU goes with one worker only",
             )
+        if needs.accelerator and not needs.gpus:
+            raise self.error(given["accelerator"], "an accelerator and no GPUs; give gpus as well")
         return needs
 
     def compile(self, node: yaml.Node, key: str) -> str:
@@ -243,18 +247,22 @@ class _Reader(Values):
             raise self.error(node, f"{key!r} takes {' or '.join(COMPILE)}, found {wanted!r}")
         return wanted
 
-    def gpus(self, node: yaml.Node) -> float | Literal["auto"] | dict[str, float]:
-        if isinstance(node, yaml.MappingNode):
-            if not self.mapping(node, "gpus"):
-                raise self.error(node, "'gpus' is empty")
-            return {
-                self.size(key, "gpus"): self.some_gpus(value, "gpus") for key, value in node.value
-            }
-        if node.value == "auto":
-            return "auto"
-        return self.some_gpus(node, "gpus")
+    def by_size(self, node: yaml.Node, key: str, read: Callable[[yaml.Node, str], Any]) -> Any:
+        """One value, or one for each of some sizes."""
+        if not isinstance(node, yaml.MappingNode):
+            return read(node, key)
+        if not self.mapping(node, key):
+            raise self.error(node, f"{key!r} is empty")
+        return {self.size(size, key): read(value, key) for size, value in node.value}
 
-    def some_gpus(self, node: yaml.Node, key: str) -> float:
+    def accelerator(self, node: yaml.Node, key: str) -> str:
+        if not re.fullmatch(r"[\w-]+", named := self.text(node, key)):
+            raise self.error(
+                node, f"{key!r} takes Ray's name of a GPU, such as H100, found {named!r}"
+            )
+        return named
+
+    def gpus(self, node: yaml.Node, key: str) -> float:
         gpus = self.number(node, key)
         if gpus > 1 and gpus % 1:
             raise self.error(node, f"{gpus:g} GPUs; above one, a cell takes whole GPUs")

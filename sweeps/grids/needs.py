@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 from trainers.cell import Cell, Placement
 from trainers.ladder import parse_size
@@ -11,6 +11,8 @@ from trainers.memory import peak_bytes
 
 MARGIN = 1.15
 """The formula is within 15 % of the measurements."""
+
+Value = TypeVar("Value")
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """The fractions of a GPU that `auto` can give to a cell."""
@@ -34,6 +36,8 @@ class Needs:
     checkpoint_seconds: float = Placement.checkpoint_seconds
     retries: int = Placement.retries
     compile: str = Placement.compile
+    accelerator: str | dict[str, str] = Placement.accelerator
+    """The kind of GPU, for all cells or by size, as for `gpus`. Without one any will do."""
 
     @property
     def precision(self) -> str:
@@ -44,11 +48,11 @@ class Needs:
 
     def placement(self, cell: Cell) -> Placement:
         """What `cell` runs on."""
-        if self.gpus == "auto":
-            return self._smallest(cell)
-        if isinstance(self.gpus, dict):
-            return self._with(_by_size(self.gpus, cell), self.micro_tokens)
-        return self._with(float(self.gpus), self.micro_tokens)
+        if isinstance(self.gpus, str):
+            placed = self._smallest(cell)
+        else:
+            placed = self._with(_for_size(self.gpus, cell), self.micro_tokens)
+        return replace(placed, accelerator=_for_size(self.accelerator, cell))
 
     def _with(self, gpus: float, micro_tokens: int) -> Placement:
         return Placement(
@@ -75,8 +79,11 @@ class Needs:
             micro_tokens //= 2
 
 
-def _by_size(listed: dict[str, float], cell: Cell) -> float:
-    """The entry of the largest size up to the cell's; for smaller cells, the first."""
+def _for_size(listed: Value | dict[str, Value], cell: Cell) -> Value:
+    """What holds for all cells; or the entry of the largest size up to the cell's, and for smaller
+    cells the first."""
+    if not isinstance(listed, dict):
+        return listed
     sizes = sorted(listed, key=parse_size)
     below = [size for size in sizes if parse_size(size) <= parse_size(cell.size)]
     return listed[below[-1] if below else sizes[0]]

@@ -94,7 +94,7 @@ def jobs_of(
         took = seconds(first, placed) * sum(to_train[key]) / first.tokens
         demand = Demand.of(key, placed, took)
         group = f"{first.arch} {first.size} {first.data} {placed}"
-        units.append(Unit(key, group, demand.cpus, demand.gpus, demand.seconds))
+        units.append(Unit(key, group, demand.cpus, demand.gpus, demand.seconds, demand.accelerator))
     return [
         Job(
             tuple(cell for unit in job for cell in by_key[unit.key]),
@@ -114,9 +114,11 @@ def refuse_what_never_fits(jobs: list[Job], capacity: Capacity) -> None:
         demand, others = job.demand, len(job.cells) - 1
         if not capacity.holds(demand):
             beside = f", with {others} more of its job," if others else ""
+            kind = f"{demand.accelerator} " if demand.accelerator else ""
             raise GridError(
-                f"{called[job.key]}{beside} takes {demand.gpus:g} GPUs and {demand.cpus:g} CPUs; "
-                f"this machine has {capacity.gpus} and {capacity.cpus:g}"
+                f"{called[job.key]}{beside} takes {demand.gpus:g} {kind}GPUs and "
+                f"{demand.cpus:g} CPUs; "
+                f"this machine has {capacity.gpus_for(demand)} and {capacity.cpus:g}"
                 + without_gpus(demand.gpus, capacity)
             )
 

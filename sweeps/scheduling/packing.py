@@ -10,7 +10,7 @@ import heapq
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,15 @@ class Demand:
     """Expected; affects only the order."""
     cells: tuple[str, ...] = ()
     """The keys of a job's cells."""
+    accelerator: str = ""
+    """The kind of GPU; "" for any."""
 
     @classmethod
     def of(cls, key: str, placement: Placement, seconds: float) -> Demand:
         """What a cell with this placement takes."""
         workers = placement.workers
-        return cls(key, workers * placement.cpus, workers * placement.gpus, seconds)
+        cpus, gpus = workers * placement.cpus, workers * placement.gpus
+        return cls(key, cpus, gpus, seconds, accelerator=placement.accelerator)
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,19 @@ class Capacity:
 
     cpus: float
     gpus: int
+    kinds: Mapping[str, int] | None = None
+    """How many of the GPUs are of which kind; None where that is not known."""
+
+    def gpus_for(self, demand: Demand) -> int:
+        """How many are of the kind that it asks for; all, where kinds are not known."""
+        if not demand.accelerator or self.kinds is None:
+            return self.gpus
+        return self.kinds.get(demand.accelerator, 0)
 
     def holds(self, demand: Demand) -> bool:
         """Whether the empty cluster could run it."""
-        return demand.cpus <= self.cpus + ROUNDING and demand.gpus <= self.gpus + ROUNDING
+        room = demand.cpus <= self.cpus + ROUNDING
+        return room and demand.gpus <= self.gpus_for(demand) + ROUNDING
 
 
 @dataclass
@@ -63,6 +75,8 @@ class Pool:
     """The fractions of each GPU that are held, by holder."""
     _cpus: float = 0.0
     """The sum of the CPUs held."""
+    _of_kind: dict[str, Demand] = field(default_factory=dict)
+    """What holds GPUs of a kind that it asked for. Ray chooses which; here they are counted."""
     _places: dict[str, list[int]] = field(default_factory=dict)
     """The GPUs of each holder."""
     _by_load: list[tuple[float, int]] = field(default_factory=list)
@@ -72,6 +86,10 @@ class Pool:
     def take(self, demand: Demand) -> bool:
         """Book it if there is room. What does not fit will not fit after another booking either."""
         if self._cpus + demand.cpus > self.capacity.cpus + ROUNDING:
+            return False
+        alike = [each for each in self._of_kind.values() if each.accelerator == demand.accelerator]
+        held = sum(each.gpus for each in alike)
+        if demand.accelerator and held + demand.gpus > self.capacity.gpus_for(demand) + ROUNDING:
             return False
         for gpu in range(len(self.gpus), self.capacity.gpus):
             self.gpus.append({})
@@ -84,6 +102,8 @@ class Pool:
         self._places[demand.key] = chosen
         self.cpus[demand.key] = demand.cpus
         self._cpus += demand.cpus
+        if demand.accelerator:
+            self._of_kind[demand.key] = demand
         return True
 
     def _choose(self, gpus: float) -> list[int]:
@@ -101,6 +121,7 @@ class Pool:
 
     def give_back(self, key: str) -> None:
         self._cpus -= self.cpus.pop(key, 0.0)
+        self._of_kind.pop(key, None)
         for gpu in self._places.pop(key, []):
             self._change(gpu, key, 0.0)
 
@@ -119,12 +140,13 @@ def makespan(demands: list[Demand], capacity: Capacity) -> float:
     """Seconds until all have run, each started as soon as it fits, earlier ones in the list first.
 
     Takes time proportional to the number of demands times that of their kinds; demands of a kind
-    have equal CPUs and GPUs. Raises ValueError if one does not fit at all.
+    have equal CPUs and GPUs, of one accelerator. Raises ValueError if one does not fit at all.
     """
     # Only the first of a kind can be next to start, so each end takes one look at each kind.
-    kinds: dict[tuple[float, float], deque[tuple[int, Demand]]] = {}
+    kinds: dict[tuple[float, float, str], deque[tuple[int, Demand]]] = {}
     for place, demand in enumerate(demands):
-        kinds.setdefault((demand.cpus, demand.gpus), deque()).append((place, demand))
+        kind = demand.cpus, demand.gpus, demand.accelerator
+        kinds.setdefault(kind, deque()).append((place, demand))
     pool, now = Pool(capacity), 0.0
     running: list[tuple[float, str]] = []
     while kinds or running:
@@ -187,6 +209,8 @@ class Unit:
     gpus: float
     seconds: float
     """Expected, without the start of a job."""
+    accelerator: str = ""
+    """The same within a group."""
 
 
 def demand_of(job: list[Unit], start: float) -> Demand:
@@ -195,7 +219,8 @@ def demand_of(job: list[Unit], start: float) -> Demand:
     start: seconds that a job takes before it trains.
     """
     first = job[0]
-    return Demand(first.key, first.cpus, first.gpus, start + sum(unit.seconds for unit in job))
+    seconds = start + sum(unit.seconds for unit in job)
+    return Demand(first.key, first.cpus, first.gpus, seconds, accelerator=first.accelerator)
 
 
 def least_seconds(units: list[Unit], capacity: Capacity, start: float) -> float:

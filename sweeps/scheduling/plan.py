@@ -277,7 +277,7 @@ def _table(planned: list[Planned], epochs: Mapping[str, float]) -> Table:
             *[f"{each.to_train:,}"] * shown,
             f"{cell.flops:.2e}",
             f"{each.memory / 1e9:.2f}",
-            f"{each.gpus:g}",
+            f"{each.gpus:g} {each.placement.accelerator}".strip(),
             duration(each.seconds),
             f"{each.gpus * each.seconds / 3600:.2f}",
             *["target"] * each.target,

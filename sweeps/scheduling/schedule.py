@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,9 +36,12 @@ hold those that their own workers need. It waits on the head, which is not preem
 PATIENT = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(7 * 86_400)}
 """Otherwise Train would stop waiting for GPUs after a minute, and start again."""
 
+KIND = "accelerator_type:"
+"""What Ray has before the kind of a node's GPUs, in the name of a resource."""
+
 AHEAD = 1
-"""Jobs started before there is room for them. While their workers wait for a placement, their
-controllers, which need seconds to start, get ready."""
+"""Jobs, for each kind of GPU, started before there is room for them. While their workers wait for a
+placement, their controllers, which need seconds to start, get ready."""
 
 STARTING = 16
 """The most trials whose processes start at the same time."""
@@ -55,8 +59,12 @@ for many, and shares the processors with the cells."""
 
 def present() -> Capacity:
     """The cluster's resources now."""
-    found = ray.cluster_resources()
-    return Capacity(cpus=found.get("CPU", 0.0), gpus=int(found.get("GPU", 0)))
+    found, kinds = ray.cluster_resources(), Counter[str]()
+    for node in ray.nodes():
+        has = node["Resources"] if node["Alive"] else {}
+        for name in filter(lambda name: name.startswith(KIND), has):
+            kinds[name.removeprefix(KIND)] += int(has.get("GPU", 0))
+    return Capacity(cpus=found.get("CPU", 0.0), gpus=int(found.get("GPU", 0)), kinds=kinds)
 
 
 Again = Callable[[list[Demand], Capacity], list[Demand]]
@@ -98,9 +106,11 @@ class Admission(Searcher):
             self.resize(self.capacity())
         self.ahead = [demand for demand in self.ahead if not self.pool.take(demand)]
         chosen = next(filter(self.pool.take, self.waiting), None)
-        if chosen is None and len(self.ahead) < AHEAD:
-            chosen = self.waiting[0]
-            self.ahead.append(chosen)
+        if chosen is None:
+            ahead = Counter(demand.accelerator for demand in self.ahead)
+            others = (each for each in self.waiting if ahead[each.accelerator] < AHEAD)
+            if chosen := next(others, None):
+                self.ahead.append(chosen)
         if chosen is None:
             return None
         self.waiting.remove(chosen)

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from sweeps.scheduling.schedule import KIND
+
 ROOT = Path(__file__).parents[2]
 CONFIGS = ["cluster.yaml", "docs/cluster/gcp.yaml", "docs/cluster/local.yaml"]
 CLOUDS = CONFIGS[:2]
@@ -35,6 +37,8 @@ def test_the_head_stays_and_workers_come_from_zero(name: str) -> None:
         assert "spot" in str(kinds[kind]["node_config"]).lower()
         assert kinds[kind]["min_workers"] == 0
         assert kinds[kind]["resources"]["GPU"] >= 1
+        # What a cell for this kind of GPU asks for, however many there are.
+        assert [n for name, n in kinds[kind]["resources"].items() if name.startswith(KIND)] == [1]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -140,4 +144,13 @@ def test_variants_differ_only_where_they_must(name: str) -> None:
     assert variant["rsync_exclude"] == main["rsync_exclude"]
     assert variant["head_setup_commands"] == main["head_setup_commands"]
     assert variant["head_start_ray_commands"][-1] == main["head_start_ray_commands"][-1]
-    assert variant["worker_start_ray_commands"] == main["worker_start_ray_commands"][:2]
+    # Machines of one's own are not taken away; those of a cloud are, with notice.
+    watched = len(main["worker_start_ray_commands"]) if name in CLOUDS else 2
+    assert variant["worker_start_ray_commands"] == main["worker_start_ray_commands"][:watched]
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_a_notice_is_watched_for_and_reaches_the_cells(name: str) -> None:
+    config = load(name)
+    assert config["worker_start_ray_commands"][-1].endswith("-m sweeps.spot")
+    assert "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER=1" in " ".join(config["head_start_ray_commands"])

@@ -15,7 +15,7 @@ import pytest
 import ray
 import torch
 from ray.exceptions import RayActorError, RayError
-from ray.train import PreemptionError, PreemptionInfo
+from ray.train import PreemptionError, PreemptionInfo, ScalingConfig
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
@@ -25,7 +25,7 @@ from tests.conftest import CELL
 from tests.processes import descendants
 from tests.trainers.listening import listener, record_of
 from tests.waiting import wait_until
-from trainers import checkpoint
+from trainers import checkpoint, job
 from trainers.cell import Cell, Placement
 from trainers.checkpoint import CheckpointError
 from trainers.curve import Point
@@ -59,6 +59,28 @@ def train(cell: Cell, packed: Path, storage: Path, workers: int = 1) -> Record:
     record_path(Location.of(storage), cell.key).delete()
     fit([cell], Location.of(packed), Location.of(storage), placement, listener(storage))
     return record_of(storage, cell)
+
+
+def test_workers_ask_ray_for_the_kind_of_gpu(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[ScalingConfig] = []
+
+    class Trainer:
+        def __init__(self, *_: object, scaling_config: ScalingConfig, **__: object) -> None:
+            asked.append(scaling_config)
+
+        def fit(self) -> None:
+            """Nothing."""
+
+    monkeypatch.setattr("trainers.job.TorchTrainer", Trainer)
+    for accelerator in ("H100", ""):
+        placement = Placement(workers=2, gpus=1, accelerator=accelerator)
+        job._run([cell], Location("data"), Location.of(tmp_path), placement, listener(tmp_path))
+    named, usual = (each._resources_per_worker_not_none for each in asked)
+    assert usual == {"CPU": 1, "GPU": 1}
+    # As little as Ray asks for by itself: a node has one of it, however many GPUs.
+    assert named == usual | {"accelerator_type:H100": 0.001}
 
 
 def test_two_workers_train_the_model_that_one_does(

@@ -155,6 +155,13 @@ NO_PLACEMENT = [
     (placement("{micro_tokens: 0}"), "4: 'micro_tokens' takes a number above 0"),
     (placement("{retries: .inf}"), "4: 'retries' takes a number from 0 up"),
     (placement("{compile: always}"), "4: 'compile' takes auto or off, found 'always'"),
+    (placement("{accelerator: H100}"), "4: an accelerator and no GPUs; give gpus as well"),
+    (placement("{gpus: 1, accelerator: {large: H100}}"), "4: unknown size 'large'"),
+    (placement("{gpus: 1, accelerator: {}}"), "4: 'accelerator' is empty"),
+    (
+        placement("{gpus: 1, accelerator: an H100}"),
+        "4: 'accelerator' takes Ray's name of a GPU, such as H100, found 'an H100'",
+    ),
     (placement("4 GPUs"), "4: placement must hold keys and values: gpus"),
 ]
 

@@ -162,6 +162,18 @@ def test_gpus_may_go_by_size(tmp_path: Path) -> None:
     assert (placed["9k"].workers, placed["9k"].gpus) == (4, 1)
 
 
+def test_a_cell_may_ask_for_a_kind_of_gpu_which_makes_it_no_other_cell(tmp_path: Path) -> None:
+    cells = load_grid(write(tmp_path, GOOD + "placement: {gpus: 1}\n")).resolve([MANIFEST])
+    for text, kinds in (
+        ("{gpus: 1, accelerator: H100}", {"4k": "H100", "9k": "H100"}),
+        ("{gpus: auto, accelerator: {4k: A10G, 9k: H100}}", {"4k": "A10G", "9k": "H100"}),
+        ("{gpus: {4k: 0.5, 9k: 2}}", {"4k": "", "9k": ""}),
+    ):
+        grid = load_grid(write(tmp_path, GOOD + f"placement: {text}\n"))
+        assert grid.resolve([MANIFEST]) == cells
+        assert {c.size: grid.placement.placement(c).accelerator for c in cells} == kinds
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 
 from harness.stand_ins import mixed, most_at_once, run_stand_ins, two_nodes
 from sweeps.scheduling.packing import Capacity, Demand
-from sweeps.scheduling.schedule import Admission
+from sweeps.scheduling.schedule import Admission, present
 from tests.waiting import wait_until
 
 
@@ -78,6 +78,25 @@ def test_one_cell_more_than_fits_is_started_ahead_and_takes_the_next_room() -> N
     # The room goes to the cell that stands ready; the small one is the next to stand ready.
     assert found.suggest("d") == {"job": ("1-3",)}
     assert found.pool.cpus.keys() == {second["job"][0], ahead["job"][0]}  # type: ignore[index]
+
+
+def test_what_waits_for_one_kind_of_gpu_keeps_no_other_kind_waiting() -> None:
+    demands = [Demand(f"H100-{i}", 1, 1, 9, accelerator="H100") for i in range(2)]
+    demands += [Demand(f"L4-{i}", 1, 1, 1, accelerator="L4") for i in range(2)]
+    found = Admission(demands, capacity=lambda: Capacity(64, 1, {"L4": 1}))
+    # One of each kind is asked for ahead, so that the cluster can grow by either.
+    told = [found.suggest(trial) for trial in "abcd"]
+    assert told == [{"job": (key,)} for key in ("L4-0", "L4-1", "H100-0")] + [None]
+
+
+def test_the_cluster_says_how_many_gpus_of_each_kind_it_has(cluster: Cluster) -> None:
+    node = cluster.add_node(num_cpus=1, num_gpus=2, resources={"accelerator_type:H100": 1})
+    try:
+        wait_until(lambda: present().kinds == {"H100": 2})
+        assert present().gpus == 10
+    finally:
+        cluster.remove_node(node)
+    wait_until(lambda: present().kinds == {})
 
 
 def test_a_cell_that_was_ahead_gives_back_what_it_took() -> None:

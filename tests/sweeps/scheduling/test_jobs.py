@@ -80,3 +80,25 @@ def test_a_job_none_of_whose_cells_fits_is_refused_in_one_line() -> None:
     assert str(refused.value) == (
         "lstm-4k-seed0, with 1 more of its job, takes 2 GPUs and 2 CPUs; this machine has 1 and 8"
     )
+
+
+def test_a_cell_for_another_kind_of_gpu_than_there_is_is_refused_in_one_line() -> None:
+    job = Job((LSTM,), Location("/nowhere"), Placement(gpus=1, accelerator="H100"))
+    refuse_what_never_fits([job], Capacity(8, 1, {"H100": 1}))
+    with pytest.raises(GridError) as refused:
+        refuse_what_never_fits([job], Capacity(8, 1, {"L4": 1}))
+    assert str(refused.value) == (
+        "lstm-4k-seed0 takes 1 H100 GPUs and 1 CPUs; this machine has 0 and 8"
+    )
+
+
+def test_cells_for_different_kinds_of_gpu_share_no_workers() -> None:
+    large = replace(LSTM, size="9k")
+    needs = Needs(gpus=1, accelerator={"4k": "L4", "9k": "H100"})
+    sweep: Any = SimpleNamespace(grid=SimpleNamespace(placement=needs), data=Location)
+    there = Capacity(64, 2, {"L4": 1, "H100": 1})
+    jobs, _ = in_phases([LSTM, large], set(), sweep, seconds, there, {})
+    assert {(job.cells[0].size, job.demand.accelerator) for job in jobs} == {
+        ("4k", "L4"),
+        ("9k", "H100"),
+    }

@@ -76,6 +76,27 @@ def test_gpus_that_came_are_used_and_gpus_that_went_are_given_up() -> None:
     assert pool.take(Demand("d", 1, 1))
 
 
+def test_gpus_of_one_kind_are_not_taken_for_those_of_another() -> None:
+    pool = Pool(Capacity(64, 3, {"H100": 1, "A10G": 2}))
+
+    def take(key: str, gpus: float, accelerator: str = "") -> bool:
+        return pool.take(Demand(key, 1, gpus, accelerator=accelerator))
+
+    assert [take(key, 0.5, "H100") for key in "abc"] == [True, True, False]
+    assert take("d", 1, "A10G")
+    assert take("e", 1)
+    pool.give_back("a")
+    assert take("c", 0.5, "H100")
+    assert not pool.capacity.holds(Demand("wide", 1, 2, accelerator="H100"))
+    assert not pool.capacity.holds(Demand("other", 1, 1, accelerator="L4"))
+
+
+def test_where_kinds_are_not_known_any_gpu_may_be_the_one() -> None:
+    named = [Demand(name, 1, 1, 10, accelerator="H100") for name in "ab"]
+    assert makespan(named, Capacity(64, 2)) == 10
+    assert makespan(named, Capacity(64, 2, {"H100": 1, "L4": 1})) == 20
+
+
 def test_cpus_count_as_well() -> None:
     pool = Pool(Capacity(2, 0))
     assert [pool.take(Demand(name, 1, 0)) for name in "abc"] == [True, True, False]

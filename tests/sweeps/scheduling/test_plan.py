@@ -91,6 +91,16 @@ def test_a_grid_for_gpus_says_what_to_change_without_one(
     assert last.endswith("0 GPUs and 2 CPUs; to train on CPUs, write `gpus: 0` under 'placement'")
 
 
+def test_the_plan_shows_which_kind_of_gpu_a_cell_asks_for(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    grid = Path(sweep.grid_name)
+    grid.write_text(grid.read_text() + "placement: {gpus: 0.5, accelerator: H100}\n")
+    monkeypatch.setattr(plan, "this_machine", lambda: Capacity(2, 0))
+    plan.show(Sweep(sweep.grid_name, (), sweep.out), "", "", None, 30, "")
+    assert "0.5 H100" in capfd.readouterr().out
+
+
 def test_where_there_is_no_gpu_nothing_is_measured_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
