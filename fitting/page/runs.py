@@ -1,5 +1,7 @@
 """The sections of report.html on the runs themselves: each with its losses, and those left out."""
 
+import math
+
 import pandas as pd
 
 from fitting.analysis import Analysis
@@ -10,6 +12,8 @@ from fitting.runs.loss import VAL_LOSS
 MOST = 500
 """Rows shown; runs.csv has all."""
 MOST_LEFT_OUT = 200
+MOST_NATS = 100
+"""Of a loss whose perplexity is shown."""
 LOSSES = {"val_loss": "validation", "test_loss": "test"}
 """Columns, and their heads."""
 
@@ -18,7 +22,7 @@ def sections(analysis: Analysis) -> str:
     """All runs in a table, folded when long; then which of them no law was fitted to, and why."""
     out = pd.concat([law.selection.left_out for law in analysis.laws.values()])
     records = analysis.records
-    lead = f"{len(records):,} runs, with their losses in nats per token."
+    lead = f"{len(records):,} runs: losses in nats per token, and e to these, perplexities."
     if records["val_loss_se"].notna().any():
         lead += " A standard error is over the works of the split."
     if out.empty:
@@ -46,6 +50,7 @@ def _all(analysis: Analysis) -> str:
             for name, text in LOSSES.items()
             for end, said in (("", ""), ("_se", " ± s.e."))
         }
+        | {f"{text} perplexity": _perplexity(row[name]) for name, text in LOSSES.items()}
         | {name: _loss(row[name]) for name in other}
         | {"seconds": _number(row["seconds"], ".0f"), "status": row["status"]}
         for row in records.head(MOST).to_dict("records")
@@ -81,3 +86,8 @@ def _number(value: float, form: str = ".6g") -> str:
 
 def _loss(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.4f}"
+
+
+def _perplexity(nats: float) -> str:
+    """e to the loss: of how many equally likely tokens a model as unsure would choose."""
+    return "–" if pd.isna(nats) or nats > MOST_NATS else f"{math.exp(nats):.4g}"

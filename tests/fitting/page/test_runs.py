@@ -1,5 +1,6 @@
 """The table of runs: each with its losses and standard errors, and with whatever varies."""
 
+import math
 import re
 
 import pandas as pd
@@ -22,10 +23,12 @@ def test_every_run_has_a_row_with_both_losses_and_their_errors() -> None:
     records = make_records(seeds=1, sizes=5)
     _, head, rows = shown(records.assign(test_loss_se=0.003))
     losses = ["validation", "validation ± s.e.", "test", "test ± s.e."]
-    assert head == ["", "size", "N", "tokens", "seed", *losses, "seconds", "status"]
+    perplexities = ["validation perplexity", "test perplexity"]
+    assert head == ["", "size", "N", "tokens", "seed", *losses, *perplexities, "seconds", "status"]
     first = records[records["arch"] == "lstm"].iloc[0]
     validation, test = (f"{first[name]:.4f}" for name in ("val_loss", "test_loss"))
     numbers = [validation, "0.0020", test, "0.0030"]
+    numbers += [f"{math.exp(first[name]):.4g}" for name in ("val_loss", "test_loss")]
     assert rows[0] == ["lstm", "3k", "3,000", "3,000,000", "0", *numbers, "20", "finished"]
     assert len(rows) == len(records)
 
@@ -43,7 +46,7 @@ def test_what_varies_has_a_column_and_what_does_not_has_none() -> None:
 def test_what_no_run_was_measured_for_has_no_column() -> None:
     records = make_records(seeds=1, sizes=5)
     text, head, _ = shown(records[["arch", "n_params", "val_loss"]])
-    assert head == ["", "N", "validation", "status"]
+    assert head == ["", "N", "validation", "validation perplexity", "status"]
     assert "standard error" not in text
 
 
