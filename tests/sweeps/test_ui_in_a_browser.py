@@ -67,4 +67,6 @@ def test_the_other_shows_all_cells_and_their_losses_by_size(server: Served, brow
     for axis in ("model/n_params", "val/val_loss"):
         tab.get_by_text(axis).first.wait_for()
     # None of them is hidden, as MLflow would have all but ten.
-    tab.locator("[data-testid='visibility-hidden'], .is-hidden").first.wait_for(state="detached")
+    shown = tab.locator(".is-visibility-toggle-checkbox")
+    shown.nth(11).wait_for(state="attached")
+    assert all(each.is_checked() for each in shown.all())
