@@ -136,6 +136,8 @@ class LiveView:
         return f"{minutes}:{seconds:02} gone"
 
     def left(self, look: Look) -> str:
+        if not self.progress.open_jobs(look):
+            return "all have ended"
         seconds = self.progress.seconds_left(look)
         if seconds is None:
             return "time left not known yet"
