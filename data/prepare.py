@@ -13,6 +13,7 @@ import json
 import logging
 import sys
 import uuid
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
@@ -22,6 +23,7 @@ import numpy as np
 import ray
 import ray.data
 from ray.exceptions import RayError, RayTaskError
+from ray.util.annotations import RayDeprecationWarning
 
 from data import cluster
 from data.crashes import MAX_ATTEMPTS
@@ -205,7 +207,10 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
     # A file that kills its process kills the task, which is then started again to find the file.
     # The last start is for the task itself to say that it gives up.
     try:
-        done = blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
+        with warnings.catch_warnings():
+            # Of what 2.64 takes away; that one is not installed.
+            warnings.simplefilter("ignore", RayDeprecationWarning)
+            done = blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
     except RayTaskError:  # What nobody foresaw keeps its traceback.
         raise
     except RayError as error:
