@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,12 +34,19 @@ def watched(columns: int, line: list[str]) -> Terminal:
     return seen
 
 
+@pytest.fixture
+def out() -> Iterator[Path]:
+    """A folder whose name leaves a line room."""
+    with tempfile.TemporaryDirectory(prefix="s-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_sweep_is_seen_from_its_beginning_to_its_laws(
-    source: Path, tmp_path: Path, columns: int
+    source: Path, tmp_path: Path, out: Path, columns: int
 ) -> None:
     grid = write_grid(tmp_path, source, archs="lstm", tokens="400k")
-    seen = watched(columns, command(grid, tmp_path / "runs"))
+    seen = watched(columns, command(grid, out))
     running = [screen for screen in seen.seen if any("cells" in line for line in screen)]
     before = [screen for screen in running if not any("val_loss" in line for line in screen)]
     # Nobody else's words, and no line twice: what is drawn again is drawn over.
