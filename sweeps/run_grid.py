@@ -70,12 +70,12 @@ def main() -> int:
         on_signals(interrupt)
         if args.check:
             return check_nodes(sweep, args.verbose)
-        if not (args.fresh or args.prune) and (cells := nothing_to_do(sweep, args)):
-            return conclude(sweep, cells)
-        say(f"Sweep    {sweep.name}, in {sweep.folder}")
-        with busy("Grid     is read"):  # Before the folder is made: a mistake in it leaves nothing.
-            name = sweep.grid.name
-        with held(sweep.folder, f"works on the sweep of {name}"):
+        if not (args.fresh or args.prune):
+            if cells := nothing_to_do(sweep, args):
+                return conclude(sweep, cells)
+            say(f"Sweep    {sweep.name}, in {sweep.folder}")
+        # The grid is read before the folder is made: a mistake in it leaves nothing.
+        with held(sweep.folder, f"works on the sweep of {sweep.grid.name}"):
             if args.prune:
                 return 0 if removal.prune(sweep, args.only) else 1
             if args.fresh and not removal.erase(sweep, args.only):

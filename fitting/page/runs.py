@@ -7,7 +7,7 @@ import pandas as pd
 from fitting.analysis import Analysis
 from fitting.contract import APART, TEXTS
 from fitting.page.markup import section, table
-from fitting.runs.loss import VAL_LOSS
+from fitting.runs.loss import PER_TOKEN, VAL_LOSS
 
 MOST = 500
 """Rows shown; runs.csv has all."""
@@ -22,7 +22,8 @@ def sections(analysis: Analysis) -> str:
     """All runs in a table, folded when long; then which of them no law was fitted to, and why."""
     out = pd.concat([law.selection.left_out for law in analysis.laws.values()])
     records = analysis.records
-    lead = f"{len(records):,} runs: losses in nats per token, and e to these, perplexities."
+    unit = f" in {PER_TOKEN}" if analysis.loss.unit == PER_TOKEN else ""
+    lead = f"{len(records):,} runs: losses{unit}, and e to these, perplexities."
     if records["val_loss_se"].notna().any():
         lead += " A standard error is over the works of the split."
     if out.empty:

@@ -17,7 +17,7 @@ from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 
-WORDS = "Sweep|Grid|Ray|Data|MLflow|Log|Cells|Report|Samples"
+WORDS = "Sweep|Ray|Data|MLflow|Log|Cells|Report|Samples"
 OURS = re.compile(rf"({WORDS}) {{2,}}|[0-9]+/2 cells|jobs: |lstm |$")
 """How a line begins while a sweep runs."""
 
