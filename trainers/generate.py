@@ -67,6 +67,9 @@ def main(argv: list[str] | None = None) -> int:
     except (CellError, DataError, PromptError, OSError, ValueError) as error:
         print(f"trainers.generate: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("trainers.generate: interrupted; nothing was written", file=sys.stderr)
+        return 130
     for name, why in made.failed.items():
         print(f"trainers.generate: nothing of {name}: {why}", file=sys.stderr)
     print(folder / "samples.html")
@@ -174,12 +177,13 @@ def _parser() -> argparse.ArgumentParser:
         help="only cells trained on these data [found below --out/data]",
     )
     parser.add_argument("--to", metavar="DIR", help="where to write [the sweep's folder/samples]")
-    parser.add_argument(
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument(
         "--cell",
         metavar="NAME",
         help="only this cell, such as lstm-300k-seed1 [of those that differ in seed, the lowest]",
     )
-    parser.add_argument("--best", action="store_true", help="only the cell of the lowest loss")
+    one.add_argument("--best", action="store_true", help="only the cell of the lowest loss")
     parser.add_argument("--count", type=int, default=24, help="samples of each cell [24]")
     parser.add_argument("--shown", type=int, default=3, help="of them on the page, as files [3]")
     parser.add_argument("--seed", type=int, default=0, help="of the first sample [0]")

@@ -171,8 +171,20 @@ class _Row:
             for token in tokens:
                 grammar.push(token)
 
+    def allowed(self, eos_id: int) -> np.ndarray | None:
+        """(vocabulary,) bool: what may come next; None for anything. What was given to be gone on
+        from does not end at once."""
+        if self.grammar is None:
+            return None
+        if 1 < len(self.tokens) == self.prompt and self.grammar.allowed.sum() > 1:
+            mask = self.grammar.allowed.copy()
+            mask[eos_id] = False
+            return mask
+        return self.grammar.allowed
+
     def take(self, token: int, log_probability: float, eos_id: int) -> None:
-        if self.grammar and self.grammar.allowed[eos_id] and token != eos_id:
+        could_end = self.grammar and self.grammar.allowed[eos_id] and token != eos_id
+        if could_end and not 1 < len(self.tokens) == self.prompt:
             self.could_end = len(self.tokens)
         self.tokens.append(token)
         self.nats.append(log_probability)
@@ -207,7 +219,7 @@ def _extend(
     ready = [index for index in ready if rows[index].open]
     if not ready:
         return
-    masks = [row.grammar.allowed for index in ready if (row := rows[index]).grammar]
+    masks = [mask for index in ready if (mask := rows[index].allowed(eos_id)) is not None]
     p = probabilities(logits[ready], draw, np.array(masks) if masks else None)
     own = np.log(_softmax(logits[ready].astype(np.float64)))
     for index, row_p, row_own in zip(ready, p, own):

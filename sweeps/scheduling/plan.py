@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from data.errors import DataError
+from data.sources.named import NAMED, check_source
+from data.store.location import Location
 from data.store.manifest import Manifest
 from data.tokens.make import make_tokenizer
 from sweeps.console import console, print_table, table
@@ -123,6 +125,8 @@ def planned_manifests(sweep: Sweep) -> tuple[list[Manifest], bool]:
         return sweep.manifests(), True
     except DataError:
         spec = sweep.grid.data
+        if spec.source not in NAMED and Location.of(spec.source).local:
+            check_source(spec.source)  # Cheap where files are near; a sweep would end with it.
         return [_expected(spec, tokenizer) for tokenizer in spec.tokenizer], False
 
 

@@ -203,6 +203,12 @@ def test_mistakes_are_told_in_one_line(
     assert error.count("\n") == 1
 
 
+def test_the_best_of_one_cell_is_refused(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        generate(out, "--best", "--cell", "lstm-9k-seed0")
+    assert "--cell: not allowed with argument --best" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_thousand_of_a_thousand_are_valid(tmp_path: Path) -> None:
     """An untrained model knows nothing of music, so what is valid is so by the grammar alone."""

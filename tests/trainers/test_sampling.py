@@ -103,3 +103,44 @@ def test_it_stops_at_the_limit() -> None:
     )[0]
     assert len(drawn.tokens) <= 20
     assert drawn.complete == (drawn.tokens[-1] == EOS)
+
+
+class Anything:
+    """A grammar that takes whatever comes, and an end at any time."""
+
+    def __init__(self) -> None:
+        self.allowed = np.ones(VOCAB, bool)
+
+    def push(self, token: int) -> None:
+        pass
+
+    def hurry(self) -> None:
+        pass
+
+
+class Ends(torch.nn.Linear):
+    """A model that would end everywhere."""
+
+    def step(self, tokens: torch.Tensor, state: None) -> tuple[torch.Tensor, None]:
+        logits = torch.zeros(len(tokens), VOCAB)
+        logits[:, EOS] = 9
+        return logits, None
+
+
+def drawn(prompt: list[int], max_tokens: int = 20, grammar: Any = Anything) -> list[int]:
+    ends: Any = Ends(1, 1)
+    limits: dict[str, Any] = {"context": 8, "max_tokens": max_tokens, "draw": Draw(temperature=0)}
+    (found,) = sample(ends, [np.array(prompt)], [0], EOS, grammar=grammar, **limits)
+    return found.tokens.tolist()
+
+
+def test_what_is_gone_on_from_does_not_end_at_once() -> None:
+    assert drawn([0]) == [0, EOS]
+    on = drawn([0, 5, 6])
+    assert (on[:3], len(on), on[-1]) == ([0, 5, 6], 5, EOS)
+    # Without a grammar a model makes its own mistakes.
+    assert drawn([0, 5, 6], grammar=None) == [0, 5, 6, EOS]
+
+
+def test_at_the_limit_it_is_not_cut_back_to_what_was_given() -> None:
+    assert len(drawn([0, 5, 6], max_tokens=4)) > 4

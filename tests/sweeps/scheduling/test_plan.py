@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import DataError
 from data.store.location import Location
 from sweeps.scheduling import plan, throughput
 from sweeps.scheduling.packing import Capacity
@@ -78,6 +79,17 @@ def test_passes_over_the_data_are_told_and_many_are_warned_of(
         head, first = (line.split() for line in printed.splitlines()[:2])
         assert first[head.index("epochs")] == epochs
         assert ("3 cells see their data more than 4 times" in printed) == warned
+
+
+def test_a_source_that_is_not_there_is_told_by_the_plan(tmp_path: Path) -> None:
+    grid = tmp_path / "mine.yaml"
+    grid.write_text(
+        f"data: {{source: {tmp_path}/nowhere}}\n"
+        "cells: {arch: lstm, size: 4k, tokens: 10k}\n"
+        "training: {batch_tokens: 512, context: 64}\n"
+    )
+    with pytest.raises(DataError, match="nowhere"):
+        plan.show(Sweep(str(grid), (), Location.of(tmp_path)), "", "", None, 30, "")
 
 
 def test_a_grid_for_gpus_says_what_to_change_without_one(
