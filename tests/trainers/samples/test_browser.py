@@ -185,7 +185,8 @@ def test_a_wav_never_reaches_full_scale_and_is_that_of_generate(
 ) -> None:
     tab = open_page(page.html(busy, shown=2, real=7, how=""), 1280).tab
     cards = tab.locator("#open article")
-    for number in range(cards.count()):
+    # Chromium lets a page save ten files in quick succession, and no more.
+    for number in range(min(cards.count(), 8)):
         found = np.abs(samples_of(tab, cards.nth(number)))
         assert found.max() <= 0.9 * 32767 + 1
         assert found.max() > 0.8 * 32767
