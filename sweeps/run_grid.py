@@ -333,14 +333,14 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print the results; returns 1 unless every cell finished."""
     from sweeps.results import forecasts, summary
     from sweeps.results.pairing import paired_lines
-    from sweeps.results.reporting import analysis_of
+    from sweeps.results.reporting import analysis_of, ended
 
     records, unreadable = sweep.read(cell.key for cell in cells)
     called = names({cell.key: cell.fields for cell in sweep.listed()})
     missing = {cell.key: "it has not ended" for cell in cells if cell.key not in records}
     left_out = {called[key]: why for key, why in (missing | unreadable).items()}
     review = forecasts.reviewed(sweep)
-    laws, paired = analysis_of(sweep), paired_lines(sweep.cells, records.values())
+    laws, paired = analysis_of(ended(sweep)), paired_lines(sweep.cells, records.values())
     ui = how_to_browse(sweep)
     finished = [record for record in records.values() if record.status == "finished"]
     more = summary.following(sweep) if finished else []

@@ -25,12 +25,12 @@ from data.store.manifest import read_manifest
 from data.tokens.fast import ends, fast
 from data.tokens.make import load_tokenizer
 from data.tokens.protocol import Tokenizer
+from trainers.chosen import add_arguments, choose, data_of, of_sweep
 from trainers.exports.card import card
 from trainers.exports.described import law_of
 from trainers.exports.families import FAMILIES, LSTM_MODULE, MARK
-from trainers.generate import choose, data_of, trained_on
 from trainers.records import read_record
-from trainers.samples.cells import CellError, Trained, finished
+from trainers.samples.cells import CellError, Trained
 from trainers.version import code_version
 
 
@@ -40,10 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if find_spec("safetensors") is None:
             raise CellError("found no safetensors; pip install --editable '.[export]'")
-        sweep = Location.of(args.sweep) if "/" in args.sweep else args.out / args.sweep
-        cells = finished(sweep / "cells")
-        if args.data:
-            cells = trained_on(args.data, cells)
+        sweep, cells = of_sweep(args)
         if not args.all:
             cells = choose(cells, args.cell, args.best)
         data = args.data or data_of(cells, args.out)
@@ -166,28 +163,13 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--sweep", required=True, metavar="NAME", help="a sweep below --out, or its folder"
-    )
+    add_arguments(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--best", action="store_true", help="the cell of the lowest loss")
     which.add_argument("--cell", metavar="NAME", help="this cell, such as lstm-300k-seed1")
     which.add_argument("--all", action="store_true", help="every finished cell, a folder for each")
     parser.add_argument(
         "--to", required=True, type=Location.of, metavar="DIR", help="where to write"
-    )
-    parser.add_argument(
-        "--out",
-        type=Location.of,
-        default=Location.of("runs"),
-        metavar="DIR",
-        help="where sweeps lie [runs]",
-    )
-    parser.add_argument(
-        "--data",
-        type=Location.of,
-        metavar="DIR",
-        help="only cells trained on these data [found below --out/data]",
     )
     return parser
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from data.errors import DataError
 from data.store.location import Location
-from data.store.manifest import read_manifest
 from data.tokens.make import load_tokenizer
+from trainers.chosen import add_arguments, choose, data_of, of_sweep, trained_on
 from trainers.samples import files, page
 from trainers.samples.apart import Apart, in_turn
-from trainers.samples.cells import CellError, Trained, finished
+from trainers.samples.cells import CellError, finished
 from trainers.samples.prompt import PromptError, read_prompt
 from trainers.samples.study import Request, Study, study
 from trainers.sampling import Draw
@@ -42,10 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"trainers.generate: {error}", file=sys.stderr)
         return 2
     try:
-        sweep = Location.of(args.sweep) if "/" in args.sweep else args.out / args.sweep
-        cells = finished(sweep / "cells")
-        if args.data:
-            cells = trained_on(args.data, cells)
+        sweep, cells = of_sweep(args)
         cells = choose(cells, args.cell, args.best)
         data = args.data or data_of(cells, args.out)
         tokenizer = load_tokenizer(data / "tokenizer.json")
@@ -110,72 +105,13 @@ def how(request: Request) -> str:
     )
 
 
-def choose(cells: Sequence[Trained], name: str | None, best: bool) -> list[Trained]:
-    """The cells asked for; without a name, one of those that differ in seed alone.
-
-    Raises CellError.
-    """
-    chosen = [one for one in cells if name in (None, one.name, one.cell.key)]
-    if not chosen:
-        there = ", ".join(one.name for one in cells)
-        raise CellError(f"no finished cell {name!r}; there are {there}")
-    if best:
-        return [min(chosen, key=lambda one: one.val_loss)]
-    if name is None:
-        by_seed = sorted(chosen, key=lambda one: one.cell.seed, reverse=True)
-        lowest = {replace(one.cell, seed=0).key: one.name for one in by_seed}.values()
-        chosen = [one for one in chosen if one.name in lowest]
-    return chosen
-
-
-def trained_on(data: Location, cells: Sequence[Trained]) -> list[Trained]:
-    """Those of the cells. Raises CellError if there are none."""
-    fingerprint = read_manifest(data).fingerprint
-    found = [one for one in cells if one.cell.data == fingerprint]
-    if not found:
-        raise CellError(f"no finished cell was trained on {data}")
-    return found
-
-
-def data_of(cells: Sequence[Trained], out: Location) -> Location:
-    """The data that the cells were trained on: `out` itself, or a folder of `out`/data.
-
-    Raises CellError if they were trained on several, DataError if these are not there.
-    """
-    if len({one.cell.data for one in cells}) > 1:
-        raise CellError("the cells were trained on several data sets; name one with --data")
-    for folder in [out, *(out / "data").children()]:
-        found = (folder / "manifest.json").exists()
-        if found and read_manifest(folder).fingerprint == cells[0].cell.data:
-            return folder
-    raise DataError(
-        f"{out}: no data with the fingerprint {cells[0].cell.data} that {cells[0].name} was "
-        "trained on; name its folder with --data"
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainers.generate",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--sweep", required=True, metavar="NAME", help="a sweep below --out, or its folder"
-    )
-    parser.add_argument(
-        "--out",
-        type=Location.of,
-        default=Location.of("runs"),
-        metavar="DIR",
-        help="where sweeps lie [runs]",
-    )
-    parser.add_argument(
-        "--data",
-        type=Location.of,
-        metavar="DIR",
-        help="only cells trained on these data [found below --out/data]",
-    )
+    add_arguments(parser)
     parser.add_argument("--to", metavar="DIR", help="where to write [the sweep's folder/samples]")
     one = parser.add_mutually_exclusive_group()
     one.add_argument(

@@ -12,6 +12,7 @@ from sweeps.console import busy, say
 from sweeps.errors import GridError
 from sweeps.sweep import Sweep
 from sweeps.tracking.tracker import SHOWN
+from trainers.records import Record
 from trainers.version import code_version
 
 if TYPE_CHECKING:
@@ -42,13 +43,17 @@ def stored(tracker: Any) -> bool:
     return not pending and not refusal
 
 
-def analysis_of(sweep: Sweep) -> Analysis | None:
+def ended(sweep: Sweep) -> list[Record]:
+    """The records of all of its cells that have ended."""
+    return list(sweep.records(cell.key for cell in sweep.listed()).values())
+
+
+def analysis_of(records: list[Record]) -> Analysis | None:
     """The laws of the cells that have ended; None if none has finished. Raises GridError."""
     from fitting.analysis import analyse
     from fitting.runs.read import RecordError
     from sweeps.results import summary
 
-    records = list(sweep.records(cell.key for cell in sweep.listed()).values())
     if not any(record.status == "finished" for record in records):
         return None
     try:
@@ -69,11 +74,11 @@ def report(sweep: Sweep, uri: str | None) -> bool:
     from sweeps.results.about import about
     from sweeps.results.composing import samples
 
-    analysis = analysis_of(sweep)
+    records = ended(sweep)
+    analysis = analysis_of(records)
     if analysis is None:
         return True
     review = forecasts.reviewed(sweep, uri)
-    records = list(sweep.records(cell.key for cell in sweep.listed()).values())
     of = about(sweep.name, sweep.manifests(), records, code_version())
     with busy("Report   draws figures and tables"), sweep.report.writing_folder() as folder:
         written = write(analysis, folder, review, about=of)

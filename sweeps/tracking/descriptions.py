@@ -14,33 +14,32 @@ KIND_OF_PAGE = {"mlflow.experimentKind": "custom_model_development"}
 """Without it, MLflow's first page of an experiment is about traces of language models."""
 VIEW = "crescendo"
 """The name of a view, for links."""
-SECTION = {"uuid": "crescendo", "name": "Crescendo", "display": True, "deleted": False}
-CHARTS = [
-    {"type": "SCATTER", "x": "model/n_params", "y": "val/val_loss"},
-    {"type": "SCATTER", "x": "model/flops", "y": "val/val_loss"},
-    {"type": "LINE", "metricKey": "train/train_loss", "xAxisScaleType": "log"},
-]
+SECTION = "crescendo"
 
 
 def view() -> dict[str, Any]:
     """How MLflow's page of runs is to look, in the form in which it shares views: all runs and not
     the ten newest, which hides the largest cells, and the losses by size and compute first."""
-    charts = []
-    for number, chart in enumerate(CHARTS):
-        known = {"uuid": f"crescendo-{number}", "metricSectionId": SECTION["uuid"]}
-        axes = {
-            name: {"key": chart[letter], "type": "METRIC"}
-            for letter, name in (("x", "xaxis"), ("y", "yaxis"))
-            if letter in chart
-        }
-        rest = {name: value for name, value in chart.items() if name not in ("x", "y")}
-        state = {"runsCountToCompare": 1000, "deleted": False, "isGenerated": False}
-        charts.append(known | axes | rest | state)
+    charts: list[dict[str, Any]] = [
+        {"type": "SCATTER", "xaxis": _axis("model/n_params"), "yaxis": _axis("val/val_loss")},
+        {"type": "SCATTER", "xaxis": _axis("model/flops"), "yaxis": _axis("val/val_loss")},
+        {"type": "LINE", "metricKey": "train/train_loss", "xAxisScaleType": "log"},
+    ]
+    ours = {"deleted": False, "isGenerated": False}
+    placed: dict[str, Any] = ours | {"metricSectionId": SECTION, "runsCountToCompare": 1000}
+    section = {"uuid": SECTION, "name": "Crescendo", "display": True, "isReordered": False}
     return {
         "runsHiddenMode": "SHOWALL",
-        "compareRunCharts": charts,
-        "compareRunSections": [SECTION | {"isReordered": False, "isGenerated": False}],
+        "compareRunCharts": [
+            {"uuid": f"{SECTION}-{number}", **placed, **chart}
+            for number, chart in enumerate(charts)
+        ],
+        "compareRunSections": [section | ours],
     }
+
+
+def _axis(metric: str) -> dict[str, str]:
+    return {"key": metric, "type": "METRIC"}
 
 
 UNITS = {

@@ -24,7 +24,8 @@ from tests.conftest import CELL
 from tests.data.conftest import melody, same_music
 from trainers import checkpoint
 from trainers.cell import Cell
-from trainers.generate import choose, main, make_page
+from trainers.chosen import choose
+from trainers.generate import main, make_page
 from trainers.ladder import rung
 from trainers.records import Record, write_record
 from trainers.samples.cells import finished
