@@ -22,7 +22,8 @@ from pathlib import Path
 
 from data.sources import folk
 from data.store.location import Location
-from harness.disturbances import KINDS, ROOT, Disturbance, Sweeping, command
+from harness.disturbances import KINDS, Disturbance
+from harness.sweeping import ROOT, Sweeping, command
 
 GRID = """\
 data:
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=where, help=f"of sweeps and results [{where}]"
     )
-    parser.add_argument("--only", nargs="*", default=list(KINDS), help="kinds [all]")
+    parser.add_argument("--only", nargs="*", choices=KINDS, default=list(KINDS), help="[all]")
     parser.add_argument("--repeat", type=int, default=3, help="how often each [3]")
     args = parser.parse_args()
     # What `nohup` or a shell has this process ignore, its children would ignore as well.
@@ -105,23 +106,23 @@ def disturbed(kind: Disturbance, grid: Path, folder: Path, chance: random.Random
     out = folder / "runs"
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(folder / "reference" / "data", out / "data")
-    sweep = Sweeping(grid, out, kind.env)
-
-    try:
-        wait(lambda: kind.ready(sweep) or sweep.has_ended())
-        time.sleep(chance.uniform(0, WITHIN_SECONDS))
-        sweep.has_ended()
-        done = time.monotonic()
-        kind.do(sweep)
-        wait(sweep.has_ended)
-        seconds, code = time.monotonic() - done, sweep.process.returncode
-        time.sleep(LEFT_SECONDS)
-        left = len(sweep.left())
-    finally:
-        sweep.stop()
+    with kind.around(out) as more:
+        sweep = Sweeping(grid, out, more)
+        try:
+            wait(lambda: kind.ready(sweep) or sweep.has_ended())
+            time.sleep(chance.uniform(0, WITHIN_SECONDS))
+            sweep.has_ended()
+            done = time.monotonic()
+            kind.do(sweep)
+            wait(sweep.has_ended)
+            seconds, code = time.monotonic() - done, sweep.process.returncode
+            time.sleep(LEFT_SECONDS)
+            left = len(sweep.left())
+        finally:
+            sweep.stop()
+        kind.mend(out)
     said = [line for line in sweep.text().splitlines() if line.strip()]
     meant = [line for line in said if kind.says in line]
-    kind.mend(out)
     again = subprocess.run(command(grid, out), cwd=ROOT, capture_output=True, check=False)
     same = again.returncode == 0 and losses(out) == losses(folder / "reference")
     line = (meant or said or ["(nothing)"])[-1].replace(f"{folder}/", "")

@@ -6,88 +6,27 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import ray  # noqa: F401  Brings psutil.
+from harness.serving import served
+from harness.sweeping import ROOT, Sweeping, command
 
 import psutil  # isort: skip
 
-ROOT = Path(__file__).parents[1]
 GOES_ON = "the same command goes on"
 
 
-class Sweeping:
-    """A sweep under way, in a process of its own, whose output goes to a file."""
-
-    def __init__(self, grid: Path, out: Path, env: dict[str, str]) -> None:
-        self.grid, self.out = grid, out
-        self.folder = out / grid.stem
-        self.log = out.parent / f"{out.name}-{time.time_ns()}.log"
-        with self.log.open("w") as file:
-            self.process = subprocess.Popen(
-                command(grid, out), cwd=ROOT, env=os.environ | env, stdout=file, stderr=file
-            )
-        self.seen: set[psutil.Process] = set()
-
-    def children(self) -> list[psutil.Process]:
-        """What it has started and still runs; and what it once had started is remembered."""
-        try:
-            found = psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.Error:
-            found = []
-        self.seen |= set(found)
-        return found
-
-    def named(self, word: str) -> list[psutil.Process]:
-        """Those of its processes whose program or title has this word."""
-        found = []
-        for child in self.children():
-            try:
-                if word in " ".join(child.cmdline()[:1]):
-                    found.append(child)
-            except psutil.Error:
-                continue
-        return found
-
-    def left(self) -> list[psutil.Process]:
-        """What it has started and has left behind."""
-        return [each for each in self.seen if _runs(each)]
-
-    def has_checkpoint(self) -> bool:
-        self.children()
-        return any((self.folder / "cells").glob("*/checkpoint_*/state.sha256"))
-
-    def has_ended(self) -> bool:
-        self.children()
-        return self.process.poll() is not None
-
-    def text(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def stop(self) -> None:
-        """End it, and all that it has started."""
-        self.children()
-        self.process.kill()
-        self.process.wait()
-        for each in self.left():
-            with contextlib.suppress(psutil.Error):
-                each.kill()
+Environment = dict[str, str]
 
 
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def command(grid: Path, out: Path) -> list[str]:
-    return [sys.executable, "sweeps/run_grid.py", "--grid", str(grid), "--out", str(out)]
+@contextlib.contextmanager
+def _nothing(out: Path) -> Iterator[Environment]:
+    yield {}
 
 
 @dataclass(frozen=True)
@@ -102,46 +41,65 @@ class Disturbance:
     """The exit code of the sweep that it happened to."""
     ready: Callable[[Sweeping], object] = Sweeping.has_checkpoint
     """When it may happen."""
-    env: dict[str, str] = field(default_factory=dict)
+    around: Callable[[Path], contextlib.AbstractContextManager[Environment]] = _nothing
+    """What surrounds the sweep, and the same command after it, given the folder of sweeps; yields
+    what the environment has more."""
     mend: Callable[[Path], object] = lambda out: None
     """What a user does before the same command, given the folder of sweeps."""
+    needs_root: bool = False
+
+
+def begun_with(what: str, says: str, code: int, **more: str) -> Disturbance:
+    """An environment in which the sweep begins."""
+    around = lambda out: contextlib.nullcontext(more)  # noqa: E731
+    return Disturbance(what, lambda sweep: None, says, code, lambda sweep: True, around)
+
+
+# What happens.
 
 
 def killed(word: str) -> Callable[[Sweeping], object]:
     return lambda sweep: sweep.named(word)[0].kill()
 
 
-def told(number: signal.Signals) -> Callable[[Sweeping], object]:
-    return lambda sweep: sweep.process.send_signal(number)
+def all_killed(word: str) -> Callable[[Sweeping], object]:
+    return lambda sweep: [each.kill() for each in sweep.named(word)]
 
 
-def has(word: str) -> Callable[[Sweeping], object]:
-    return lambda sweep: sweep.named(word)
+def told(*numbers: signal.Signals) -> Callable[[Sweeping], object]:
+    """Signals to the sweep alone, a second apart."""
+
+    def do(sweep: Sweeping) -> None:
+        for number in numbers:
+            sweep.process.send_signal(number)
+            time.sleep(len(numbers) - 1)
+
+    return do
 
 
-def damage(sweep: Sweeping) -> None:
-    """Flip a bit of a token before the workers read it, and have one start anew."""
-    (file,) = sweep.out.glob("data/*/packed/train.tokens.npy")
-    flip(file)
-    killed("ray::RayTrainWorker")(sweep)
+def all_told(number: signal.Signals) -> Callable[[Sweeping], object]:
+    """A signal to the sweep and what it has started, as a terminal and a batch system send it."""
+    return lambda sweep: os.killpg(sweep.process.pid, number)
 
 
-def flip(file: Path) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(-3, os.SEEK_END)
-        byte = opened.read(1)[0]
-        opened.seek(-3, os.SEEK_END)
-        opened.write(bytes([byte ^ 1]))
+def power_cut(sweep: Sweeping) -> None:
+    children = sweep.children()
+    sweep.process.kill()
+    for each in children:
+        with contextlib.suppress(psutil.Error):
+            each.kill()
 
 
-def flip_back(out: Path) -> None:
-    (file,) = out.glob("data/*/packed/train.tokens.npy")
-    flip(file)
+def stopped(word: str, seconds: float) -> Callable[[Sweeping], object]:
+    def do(sweep: Sweeping) -> None:
+        for each in sweep.named(word):
+            each.suspend()
+        time.sleep(seconds)
+        for each in sweep.named(word):
+            with contextlib.suppress(psutil.Error):
+                each.resume()
 
-
-def remove_rest(out: Path) -> None:
-    for folder in out.glob("*.away"):
-        shutil.rmtree(folder)
+    return do
 
 
 def paused(sweep: Sweeping) -> None:
@@ -151,56 +109,242 @@ def paused(sweep: Sweeping) -> None:
     sweep.process.send_signal(signal.SIGCONT)
 
 
+def a_second(sweep: Sweeping) -> None:
+    """The same command again, at once; what it says is kept with the first one's."""
+    with sweep.log.open("a") as file:
+        second = command(sweep.grid, sweep.out)
+        subprocess.run(second, cwd=ROOT, stdout=file, stderr=file, check=False)
+
+
+def has(word: str) -> Callable[[Sweeping], object]:
+    return lambda sweep: sweep.named(word)
+
+
+def token_flipped(sweep: Sweeping) -> None:
+    """Flip a bit of a token before the workers read it, and have one start anew."""
+    flip(sweep.out)
+    killed("ray::RayTrainWorker")(sweep)
+
+
+def flip(out: Path) -> None:
+    (file,) = out.glob("data/*/packed/train.tokens.npy")
+    with file.open("r+b") as opened:
+        opened.seek(-3, os.SEEK_END)
+        byte = opened.read(1)[0]
+        opened.seek(-3, os.SEEK_END)
+        opened.write(bytes([byte ^ 1]))
+
+
+def checkpoints_cut(sweep: Sweeping) -> None:
+    """Cut each cell's newest checkpoint in half, and have the workers start anew."""
+    for cell in (sweep.folder / "cells").iterdir():
+        for file in sorted(cell.glob("checkpoint_*/state.pt"))[-1:]:
+            os.truncate(file, file.stat().st_size // 2)
+    all_killed("ray::RayTrainWorker")(sweep)
+
+
+def moved_away(name: str) -> Callable[[Sweeping], object]:
+    def do(sweep: Sweeping) -> None:
+        folder = sweep.out / name
+        folder.rename(folder.with_suffix(".away"))
+
+    return do
+
+
+def data_removed(sweep: Sweeping) -> None:
+    moved_away("data")(sweep)
+    all_killed("ray::RayTrainWorker")(sweep)
+
+
+def put_back(out: Path) -> None:
+    (away,) = out.glob("*.away")
+    folder = away.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    away.rename(folder)
+
+
+def remove_rest(out: Path) -> None:
+    for folder in out.glob("*.away"):
+        shutil.rmtree(folder)
+
+
+def database(out: Path) -> Path:
+    return out / "mlflow" / "mlflow.db"
+
+
+def database_locked(sweep: Sweeping) -> None:
+    """Another program holds MLflow's database for half a minute."""
+    with contextlib.closing(sqlite3.connect(database(sweep.out))) as held:
+        held.execute("begin exclusive")
+        time.sleep(30)
+
+
+def database_damaged(sweep: Sweeping) -> None:
+    database(sweep.out).write_bytes(b"no database" * 1000)
+
+
+def put_aside(out: Path) -> None:
+    for file in database(out).parent.glob("mlflow.db*"):
+        file.unlink()
+
+
+# What surrounds it.
+
+
+@contextlib.contextmanager
+def small_disk(out: Path) -> Iterator[Environment]:
+    disk = out / "small"
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", disk], check=True)
+    try:
+        yield {}
+    finally:
+        kept = out / "kept"
+        shutil.copytree(disk, kept)
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        disk.rmdir()
+        kept.rename(disk)
+
+
+def fill(sweep: Sweeping) -> None:
+    with (sweep.folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"0" * 4096):
+            pass
+
+
+def fill_for_a_while(sweep: Sweeping) -> None:
+    fill(sweep)
+    time.sleep(20)
+    make_room(sweep.out)
+
+
+def make_room(out: Path) -> None:
+    (out / "small" / "filler").unlink()
+
+
+@contextlib.contextmanager
+def mlflow_served(out: Path) -> Iterator[Environment]:
+    """MLflow's server over the sweeps' database."""
+    with served(out, port=5700) as server:
+        (out / "server.pid").write_text(str(server.process.pid))
+        yield server.environment
+
+
+def server_killed(sweep: Sweeping) -> None:
+    os.kill(int((sweep.out / "server.pid").read_text()), signal.SIGKILL)
+
+
 KINDS = {
+    # Ray.
     "raylet": Disturbance("Ray's node process killed", killed("raylet"), "(raylet) has ended", 1),
     "gcs": Disturbance("Ray's head process killed", killed("gcs_server"), "(gcs_server) has", 1),
-    "tracker": Disturbance("the tracker killed", killed("ray::Tracker"), "the tracker, which", 1),
+    "agent": Disturbance(
+        "Ray's agent killed", killed("ray::DashboardAgent"), "(raylet) has ended", 1
+    ),
     "worker": Disturbance("a worker killed", killed("ray::RayTrainWorker"), "finished", 0),
+    "workers": Disturbance("all workers killed", all_killed("ray::RayTrainWorker"), "finished", 0),
+    "worker-stopped": Disturbance(
+        "the workers stopped for 30 s (SIGSTOP)", stopped("ray::RayTrainWorker", 30), "finished", 0
+    ),
     "trial": Disturbance("a job's driver killed", killed("ray::ImplicitFunc"), "finished", 0),
+    "nowhere": begun_with(
+        "RAY_ADDRESS names a port where nothing listens",
+        "nothing answers",
+        1,
+        RAY_ADDRESS="127.0.0.1:9",
+    ),
+    # The sweep, and who tells it to end.
     "driver": Disturbance("the sweep itself killed", told(signal.SIGKILL), "", -9),
+    "power": Disturbance("everything killed at once", power_cut, "", -9),
     "term": Disturbance("SIGTERM", told(signal.SIGTERM), GOES_ON, 130),
-    "int": Disturbance("Ctrl-C", told(signal.SIGINT), GOES_ON, 130),
-    "hup": Disturbance("the terminal closed (SIGHUP)", told(signal.SIGHUP), GOES_ON, 130),
+    "all-term": Disturbance(
+        "SIGTERM to all that it has started, as a batch system ends a job",
+        all_told(signal.SIGTERM),
+        GOES_ON,
+        130,
+    ),
     "term-early": Disturbance(
         "SIGTERM while Ray starts", told(signal.SIGTERM), GOES_ON, 130, has("gcs_server")
     ),
-    "folder": Disturbance(
-        "the sweep's folder removed",
-        lambda sweep: sweep.folder.rename(sweep.folder.with_suffix(".away")),
-        "is gone",
-        1,
-        mend=remove_rest,
+    "int": Disturbance("Ctrl-C, in a terminal", all_told(signal.SIGINT), GOES_ON, 130),
+    "int-twice": Disturbance(
+        "Ctrl-C, and again a second later", told(signal.SIGINT, signal.SIGINT), GOES_ON, 130
     ),
-    "token": Disturbance(
-        "a bit of a token flipped, and a worker killed",
-        damage,
-        "found sum",
-        1,
-        mend=flip_back,
-    ),
+    "hup": Disturbance("the terminal closed (SIGHUP)", all_told(signal.SIGHUP), GOES_ON, 130),
     "paused": Disturbance("the sweep stopped for a minute (SIGSTOP)", paused, "finished", 0),
-    "nowhere": Disturbance(
-        "RAY_ADDRESS names a port where nothing listens",
-        lambda sweep: None,
-        "nothing answers",
-        1,
-        lambda sweep: True,
-        {"RAY_ADDRESS": "127.0.0.1:9"},
-    ),
-    "proxy": Disturbance(
-        "a proxy in the environment that does not answer",
-        lambda sweep: None,
-        "finished",
-        0,
-        lambda sweep: True,
-        {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"},
-    ),
-    "no-mlflow": Disturbance(
+    "second": Disturbance("a second sweep begun in its folder", a_second, "works on the sweep", 0),
+    # MLflow.
+    "tracker": Disturbance("the tracker killed", killed("ray::Tracker"), "the tracker, which", 1),
+    "no-mlflow": begun_with(
         "MLFLOW_TRACKING_URI names a server that is not there",
-        lambda sweep: None,
         "see that it runs and can be reached",
         1,
-        lambda sweep: True,
-        {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+    ),
+    "mlflow-killed": Disturbance(
+        "MLflow's server killed",
+        server_killed,
+        "the same command sends them again",
+        1,
+        around=mlflow_served,
+    ),
+    "database-locked": Disturbance(
+        "MLflow's database locked by another for 30 s", database_locked, "It answers again", 0
+    ),
+    "database-damaged": Disturbance(
+        "MLflow's database written over",
+        database_damaged,
+        "put it aside: a new one is filled again",
+        1,
+        mend=put_aside,
+    ),
+    # Files and disks.
+    "folder": Disturbance(
+        "the sweep's folder removed", moved_away("small"), "is gone", 1, mend=remove_rest
+    ),
+    "data": Disturbance(
+        "the data removed, and the workers killed",
+        data_removed,
+        "found no manifest.json",
+        1,
+        mend=put_back,
+    ),
+    "token": Disturbance(
+        "a bit of a token flipped, and a worker killed", token_flipped, "found sum", 1, mend=flip
+    ),
+    "checkpoints": Disturbance(
+        "each newest checkpoint cut in half, and the workers killed", checkpoints_cut, "finished", 0
+    ),
+    "disk-full": Disturbance(
+        "the disk full for 20 s",
+        fill_for_a_while,
+        "There is room on the disk again",
+        0,
+        around=small_disk,
+        needs_root=True,
+    ),
+    "disk-stays-full": Disturbance(
+        "the disk full for good",
+        fill,
+        "is full: free some room",
+        1,
+        around=small_disk,
+        mend=make_room,
+        needs_root=True,
+    ),
+    # Surroundings.
+    "proxy": begun_with(
+        "a proxy in the environment that does not answer",
+        "finished",
+        0,
+        http_proxy="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+    ),
+    "home": begun_with(
+        "a home that is not there, and an encoding without signs",
+        "finished",
+        0,
+        HOME="/nonexistent",
+        LC_ALL="POSIX",
     ),
 }

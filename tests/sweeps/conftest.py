@@ -12,8 +12,8 @@ import pytest
 from data.store.location import Location
 from data.store.manifest import Manifest
 from fitting.contract import METRICS
+from harness.serving import Served, served
 from sweeps.sweep import Sweep
-from tests.sweeps.serving import Served, served
 from trainers.cell import Cell
 from trainers.records import Record, write_record
 

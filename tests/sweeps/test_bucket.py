@@ -16,8 +16,8 @@ from typing import cast
 import pytest
 
 from data.store.location import Location
+from harness.serving import Served, served
 from tests.sweeps.real_command import running, write_grid
-from tests.sweeps.serving import Served, served
 from trainers.records import Record, read_record
 
 CUT_SECONDS = 30

@@ -3,13 +3,15 @@ leaves nothing running; and the same command ends with the undisturbed losses.""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness.disturbances import KINDS, ROOT, Disturbance, Sweeping, command
+from harness.disturbances import KINDS, Disturbance
+from harness.sweeping import ROOT, Sweeping, command
 from tests.sweeps.real_command import losses, write_grid
 from tests.waiting import wait_until
 
@@ -39,20 +41,23 @@ def undisturbed(grid: Path) -> Path:
 def test_a_fall_is_a_line_and_costs_nothing(
     kind: Disturbance, grid: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
+    if kind.needs_root and os.geteuid():
+        pytest.skip("needs root, to mount a small disk")
     out = tmp_path / "runs"
     shutil.copytree(undisturbed / "data", out / "data")
-    sweep = Sweeping(grid, out, kind.env)
-    try:
-        wait_until(lambda: kind.ready(sweep) or sweep.has_ended())
-        kind.do(sweep)
-        wait_until(sweep.has_ended)
-        assert sweep.process.returncode == kind.code, sweep.text()
-        assert kind.says in sweep.text()
-        assert "Traceback" not in sweep.text()
-        wait_until(lambda: not sweep.left())
-    finally:
-        sweep.stop()
-    kind.mend(out)
+    with kind.around(out) as more:
+        sweep = Sweeping(grid, out, more)
+        try:
+            wait_until(lambda: kind.ready(sweep) or sweep.has_ended())
+            kind.do(sweep)
+            wait_until(sweep.has_ended)
+            assert sweep.process.returncode == kind.code, sweep.text()
+            assert kind.says in sweep.text()
+            assert "Traceback" not in sweep.text()
+            wait_until(lambda: not sweep.left())
+        finally:
+            sweep.stop()
+        kind.mend(out)
     again = subprocess.run(command(grid, out), cwd=ROOT, capture_output=True, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
     assert losses(out) == losses(undisturbed)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
+from harness.serving import Served, served
 from tests.sweeps.real_command import (
     ROOT,
     Running,
@@ -29,7 +30,6 @@ from tests.sweeps.real_command import (
     running,
     write_grid,
 )
-from tests.sweeps.serving import Served, served
 from trainers.saved import TRUNK
 
 FAULTY = Path(__file__).parent / "faulty"

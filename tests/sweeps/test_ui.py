@@ -14,10 +14,10 @@ import requests
 from mlflow import MlflowClient
 
 from fitting.runs.tracking import SQLITE, log_file
+from harness.serving import Served
 from sweeps import ui
 from sweeps.tracking import database
 from tests.sweeps.real_command import ROOT
-from tests.sweeps.serving import Served
 
 API = "/api/2.0/mlflow"
 

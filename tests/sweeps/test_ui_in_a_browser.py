@@ -12,11 +12,11 @@ from fitting.report import log_to_mlflow, write
 from fitting.runs.read import read_mlflow
 from fitting.runs.tracking import SQLITE
 from harness.experiments import log_experiment, make_records
+from harness.serving import Served, served
 from sweeps import ui
 from sweeps.tracking import database
 from sweeps.tracking.descriptions import of_experiment
 from sweeps.tracking.gate import link
-from tests.sweeps.serving import Served, served
 
 pytestmark = pytest.mark.slow
 

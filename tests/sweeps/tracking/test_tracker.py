@@ -14,11 +14,11 @@ from mlflow.exceptions import MlflowException, get_error_code
 
 from fitting.runs.read import read_mlflow
 from fitting.runs.tracking import SQLITE
+from harness.serving import Served, served
 from sweeps.tracking import database
 from sweeps.tracking import tracker as tracking
 from sweeps.tracking.tracker import Tracker
 from sweeps.ui import listening
-from tests.sweeps.serving import Served, served
 from tests.sweeps.test_records import CELL, RECORD
 from tests.waiting import wait_until
 from trainers.records import Record

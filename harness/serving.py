@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.sweeps.real_command import ROOT
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
