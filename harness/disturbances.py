@@ -19,6 +19,8 @@ from harness.sweeping import ROOT, Sweeping, command
 import psutil  # isort: skip
 
 GOES_ON = "the same command goes on"
+DONE = "report/report.html"
+"""At a sweep's end, and only there."""
 
 
 Environment = dict[str, str]
@@ -241,12 +243,12 @@ KINDS = {
     "agent": Disturbance(
         "Ray's agent killed", killed("ray::DashboardAgent"), "(raylet) has ended", 1
     ),
-    "worker": Disturbance("a worker killed", killed("ray::RayTrainWorker"), "finished", 0),
-    "workers": Disturbance("all workers killed", all_killed("ray::RayTrainWorker"), "finished", 0),
+    "worker": Disturbance("a worker killed", killed("ray::RayTrainWorker"), DONE, 0),
+    "workers": Disturbance("all workers killed", all_killed("ray::RayTrainWorker"), DONE, 0),
     "worker-stopped": Disturbance(
-        "the workers stopped for 30 s (SIGSTOP)", stopped("ray::RayTrainWorker", 30), "finished", 0
+        "the workers stopped for 30 s (SIGSTOP)", stopped("ray::RayTrainWorker", 30), DONE, 0
     ),
-    "trial": Disturbance("a job's driver killed", killed("ray::ImplicitFunc"), "finished", 0),
+    "trial": Disturbance("a job's driver killed", killed("ray::ImplicitFunc"), DONE, 0),
     "nowhere": begun_with(
         "RAY_ADDRESS names a port where nothing listens",
         "nothing answers",
@@ -271,7 +273,7 @@ KINDS = {
         "Ctrl-C, and again a second later", told(signal.SIGINT, signal.SIGINT), GOES_ON, 130
     ),
     "hup": Disturbance("the terminal closed (SIGHUP)", all_told(signal.SIGHUP), GOES_ON, 130),
-    "paused": Disturbance("the sweep stopped for a minute (SIGSTOP)", paused, "finished", 0),
+    "paused": Disturbance("the sweep stopped for a minute (SIGSTOP)", paused, DONE, 0),
     "second": Disturbance("a second sweep begun in its folder", a_second, "works on the sweep", 0),
     # MLflow.
     "tracker": Disturbance("the tracker killed", killed("ray::Tracker"), "the tracker, which", 1),
@@ -313,7 +315,7 @@ KINDS = {
         "a bit of a token flipped, and a worker killed", token_flipped, "found sum", 1, mend=flip
     ),
     "checkpoints": Disturbance(
-        "each newest checkpoint cut in half, and the workers killed", checkpoints_cut, "finished", 0
+        "each newest checkpoint cut in half, and the workers killed", checkpoints_cut, DONE, 0
     ),
     "disk-full": Disturbance(
         "the disk full for 20 s",
@@ -335,14 +337,14 @@ KINDS = {
     # Surroundings.
     "proxy": begun_with(
         "a proxy in the environment that does not answer",
-        "finished",
+        DONE,
         0,
         http_proxy="http://127.0.0.1:9",
         https_proxy="http://127.0.0.1:9",
     ),
     "home": begun_with(
         "a home that is not there, and an encoding without signs",
-        "finished",
+        DONE,
         0,
         HOME="/nonexistent",
         LC_ALL="POSIX",

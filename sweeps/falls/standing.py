@@ -135,7 +135,9 @@ class Standing:
             self._end("Interrupted. Nothing is lost: the same command goes on.", 130)
         if self.closing is None:
             if why := self._ray() or self.fallen or self._silence(now) or self._storage(now):
-                self._end(f"run_grid: {why}. {GOES_ON}", 1)
+                # Who ends a sweep may tell Ray's processes as well, and they do not wait for it.
+                who, code = ("Interrupted", 130) if self.end_by else ("run_grid", 1)
+                self._end(f"{who}: {why}. {GOES_ON}", code)
         elif now - self.closing > CLOSE_SECONDS:
             self._kill()
 

@@ -101,6 +101,15 @@ def test_a_killed_process_of_ray_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "small" / "alive.json").exists()
 
 
+def test_where_ray_is_told_to_end_with_the_sweep_that_is_an_interruption(tmp_path: Path) -> None:
+    with standing(tmp_path / "small") as (process, raylet):
+        process.send_signal(signal.SIGTERM)
+        os.kill(raylet, signal.SIGTERM)
+        code, line = end(process)
+    assert code == 130
+    assert line.startswith("Interrupted: Ray's node process (raylet) has ended (killed by SIGTERM)")
+
+
 def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
     with standing(tmp_path / "small") as (process, _):
         (tmp_path / "small").rename(tmp_path / "away")
