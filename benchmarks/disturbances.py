@@ -22,13 +22,13 @@ from pathlib import Path
 
 from data.sources import folk
 from data.store.location import Location
-from harness.disturbances import KINDS, Disturbance
+from harness.disturbances import KINDS, Disturbance, NothingThereError
 from harness.sweeping import ROOT, Sweeping, command
 
 GRID = """\
 data:
   source: {source}
-cells: {{arch: lstm, size: [4k, 6k], tokens: 2M}}
+cells: {{arch: lstm, size: [4k, 6k], tokens: 4M}}
 training: {{batch_tokens: 512, context: 64}}
 placement: {{checkpoint_seconds: 1}}
 """
@@ -75,7 +75,9 @@ def main() -> None:
         for name in args.only:
             kept = folder / f"{name}-{number}.json"
             if not kept.exists():
-                seen = disturbed(KINDS[name], grid, folder, random.Random(f"{name}{number}"))
+                chance = random.Random(f"{name}{number}")
+                while not (seen := disturbed(KINDS[name], grid, folder, chance)):
+                    print(f"{name}: what it happens to was not there; once more", flush=True)
                 Location.of(kept).write_text(json.dumps(asdict(seen)))
             found.append(Seen(**json.loads(kept.read_text())))
             print(found[-1], flush=True)
@@ -102,22 +104,27 @@ def losses(out: Path) -> dict[str, float]:
     return {each["cell_key"]: each["measured"].get("val_loss") for each in records}
 
 
-def disturbed(kind: Disturbance, grid: Path, folder: Path, chance: random.Random) -> Seen:
+def disturbed(kind: Disturbance, grid: Path, folder: Path, chance: random.Random) -> Seen | None:
+    """What came of it; nothing if what it happens to was not there any more."""
     out = folder / "runs"
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(folder / "reference" / "data", out / "data")
     with kind.around(out) as more:
         sweep = Sweeping(grid, out, more)
         try:
-            wait(lambda: kind.ready(sweep) or sweep.has_ended())
-            time.sleep(chance.uniform(0, WITHIN_SECONDS))
-            sweep.has_ended()
+            if not kind.from_its_start:
+                wait(lambda: kind.ready(sweep) or sweep.has_ended())
+                time.sleep(chance.uniform(0, WITHIN_SECONDS))
+                if sweep.has_ended():
+                    return None
             done = time.monotonic()
             kind.do(sweep)
             wait(sweep.has_ended)
             seconds, code = time.monotonic() - done, sweep.process.returncode
             time.sleep(LEFT_SECONDS)
             left = len(sweep.left())
+        except NothingThereError:
+            return None
         finally:
             sweep.stop()
         kind.mend(out)

@@ -49,23 +49,35 @@ class Disturbance:
     mend: Callable[[Path], object] = lambda out: None
     """What a user does before the same command, given the folder of sweeps."""
     needs_root: bool = False
+    from_its_start: bool = False
 
 
 def begun_with(what: str, says: str, code: int, **more: str) -> Disturbance:
     """An environment in which the sweep begins."""
     around = lambda out: contextlib.nullcontext(more)  # noqa: E731
-    return Disturbance(what, lambda sweep: None, says, code, lambda sweep: True, around)
+    return Disturbance(what, lambda sweep: None, says, code, around=around, from_its_start=True)
 
 
 # What happens.
 
 
+class NothingThereError(Exception):
+    """What was to be disturbed was not there at that moment."""
+
+
 def killed(word: str) -> Callable[[Sweeping], object]:
-    return lambda sweep: sweep.named(word)[0].kill()
+    return lambda sweep: some(sweep, word)[0].kill()
 
 
 def all_killed(word: str) -> Callable[[Sweeping], object]:
-    return lambda sweep: [each.kill() for each in sweep.named(word)]
+    return lambda sweep: [each.kill() for each in some(sweep, word)]
+
+
+def some(sweep: Sweeping, word: str) -> list[psutil.Process]:
+    found = sweep.named(word)
+    if not found:
+        raise NothingThereError(word)
+    return found
 
 
 def told(*numbers: signal.Signals) -> Callable[[Sweeping], object]:
@@ -94,7 +106,7 @@ def power_cut(sweep: Sweeping) -> None:
 
 def stopped(word: str, seconds: float) -> Callable[[Sweeping], object]:
     def do(sweep: Sweeping) -> None:
-        for each in sweep.named(word):
+        for each in some(sweep, word):
             each.suspend()
         time.sleep(seconds)
         for each in sweep.named(word):
@@ -291,7 +303,7 @@ KINDS = {
         around=mlflow_served,
     ),
     "database-locked": Disturbance(
-        "MLflow's database locked by another for 30 s", database_locked, "It answers again", 0
+        "MLflow's database locked by another for 30 s", database_locked, DONE, 0
     ),
     "database-damaged": Disturbance(
         "MLflow's database written over",

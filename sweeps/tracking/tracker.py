@@ -70,10 +70,15 @@ def status_of(error: Exception) -> int:
 
 def answer_of(error: Exception, uri: str) -> str:
     """What MLflow said, and what to do, in a line."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     said = one_line(error)
     said = said if len(said) <= SHOWN else f"{said[:SHOWN]}..."
     status = status_of(error)
-    remedy = DATABASE if status == 500 and uri.startswith(SQLITE) else REMEDIES.get(status, REACH)
+    remedy = REMEDIES.get(status, REACH)
+    # MLflow calls the request wrong, whatever the database says.
+    if uri.startswith(SQLITE) and (status == 500 or isinstance(error.__cause__, SQLAlchemyError)):
+        remedy = DATABASE
     return masked(f"{uri} answered: {said}; {remedy}")
 
 

@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 @pytest.fixture(scope="module")
 def grid(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("falls")
-    return write_grid(folder, source, archs="lstm", tokens="2M", every=1)
+    return write_grid(folder, source, archs="lstm", tokens="4M", every=1)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_a_fall_is_a_line_and_costs_nothing(
     with kind.around(out) as more:
         sweep = Sweeping(grid, out, more)
         try:
-            wait_until(lambda: kind.ready(sweep) or sweep.has_ended())
+            wait_until(lambda: kind.from_its_start or kind.ready(sweep) or sweep.has_ended())
             kind.do(sweep)
             wait_until(sweep.has_ended)
             assert sweep.process.returncode == kind.code, sweep.text()

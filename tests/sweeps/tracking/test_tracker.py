@@ -253,6 +253,17 @@ def test_a_file_that_is_no_database_is_to_be_put_aside() -> None:
     assert "answered: file is not a database; if the file is damaged" in said
 
 
+def test_a_database_that_is_written_over_meanwhile_is_to_be_put_aside(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow" / "mlflow.db"
+    database.make(f"{SQLITE}{file}")
+    tracker = Tracker(f"{SQLITE}{file}", "damaged", {}, NAMES)
+    drain(tracker)
+    file.write_bytes(b"no database" * 1000)
+    tracker.finish(replace(RECORD, curve=CURVE, measured=MEASURED))
+    wait_until(tracker.refusal)
+    assert "; if the file is damaged, or another version's, put it aside" in tracker.refusal()
+
+
 def test_no_password_is_in_an_answer() -> None:
     said = tracking.answer_of(ValueError("at http://me:secret@host"), "http://me:secret@host:5000")
     assert "secret" not in said
