@@ -23,7 +23,8 @@ class Sweeping:
         self.grid, self.out = grid, out
         self.folder = out / grid.stem
         self.log = out.parent / f"{out.name}-{time.time_ns()}.log"
-        with self.log.open("w") as file:
+        # Appended to: others write there as well.
+        with self.log.open("a") as file:
             # A group of its own, as a shell gives each command: what a terminal sends, all of it
             # hear.
             self.process = subprocess.Popen(

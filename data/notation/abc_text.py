@@ -25,6 +25,8 @@ from data.notation.lengths import Group, Symbol
 from data.notation.spelling import Names
 from data.notation.staves import Bar, Part, Staff, Voice, bars, beam_ticks, parts
 
+VERSION = "%abc-2.1"
+"""The first line of a file (ABC 2.1, 2.2): without it, music21 takes accidentals as of one note."""
 BARS_OF_A_LINE, QUARTERS_OF_A_LINE = 4, 12
 """A line has so many bars, or more if they are short."""
 SYMBOLS_OF_A_LINE = 26
@@ -65,6 +67,7 @@ def write(score: Score, title: str = "") -> str:
 
 
 def _header(score: Score, first: Bar, tracks: list[Part], title: str, widest: int) -> Iterator[str]:
+    yield VERSION
     yield "X:1"
     if widest > SYMBOLS_OF_A_LINE:
         # No line breaks within a bar.
