@@ -29,15 +29,8 @@ def undisturbed(grid: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            each, id=name, marks=pytest.mark.slow if name == "raylet" else pytest.mark.long
-        )
-        for name, each in KINDS.items()
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [pytest.param(each, id=name) for name, each in KINDS.items()])
 def test_a_fall_is_a_line_and_costs_nothing(
     kind: Disturbance, grid: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
