@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,8 +75,11 @@ def join(**options: Any) -> bool:
     # As on a Mac: Ray then listens on loopback alone, which `_node_ip_address` does not let it do.
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
-        with _told(
-            "Ray did not start, which a machine that is very busy or full may be too slow for"
+        with (
+            _hangups_ignored(),
+            _told(
+                "Ray did not start, which a machine that is very busy or full may be too slow for"
+            ),
         ):
             ray.init(LOCAL, _temp_dir=str(folder), **options)
     finally:
@@ -106,6 +111,20 @@ def refuse_silence(address: str, said: str) -> None:
             f"{said} {address}, where nothing answers ({error}): start the cluster, or "
             "unset RAY_ADDRESS to have Ray start here"
         ) from None
+
+
+@contextlib.contextmanager
+def _hangups_ignored() -> Iterator[None]:
+    """What starts meanwhile does not end with its terminal, which tells all that it has started:
+    whoever started it is told, and needs it to end well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Others may not say so; what they start is no one's who waits for cells to save.
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -132,6 +133,17 @@ def test_without_one_ray_starts_here_out_of_reach_of_others(
     assert mode(Path(options["_temp_dir"]).parent) == 0o700
     assert mode(file.parents[1] / ".ray" / "auth_token") == 0o600
     assert capfd.readouterr().err == ""
+
+
+def test_a_terminal_that_closes_tells_this_process_and_not_its_ray(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+    monkeypatch.setattr("ray.init", lambda *_, **__: heard.append(signal.getsignal(signal.SIGHUP)))
+    before = signal.getsignal(signal.SIGHUP)
+    assert cluster.join()
+    assert heard == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGHUP) == before
 
 
 def test_a_cluster_that_is_named_is_joined_whatever_the_file_says(
