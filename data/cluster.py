@@ -118,7 +118,7 @@ def _hangups_ignored() -> Iterator[None]:
     """What starts meanwhile does not end with its terminal, which tells all that it has started:
     whoever started it is told, and needs it to end well."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Others may not say so; what they start is no one's who waits for cells to save.
+        yield  # The main thread alone may set what a signal does.
         return
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
