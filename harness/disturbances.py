@@ -319,8 +319,8 @@ KINDS = {
     "data": Disturbance(
         "the data removed, and the workers killed",
         data_removed,
-        "found no manifest.json",
-        1,
+        "no finished data at",
+        2,
         mend=put_back,
     ),
     "token": Disturbance(
