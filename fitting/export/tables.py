@@ -158,6 +158,21 @@ def _law(law: ArchLaw, loss: str) -> dict[str, Any]:
             }
             for each in law.by_unit
         ],
+        "by_origin": [
+            {
+                "origin": each.origin,
+                "share": each.share,
+                "loss_at_largest": each.at_largest,
+                "loss_at_largest_se": each.error,
+                "verdict": each.verdict.word,
+                "reasons": list(each.verdict.reasons),
+                "a": each.fit.a if each.fit else None,
+                "alpha": each.fit.alpha if each.fit else None,
+                "c": each.fit.c if each.fit else None,
+                "alpha_interval": each.alpha_interval,
+            }
+            for each in law.by_origin
+        ],
         "without_floor": None
         if other is None
         else {

@@ -16,7 +16,7 @@ from fitting.analysis import Analysis
 from fitting.arch_law import ArchLaw
 from fitting.export.all_plots import all_plots
 from fitting.outcomes import Review
-from fitting.page import answer, forecast, runs, scrutiny, surface
+from fitting.page import answer, forecast, origins, runs, scrutiny, surface
 from fitting.page.about import About, origin
 from fitting.page.markup import bracketed, plot_box, said, section, table
 from fitting.runs.axis import Axis
@@ -99,6 +99,7 @@ def _sections(analysis: Analysis, plots: set[str], review: Review | None) -> str
                 "Training curves",
                 "Training loss against tokens seen. Distrust a run whose curve rises at the end.",
             ),
+            origins.section(analysis.laws),
             scrutiny.sections(analysis.laws),
             plotted(
                 "tokens",

@@ -15,7 +15,7 @@ from fitting.export.tables import fit_json
 from fitting.law.intervals import Interval
 from fitting.page.about import About
 from fitting.runs.read import complete
-from harness.experiments import make_records
+from harness.experiments import make_records, with_origins
 from tests.fitting.conftest import make_isoflop_records
 from tests.fitting.test_outcomes import reviewed
 
@@ -103,7 +103,8 @@ def test_the_fields_of_fit_json_are_the_documented_ones(small: Analysis, budgets
         comparisons=(replace(pair, crossing=Crossing(1e4, Interval(5e3, 2e4))),),
         not_compared=(NotCompared("lstm", "gpt", "the runs of gpt show no law"),),
     )
-    written = _names(fit_json(told)) | _names(fit_json(budgets))
+    by_origin = analyse(complete(with_origins(make_records(seeds=1, sizes=5))))
+    written = _names(fit_json(told)) | _names(fit_json(budgets)) | _names(fit_json(by_origin))
     written |= _names({"forecast": reviewed().to_json()})
     written |= _names({"about": About("A", {"corpus": "folk"}).to_json()})
     documented = set(re.findall(r"^\| `([^`]+)` \|", FIELDS.read_text(), re.MULTILINE))
