@@ -38,6 +38,7 @@ def fit_json(analysis: Analysis) -> dict[str, Any]:
             "loss_unit": loss.unit,
             "level": 0.95,
             "notes": list(analysis.notes),
+            "baselines": analysis.baselines,
             "laws": {arch: _law(law, loss.key) for arch, law in analysis.laws.items()},
             "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
             "not_compared": [vars(pair) for pair in analysis.not_compared],
