@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from fitting.analysis import analyse
 from fitting.export import tables
@@ -13,18 +16,31 @@ from fitting.page.report_page import html
 from fitting.runs.read import complete, read_csv
 from harness.experiments import ORIGIN_SHARES, make_records, with_origins
 
+MEASURED = analyse(complete(with_origins(make_records())))
 
-def test_a_row_for_each_class_and_architecture() -> None:
-    page = html(analyse(complete(with_origins(make_records()))))
-    assert "What the loss is made of" in page
-    rows = page.split("Loss by where tokens come from")[1].split("</table>")[0].split("<tr>")[2:]
-    assert [row.split("</td>")[:2] for row in rows] == [
-        [f"<td>{name}", f"<td>{arch}"]
-        for name in ("all", *ORIGIN_SHARES)
-        for arch in ("lstm", "transformer")
+
+def rows(page: str, name: str) -> list[list[str]]:
+    """The cells of a table of the page, its head first."""
+    inside = page.split(f'aria-label="{name}"')[1].split("</table>")[0]
+    return [re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", row) for row in inside.split("<tr>")[1:]]
+
+
+def test_a_column_for_each_class_and_a_row_for_each_architecture() -> None:
+    head, lstm, transformer = rows(html(MEASURED), "Loss by where tokens come from")
+    assert head == ["", "all", "repeat, 20.0 %", "broken, 5.0 %", "new, 75.0 %"]
+    assert (lstm[0], transformer[0]) == ("lstm", "transformer")
+    assert lstm[-1] == f"{MEASURED.laws['lstm'].by_origin[-1].at_largest:.3f} ± 0.010"
+    losses = [float(cell.split(" ")[0]) for cell in lstm[1:]]
+    assert losses[0] == pytest.approx(4 * 3e5**-0.24 + 1.15, abs=0.01)
+
+
+def test_a_law_for_each_class_and_architecture() -> None:
+    _, *laws = rows(html(MEASURED), "Laws by where tokens come from")
+    assert [law[:2] for law in laws] == [
+        [name, arch] for name in ORIGIN_SHARES for arch in ("lstm", "transformer")
     ]
-    assert "20.0 %" in rows[2]
-    assert "not supported" in rows[4]
+    verdicts = {law[0]: law[3] for law in laws}
+    assert verdicts == {"repeat": "supported", "broken": "not supported", "new": "supported"}
 
 
 BASELINES = {
@@ -33,13 +49,14 @@ BASELINES = {
 }
 
 
-def test_baselines_stand_in_the_table_and_a_near_one_in_the_plot() -> None:
+def test_baselines_stand_below_in_the_table_and_a_near_one_in_the_plot() -> None:
     """One far off would flatten the laws."""
-    analysis = replace(analyse(complete(with_origins(make_records()))), baselines=BASELINES)
+    analysis = replace(MEASURED, baselines=BASELINES)
     page = html(analysis)
-    for cells in ("<td>all</td><td>near</td>", "<td>all</td><td>far</td>", "<td>new</td><td>near"):
-        assert cells in page
-    assert "<td>new</td><td>far</td>" not in page
+    assert rows(page, "Loss by where tokens come from")[3:] == [
+        ["near", "1.400 ± 0.010", "–", "–", "2.000"],
+        ["far", "3.000", "–", "–", "–"],
+    ]
     assert '"archs":["lstm","transformer","near"]' in page
     lines = [mark for mark in all_plots(analysis)["law"].marks if mark["k"] == 2]
     assert [mark["y"] for mark in lines] == [[1.4, 1.4]]
@@ -51,7 +68,7 @@ def test_runs_from_before_leave_the_section_out() -> None:
 
 
 def test_programs_read_the_same(tmp_path: Path) -> None:
-    analysis = analyse(complete(with_origins(make_records())))
+    analysis = MEASURED
     laws = json.loads(json.dumps(tables.fit_json(analysis)))["laws"]["lstm"]["by_origin"]
     assert [law["origin"] for law in laws] == list(ORIGIN_SHARES)
     # A table of the runs, read again, has the classes too.
