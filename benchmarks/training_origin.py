@@ -5,8 +5,9 @@
     python -m benchmarks.training_origin --data runs/data/folk-abc --sweep runs/quickstart \
         --csv runs.csv
 
-Without --csv: the shares of the classes at several lengths of the context, with the losses of the
-best cell of each architecture, and how long classes take beside an evaluation, in processor time.
+Without --csv: what each class adds to the lead of the best cell of one architecture over that of
+another, the shares and losses of the classes at several lengths of the context, and how long
+classes take beside an evaluation, in processor time.
 With it: all cells are evaluated again by class, which gives those that were trained before classes
 were measured what others have. The runs go to a table that `fitting.report --csv` reads, and the
 losses of each size are printed.
@@ -18,6 +19,7 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +28,15 @@ import torch
 from torch import nn
 
 from data import origin
-from data.origin import CONTEXT, ORIGINS, origins
+from data.origin import CONTEXT, ORIGINS, kept_origins, origins
 from data.store.flat import Split, open_split
 from data.store.location import Location
+from fitting.compare.pieces import ratio_error
 from fitting.runs.read import complete
 from sweeps.records import row
 from trainers.cell import Placement
 from trainers.divisions import divisions
-from trainers.evaluate import Parts, by_part, evaluate, token_nats
+from trainers.evaluate import Parts, by_part, evaluate, scored, token_nats
 from trainers.records import read_record
 from trainers.samples.cells import Trained, finished
 
@@ -42,16 +45,37 @@ DEVICE = torch.device("cpu")
 TURNS = 5
 
 
-def by_context(data: Path, cells: list[Trained]) -> None:
-    """A row for each length of the context."""
-    split, train = open_split(data, "val"), open_split(data, "train")
-    here = np.ones(len(split.tokens), bool)
-    here[split.starts[:-1]] = False
-    nats = {}
+def best_nats(data: Path, cells: list[Trained]) -> dict[str, np.ndarray]:
+    """Nats of each token of the validation split, (n,), by the best cell of each architecture."""
+    split, nats = open_split(data, "val"), {}
     for arch in sorted({each.cell.arch for each in cells}):
         best = min((c for c in cells if c.cell.arch == arch), key=lambda each: each.val_loss)
         settings = module(best), split, best.cell.context, windows_of(best), DEVICE
         nats[best.name], _ = token_nats(*settings)
+    return nats
+
+
+def lead(data: Path, nats: dict[str, np.ndarray]) -> None:
+    """What each class adds to how far the second of two cells is ahead of the first, nats per
+    token of the whole, with its standard error, paired by piece."""
+    split, found = open_split(data, "val"), kept_origins(data, "val")
+    tokens = np.diff(split.starts) - 1
+    works = np.unique(split.groups, return_inverse=True)[1]
+    for first, second in combinations(nats, 2):
+        ahead = nats[first] - nats[second]
+        classes = {"all": np.ones(len(found), bool)}
+        classes |= {name: found == number for number, name in enumerate(ORIGINS)}
+        print(f"{second} is ahead of {first}, in nats per token of the whole, by")
+        for name, mine in classes.items():
+            by_piece = np.add.reduceat(np.where(mine, ahead, 0.0), split.starts[:-1])
+            error = ratio_error(by_piece, tokens.astype(float), works)
+            print(f"| {name} | {by_piece.sum() / tokens.sum():.4f} ± {error:.4f} |")
+
+
+def by_context(data: Path, nats: dict[str, np.ndarray]) -> None:
+    """A row for each length of the context."""
+    split, train = open_split(data, "val"), open_split(data, "train")
+    here = scored(split)
     heads = [f"{name}: {' / '.join(ORIGINS)}" for name in nats]
     print("| context |", " | ".join([*ORIGINS, "stood, right", "stood elsewhere", *heads]), "|")
     for context in CONTEXTS:
@@ -168,7 +192,9 @@ def main() -> None:
         by_size(runs)
         return
     print(f"context: {CONTEXT}")
-    by_context(args.data, cells)
+    nats = best_nats(args.data, cells)
+    lead(args.data, nats)
+    by_context(args.data, nats)
     cost(args.data, cells)
 
 

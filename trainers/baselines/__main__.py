@@ -29,7 +29,7 @@ from trainers.evaluate import by_piece as losses_of
 ORDER = 5
 """Of the n-gram: on the folk tunes' validation split better than 4 and 6."""
 TRAIN_TOKENS = 4_000_000
-"""Counted of a training split; a minute and a gigabyte at most."""
+"""Counted of a training split, in seconds and less than a gigabyte. Of a piece all is counted."""
 FILE = "baselines.json"
 SCHEMA = 1
 HELD_OUT = ("val", "test")
