@@ -1,6 +1,6 @@
 """From records to laws: one per architecture, with intervals, held-out test and verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from fitting.compare.pairs import compare_all
 from fitting.law.verdict import TREND_LEVEL, rise_p
 from fitting.runs.apart import kept_apart
 from fitting.runs.axis import AXES, N_PARAMS, Axis
+from fitting.runs.baselines import Baselines
 from fitting.runs.loss import VAL_LOSS, Loss, loss_in, note, rising, with_loss
 from fitting.runs.read import RecordError
 from fitting.runs.selection import of_many_budgets
@@ -35,6 +36,8 @@ class Analysis:
     """What falls: the loss of every law."""
     notes: tuple[str, ...]
     """Remarks on the runs as a whole, such as which were separated and why."""
+    baselines: Baselines = field(default_factory=dict)
+    """What counting alone reaches on the same data; empty where nobody counted."""
 
     def lines(self) -> list[str]:
         """Notes, a line or two per architecture, and a line for each of the first few pairs."""
@@ -43,7 +46,15 @@ class Analysis:
         pairs += [pair.sentence() for pair in self.not_compared]
         if len(pairs) > PRINTED:
             pairs[PRINTED:] = [f"And {len(pairs) - PRINTED:,} more pairs, on the page."]
-        return [*self.notes, *laws, *pairs]
+        return [*self.notes, *laws, *pairs, *self._counted()]
+
+    def _counted(self) -> list[str]:
+        """A line on the baselines, if they have this loss."""
+        column = self.loss.column
+        known = {name: each[column] for name, each in self.baselines.items() if column in each}
+        lowest_first = sorted(known.items(), key=lambda item: item[1])
+        told = ", ".join(f"{name} {loss:.3f}" for name, loss in lowest_first)
+        return [f"Counting alone, in {self.loss.unit}: {told}"] if told else []
 
 
 def analyse(records: pd.DataFrame, against: str = "", loss: str = VAL_LOSS) -> Analysis:

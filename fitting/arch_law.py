@@ -15,6 +15,7 @@ from fitting.law.intervals import (
     student_t,
     with_sampling_error,
 )
+from fitting.law.origins import OriginLaw, laws_by_origin
 from fitting.law.power_law import PowerLaw, fit
 from fitting.law.units import UnitLaw, laws_by_unit
 from fitting.law.verdict import Verdict, judge
@@ -59,6 +60,8 @@ class ArchLaw:
     """Ten times beyond the largest size; None for a law that is not supported."""
     by_unit: tuple[UnitLaw, ...]
     """Laws in nats per note and per second, where all runs were measured in them."""
+    by_origin: tuple[OriginLaw, ...]
+    """Laws by class of tokens, of runs that were measured so."""
     scrutiny: Scrutiny | None
     """The law under other choices; None where it cannot be tested or the losses do not fall."""
     verdict: Verdict
@@ -147,6 +150,7 @@ def law_of(records: pd.DataFrame, arch: str, axis: Axis) -> ArchLaw:
         _frontier(selection.all_budgets, surface),
         extrapolate(law, TENFOLD * law.n.max(), error) if law and stands else None,
         laws_by_unit(runs, axis) if law and testable else (),
+        laws_by_origin(runs, axis, selection.warnings),
         scrutinise(law, alpha, runs, axis) if law and testable else None,
         verdict,
     )

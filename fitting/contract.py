@@ -14,6 +14,8 @@
 | flops | training compute |
 | val_loss, test_loss (and _se) | nats per token over the whole split, standard error over works |
 | val_loss_per_note, val_loss_per_second | the same in units common to all tokenizers |
+| val_loss_repeat, _broken, _shared, _new | the same by where tokens come from (`ORIGINS`) |
+| val_loss_repeat_se, val_loss_repeat_share | its standard error, and the share of the tokens |
 | seconds | wall time |
 | status, reason | finished, failed, diverged or running; and why |
 | any other number | whatever else was measured, read as it is: `--loss` fits a law to it |
@@ -80,6 +82,15 @@ METRICS = (
     "seconds",
 )
 """What every finished cell has measured: a record that lacks one is refused. It may have more."""
+ORIGINS = ("repeat", "broken", "shared", "new")
+"""The classes of `data.origin`, of whose tokens `val_loss` and `test_loss` are told apart; a test
+keeps the two equal. Records from before they were measured lack them."""
+ORIGIN_METRICS = tuple(
+    f"{split}_loss_{origin}{end}"
+    for split in ("val", "test")
+    for origin in ORIGINS
+    for end in ("", "_se", "_share")
+)
 NUMBERS = ("seed", "lr", *METRICS)
 POSITIVE = ("lr", "n_params", "tokens", "unique_tokens", "flops", "val_loss", "test_loss")
 COLUMNS = (*TEXTS, *NUMBERS, "train_curve")

@@ -30,6 +30,7 @@ from fitting.outcomes import Review
 from fitting.page import report_page
 from fitting.page.about import About, day, software
 from fitting.runs.axis import AXES
+from fitting.runs.baselines import read_baselines
 from fitting.runs.escape import mlflow_name
 from fitting.runs.loss import LOSSES, VAL_LOSS
 from fitting.runs.read import RecordError, read_csv, read_mlflow, to_json
@@ -153,7 +154,8 @@ def main(argv: list[str] | None = None) -> int:
             analysis = analyse(records, args.against, args.loss)
             # Notes on reading the table come first.
             notes = (*records.attrs.get("notes", ()), *analysis.notes)
-            analysis = replace(analysis, notes=notes)
+            counted = read_baselines(args.baselines, records) if args.baselines else {}
+            analysis = replace(analysis, notes=notes, baselines=counted)
             paths = write(analysis, args.out, progress=progress, about=_about(args))
             if args.experiment:
                 log_to_mlflow(analysis, paths, args.experiment, args.tracking_uri)
@@ -227,6 +229,13 @@ def _parser() -> argparse.ArgumentParser:
         help="column of the loss (default: %(default)s): any measured quantity above 0 that falls "
         f"with size, with its standard error in NAME_se if there is one; {', '.join(LOSSES)} have "
         "known units",
+    )
+    parser.add_argument(
+        "--baselines",
+        metavar="FILE",
+        type=Path,
+        help="baselines.json of the data that the runs trained on, made by python -m "
+        "trainers.baselines: its losses are drawn and listed beside those of the runs",
     )
     parser.add_argument(
         "--out",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
@@ -46,6 +48,24 @@ def make_records(seeds: int = 3, noise: float = 0.003, sizes: int = 8) -> pd.Dat
                     }
                 )
     return pd.DataFrame(rows)
+
+
+ORIGIN_SHARES = {"repeat": 0.2, "broken": 0.05, "new": 0.75}
+
+
+def with_origins(records: pd.DataFrame) -> pd.DataFrame:
+    """The records measured by class: repeats are learnt fast, broken ones the worse for it, and
+    nothing is shared with training. The noise is that of val_loss."""
+    n, loss = records["n_params"], records["val_loss"]
+    noise = loss / records.assign(loss=loss).groupby(["arch", "n_params"])["loss"].transform("mean")
+    losses = {
+        "repeat": 200 * n**-0.7 + 0.1,
+        "broken": 3 - 10 * n**-0.4,
+        "new": 6 * n**-0.3 + 1.5,
+    }
+    columns: dict[str, Any] = {f"val_loss_{name}": noise * each for name, each in losses.items()}
+    columns |= {f"val_loss_{name}_share": share for name, share in ORIGIN_SHARES.items()}
+    return records.assign(**columns, **{f"val_loss_{name}_se": 0.01 for name in losses})
 
 
 def log_experiment(

@@ -343,7 +343,7 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     missing = {cell.key: "it has not ended" for cell in cells if cell.key not in records}
     left_out = {called[key]: why for key, why in (missing | unreadable).items()}
     review = forecasts.reviewed(sweep)
-    laws, paired = analysis_of(ended(sweep)), paired_lines(sweep.cells, records.values())
+    laws, paired = analysis_of(sweep, ended(sweep)), paired_lines(sweep.cells, records.values())
     ui = how_to_browse(sweep)
     finished = [record for record in records.values() if record.status == "finished"]
     more = summary.following(sweep) if finished else []

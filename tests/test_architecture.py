@@ -50,6 +50,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "prepare": {*FOR_PIECES, "works", "cluster", "crashes", "parts", "placing", "flatten"},
         "held_out": {"errors", "store"},
         "card": {"errors", "store", "sources", "parts", "held_out"},
+        "origin": {"store"},
         "overview": {"store", "tokens"},
         "describe_pictures": {"errors", "store", "music", "overview"},
         "describe": {"errors", "store", "tokens", "overview", "describe_pictures", "card"},

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from data import origin as data_origin
 from data.store.location import Location
 from data.store.versioned import VersionError
+from fitting import contract
 from fitting.contract import COLUMNS, FIRST, METRICS, PARAMS, REQUIRED, SETTINGS
 from fitting.runs.read import RecordError, read_mlflow
 from harness.experiments import log_experiment, make_records
@@ -62,6 +64,26 @@ def test_a_finished_record_without_a_metric_is_refused_by_its_name(
     write_record(cells, replace(record, measured=renamed))
     with pytest.raises(VersionError, match=rf"{CELL.key}/record.json: found no {name}, "):
         read(cells, CELL.key)
+
+
+def test_the_classes_of_tokens_are_the_same_on_both_sides(record: Record) -> None:
+    assert contract.ORIGINS == data_origin.ORIGINS
+    measured = {name for name in contract.ORIGIN_METRICS if name in record.measured}
+    shares = [record.measured[name] for name in measured if name.endswith("_share")]
+    # Each of the two splits is divided whole, whatever classes it has.
+    assert sum(shares) == pytest.approx(2)
+    for name in measured:
+        if name.endswith("_share"):
+            assert {name.removesuffix("_share"), f"{name.removesuffix('_share')}_se"} <= measured
+
+
+def test_a_record_from_before_classes_were_measured_is_read(record: Record, tmp_path: Path) -> None:
+    cells = Location.of(tmp_path)
+    old = {k: v for k, v in record.measured.items() if k not in contract.ORIGIN_METRICS}
+    write_record(cells, replace(record, measured=old))
+    found = read(cells, CELL.key)
+    assert found is not None
+    assert frame([found])["val_loss"].tolist() == [record.measured["val_loss"]]
 
 
 def test_a_record_that_failed_has_measured_nothing(record: Record) -> None:

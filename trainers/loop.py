@@ -22,6 +22,7 @@ from trainers import device, optim
 from trainers.batches import Batches
 from trainers.cell import Cell
 from trainers.curve import DivergedError, Point, check, is_point
+from trainers.divisions import divisions
 from trainers.evaluate import evaluate
 from trainers.gradients import World, gradient_that_fits, largest_micro_tokens, replicated
 from trainers.losses import Losses
@@ -161,7 +162,9 @@ def train(
     by_piece: dict[str, Losses] = {}
     for name in ("val", "test"):
         split = open_split(data, name)
-        found, by_piece[name] = evaluate(bare, split, cell.context, windows, world.device)
+        found, by_piece[name] = evaluate(
+            bare, split, cell.context, windows, world.device, divisions(data, name)
+        )
         if not math.isfinite(found["loss"]):
             raise DivergedError(f"the {name} loss became {found['loss']} at lr {cell.lr}")
         measured |= {f"{name}_{measure}": value for measure, value in found.items()}

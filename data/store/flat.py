@@ -154,7 +154,10 @@ def local_copy(folder: Location) -> Path:
     copy = copies / read_manifest(folder).fingerprint
     if not copy.exists():
         aside = Path(tempfile.mkdtemp(dir=copies))
-        (aside / MANIFEST).write_bytes((folder / MANIFEST).read_bytes())
+        for name in (MANIFEST, "tokenizer.json"):
+            # What tests and benchmarks make up has no tokenizer.
+            if (folder / name).exists():
+                (aside / name).write_bytes((folder / name).read_bytes())
         (aside / PACKED).mkdir()
         packed = folder / PACKED
         fs.copy_files(packed.path, str(aside / PACKED), source_filesystem=packed.filesystem)

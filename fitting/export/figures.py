@@ -10,7 +10,7 @@ import pandas as pd
 
 from fitting.analysis import Analysis
 from fitting.export.all_plots import all_plots
-from fitting.export.plots import Mark, Plot
+from fitting.export.plots import Mark, Plot, drawn_baselines
 from fitting.runs import escape
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def _colours(analysis: Analysis) -> dict[int, str]:
     """
     laws = list(analysis.laws.values())
     if len(laws) <= CROWD:
-        return {k: COLOURS[k % len(COLOURS)] for k in range(len(laws))}
+        series = len(laws) + len(drawn_baselines(analysis))
+        return {k: COLOURS[k % len(COLOURS)] for k in range(series)}
     # An architecture without a loss to show comes last, as NaN does.
     lowest = pd.Series([law.selection.runs["val_loss"].min() for law in laws])
     order = [int(k) for k in lowest.sort_values(kind="stable").index]

@@ -40,6 +40,21 @@ class Plot:
     """Whether y is a fraction about 0, written in percent on an axis symmetric about 0."""
 
 
+LOWEST, HIGHEST = 0.9, 1.02
+"""Baselines are drawn between these multiples of the lowest and the highest loss of a run: one far
+off would flatten the laws."""
+
+
+def drawn_baselines(analysis: Analysis) -> dict[str, float]:
+    """The loss of each baseline that is drawn beside the laws."""
+    fitted = [law.selection.runs for law in analysis.laws.values()]
+    losses = pd.concat([runs["val_loss"] for runs in fitted])
+    column = analysis.loss.column
+    known = {name: each[column] for name, each in analysis.baselines.items() if column in each}
+    low, high = LOWEST * losses.min(), HIGHEST * losses.max()
+    return {name: loss for name, loss in known.items() if low <= loss <= high}
+
+
 def law_plots(analysis: Analysis) -> dict[str, Plot]:
     """Laws, residuals, training curves, budgets and isoFLOP curves; some may have no marks."""
     axis, loss, laws = analysis.axis, analysis.loss.label, list(enumerate(analysis.laws.values()))
@@ -48,11 +63,11 @@ def law_plots(analysis: Analysis) -> dict[str, Plot]:
             f"{analysis.loss.title} by {axis.label}",
             axis.label,
             loss,
-            [mark for k, law in laws for mark in _law(k, law, axis)],
+            [mark for k, law in laws for mark in _law(k, law, axis)] + _baselines(analysis),
             {
                 "points": "a run",
                 "error": "± 1 standard error of its loss",
-                "line": "the law",
+                "line": "the law" + (", or counting alone" if drawn_baselines(analysis) else ""),
                 "band": "95 % band of the law",
                 "bar": "the largest, predicted from the others, 95 %",
             },
@@ -126,6 +141,25 @@ def _law(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
             }
         )
     return [*marks, points]
+
+
+def _baselines(analysis: Analysis) -> list[Mark]:
+    """A level line each, over all runs; numbered after the architectures."""
+    fitted = [law.selection.runs[analysis.axis.column] for law in analysis.laws.values()]
+    values = pd.concat(fitted)
+    ends = [float(values[values > 0].min()), float(values.max())]
+    return [
+        {
+            "kind": "line",
+            "thin": True,
+            "k": k,
+            "x": ends,
+            "y": [loss, loss],
+            "name": f"{name}: {loss:.4f}",
+            "label": name,
+        }
+        for k, (name, loss) in enumerate(drawn_baselines(analysis).items(), len(analysis.laws))
+    ]
 
 
 def _errors(runs: pd.DataFrame) -> Mark:

@@ -38,6 +38,7 @@ def fit_json(analysis: Analysis) -> dict[str, Any]:
             "loss_unit": loss.unit,
             "level": 0.95,
             "notes": list(analysis.notes),
+            "baselines": analysis.baselines,
             "laws": {arch: _law(law, loss.key) for arch, law in analysis.laws.items()},
             "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
             "not_compared": [vars(pair) for pair in analysis.not_compared],
@@ -157,6 +158,21 @@ def _law(law: ArchLaw, loss: str) -> dict[str, Any]:
                 "c_interval": each.c_interval,
             }
             for each in law.by_unit
+        ],
+        "by_origin": [
+            {
+                "origin": each.origin,
+                "share": each.share,
+                "loss_at_largest": each.at_largest,
+                "loss_at_largest_se": each.error,
+                "verdict": each.verdict.word,
+                "reasons": list(each.verdict.reasons),
+                "a": each.fit.a if each.fit else None,
+                "alpha": each.fit.alpha if each.fit else None,
+                "c": each.fit.c if each.fit else None,
+                "alpha_interval": each.alpha_interval,
+            }
+            for each in law.by_origin
         ],
         "without_floor": None
         if other is None

@@ -15,8 +15,9 @@ import numpy as np
 from fitting.analysis import Analysis
 from fitting.arch_law import ArchLaw
 from fitting.export.all_plots import all_plots
+from fitting.export.plots import drawn_baselines
 from fitting.outcomes import Review
-from fitting.page import answer, forecast, runs, scrutiny, surface
+from fitting.page import answer, forecast, origins, runs, scrutiny, surface
 from fitting.page.about import About, origin
 from fitting.page.markup import bracketed, plot_box, said, section, table
 from fitting.runs.axis import Axis
@@ -47,7 +48,8 @@ def html(
     """
     of = (about or About()).with_records(analysis.records)
     plots = {name: plot for name, plot in all_plots(analysis).items() if plot.marks}
-    data = {"archs": list(analysis.laws), "plots": {name: vars(plots[name]) for name in plots}}
+    series = [*analysis.laws, *drawn_baselines(analysis)]
+    data = {"archs": series, "plots": {name: vars(plots[name]) for name in plots}}
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     parts = {
         "/*style*/": (HERE / "report_page.css").read_text(encoding="utf-8"),
@@ -99,6 +101,7 @@ def _sections(analysis: Analysis, plots: set[str], review: Review | None) -> str
                 "Training curves",
                 "Training loss against tokens seen. Distrust a run whose curve rises at the end.",
             ),
+            origins.section(analysis),
             scrutiny.sections(analysis.laws),
             plotted(
                 "tokens",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fitting.contract import COLUMNS
+from fitting.contract import COLUMNS, ORIGINS
 from fitting.runs.csv_file import RecordError, listed
 
 VAL_LOSS = "val_loss"
@@ -71,6 +71,24 @@ LOSSES = {
         ("_per_second", "nats per second of music"),
     )
 }
+OF_ORIGIN = {
+    "repeat": "repeats: what followed in the piece before follows again",
+    "broken": "broken repeats: something else follows than in the piece before",
+    "shared": "shared: not in the piece before, but in the training split",
+    "new": "new: neither in the piece before nor in the training split",
+}
+"""The classes of `fitting.contract.ORIGINS`, in words."""
+LOSSES |= {
+    f"{short}_loss_{origin}": Loss(
+        f"{short}_loss_{origin}",
+        f"{split} loss, {OF_ORIGIN[origin].partition(':')[0]}",
+        PER_TOKEN,
+        f"{PER_TOKEN} of the {split} split that are {OF_ORIGIN[origin]}",
+        False,
+    )
+    for short, split in (("val", "validation"), ("test", "test"))
+    for origin in ORIGINS
+}
 """The losses whose unit is known, by column."""
 
 
@@ -82,8 +100,8 @@ def loss_in(column: str) -> Loss:
 def with_loss(records: pd.DataFrame, loss: Loss) -> pd.DataFrame:
     """The records with `loss` in the columns val_loss and val_loss_se.
 
-    What says the same as val_loss in other units is emptied. RecordError where no finished run has
-    the loss, or where one has a value that is not above 0.
+    What says the same as val_loss in other units, or of some tokens, is emptied. RecordError where
+    no finished run has the loss, or where one has a value that is not above 0.
     """
     if loss.column == VAL_LOSS:
         return records
@@ -97,10 +115,10 @@ def with_loss(records: pd.DataFrame, loss: Loss) -> pd.DataFrame:
             f"{loss.column} of {run['arch']} at N = {run['n_params']:,.0f}: found "
             f"{wrong.iloc[0]:g}; expected a number above 0 that falls with size. {_advice(loss)}"
         )
-    other_units = {name: float("nan") for name in LOSSES if name.startswith(f"{VAL_LOSS}_per")}
+    others = {name: float("nan") for name in LOSSES if name.startswith(f"{VAL_LOSS}_")}
     nothing = pd.Series(float("nan"), index=records.index)
     chosen = {VAL_LOSS: records[loss.column], f"{VAL_LOSS}_se": records.get(loss.error, nothing)}
-    return records.assign(**other_units | chosen)
+    return records.assign(**others | chosen)
 
 
 def rising(loss: Loss, unit: str) -> RecordError:

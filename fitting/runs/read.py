@@ -17,6 +17,7 @@ from fitting.contract import (
     KIND,
     METRICS,
     NUMBERS,
+    ORIGIN_METRICS,
     PARAMS,
     POSITIVE,
     REASON,
@@ -65,7 +66,7 @@ def read_csv(path: str | Path, settings: Sequence[str] = (), loss: str = VAL_LOS
         raise RecordError(f"{path}: found columns {table.names}; missing {unknown[0]}")
     states = table.columns.get("status", [""] * len(table.rows))
     finished = np.isin(states, ("", "finished"))
-    numbers = dict.fromkeys((*NUMBERS, loss, loss_in(loss).error))
+    numbers = dict.fromkeys((*NUMBERS, *ORIGIN_METRICS, loss, loss_in(loss).error))
     read = [name for name in dict.fromkeys((*TEXTS, *numbers)) if name in table.columns]
     records = {
         name: _numbers(table, name, finished, name in required and name in REQUIRED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,13 @@ from trainers.records import Record
 from trainers.version import code_version
 
 if TYPE_CHECKING:
-    from fitting.analysis import Analysis
+    import pandas as pd
 
+    from fitting.analysis import Analysis
+    from fitting.runs.baselines import Baselines
+
+BASELINES = "baselines.json"
+"""Beside the data: what `python -m trainers.baselines` counted."""
 IDLE_SECONDS = 40
 """The longest that MLflow may take for a write before the sweep ends without it."""
 
@@ -48,7 +54,7 @@ def ended(sweep: Sweep) -> list[Record]:
     return list(sweep.records(cell.key for cell in sweep.listed()).values())
 
 
-def analysis_of(records: list[Record]) -> Analysis | None:
+def analysis_of(sweep: Sweep, records: list[Record]) -> Analysis | None:
     """The laws of the cells that have ended; None if none has finished. Raises GridError."""
     from fitting.analysis import analyse
     from fitting.runs.read import RecordError
@@ -56,10 +62,27 @@ def analysis_of(records: list[Record]) -> Analysis | None:
 
     if not any(record.status == "finished" for record in records):
         return None
+    runs = summary.frame(records)
     try:
-        return analyse(summary.frame(records))
+        analysis = analyse(runs)
     except RecordError as error:
         raise GridError(str(error)) from error
+    try:
+        return replace(analysis, baselines=baselines(sweep, runs))
+    except (RecordError, OSError) as error:
+        return replace(analysis, notes=(*analysis.notes, f"Baselines are left out: {error}."))
+
+
+def baselines(sweep: Sweep, runs: pd.DataFrame) -> Baselines:
+    """What counting alone reaches on the data of the runs, where someone counted; nothing where
+    there are several data sets. Raises RecordError, OSError."""
+    from fitting.runs.baselines import parse_baselines
+
+    tokenizers = sweep.grid.data.tokenizer
+    file = sweep.data(tokenizers[0]) / BASELINES
+    if len(tokenizers) > 1 or not file.exists():
+        return {}
+    return parse_baselines(file.read_text(), str(file), runs)
 
 
 def report(sweep: Sweep, uri: str | None) -> bool:
@@ -75,7 +98,7 @@ def report(sweep: Sweep, uri: str | None) -> bool:
     from sweeps.results.composing import samples
 
     records = ended(sweep)
-    analysis = analysis_of(records)
+    analysis = analysis_of(sweep, records)
     if analysis is None:
         return True
     review = forecasts.reviewed(sweep, uri)

@@ -15,7 +15,7 @@ from fitting.export.tables import fit_json
 from fitting.law.intervals import Interval
 from fitting.page.about import About
 from fitting.runs.read import complete
-from harness.experiments import make_records
+from harness.experiments import make_records, with_origins
 from tests.fitting.conftest import make_isoflop_records
 from tests.fitting.test_outcomes import reviewed
 
@@ -103,7 +103,9 @@ def test_the_fields_of_fit_json_are_the_documented_ones(small: Analysis, budgets
         comparisons=(replace(pair, crossing=Crossing(1e4, Interval(5e3, 2e4))),),
         not_compared=(NotCompared("lstm", "gpt", "the runs of gpt show no law"),),
     )
-    written = _names(fit_json(told)) | _names(fit_json(budgets))
+    by_origin = analyse(complete(with_origins(make_records(seeds=1, sizes=5))))
+    by_origin = replace(by_origin, baselines={"5-gram": {"val_loss": 1.8}})
+    written = _names(fit_json(told)) | _names(fit_json(budgets)) | _names(fit_json(by_origin))
     written |= _names({"forecast": reviewed().to_json()})
     written |= _names({"about": About("A", {"corpus": "folk"}).to_json()})
     documented = set(re.findall(r"^\| `([^`]+)` \|", FIELDS.read_text(), re.MULTILINE))
@@ -112,14 +114,15 @@ def test_the_fields_of_fit_json_are_the_documented_ones(small: Analysis, budgets
 
 def _names(value: Any, path: str = "") -> set[str]:
     """Dotted names of everything in a JSON value; `ARCH` for an architecture, `LABEL` for a fact's
-    label, [] for a list."""
+    label, `NAME` and `MEASURE` for a baseline and what it measured, [] for a list."""
     if isinstance(value, list):
         return {name for item in value if isinstance(item, dict) for name in _names(item, path)}
     if not isinstance(value, dict):
         return set()
     found = set()
+    placeholders = {"laws.": "ARCH", "about.facts.": "LABEL", "baselines.": "NAME"}
     for key, inner in value.items():
-        named = {"laws.": "ARCH", "about.facts.": "LABEL"}.get(path, key)
+        named = placeholders.get(path, "MEASURE" if path == "baselines.NAME." else key)
         name = f"{path}{named}"
         found |= {name} | _names(inner, f"{name}{'[]' if isinstance(inner, list) else ''}.")
     return found

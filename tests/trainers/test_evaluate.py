@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from data.store.flat import Split
-from trainers.evaluate import evaluate, summarise
+from data.origin import ORIGINS
+from data.store.flat import Split, open_split
+from data.tokens.kinds import KINDS
+from data.tokens.make import make_tokenizer
+from trainers.divisions import QUARTERS, divisions, quarters
+from trainers.evaluate import Parts, evaluate, summarise
 from trainers.ladder import archs, rung
 from trainers.losses import Losses
 
@@ -118,6 +124,55 @@ def test_the_losses_by_piece_add_up_to_the_whole() -> None:
     assert losses.nats.sum() / losses.notes.sum() == pytest.approx(found["loss_per_note"])
     assert losses.nats.sum() / losses.seconds.sum() == pytest.approx(found["loss_per_second"])
     assert (found["pieces"], found["works"]) == (5, 3)
+
+
+def test_the_loss_of_each_part_can_be_counted_by_hand() -> None:
+    """Of the scored tokens 3, 3 and 2, an eighth twice and a half, the last two are of one part;
+    the first of each piece is of none."""
+    data = split(tokens=[[2, 3, 3], [3, 2]])
+    half_of_2 = Constant([1 / 8, 1 / 4, 1 / 2, 1 / 8])
+    parts = Parts(("early", "late", "never"), np.array([1, 0, 1, 0, 1], np.uint8))
+    found, _ = evaluate(half_of_2, data, 8, 2, torch.device("cpu"), [parts])
+    assert found["loss_early"] == pytest.approx(math.log(8))
+    assert found["loss_late"] == pytest.approx((math.log(8) + math.log(2)) / 2)
+    assert (found["loss_early_share"], found["loss_late_share"]) == pytest.approx((1 / 3, 2 / 3))
+    # Two works with a token each in it, one nat above the mean and one below.
+    assert found["loss_late_se"] == pytest.approx(math.log(2))
+    assert "loss_never" not in found
+
+
+def test_losses_of_parts_add_up_to_the_whole() -> None:
+    data = random_split([5, 17, 60, 2, 30])
+    parts = Parts(("a", "b", "c"), np.random.default_rng(1).integers(0, 3, 114).astype(np.uint8))
+    found, _ = evaluate(model("lstm"), data, 32, 2, torch.device("cpu"), [parts])
+    total = sum(found[f"loss_{name}"] * found[f"loss_{name}_share"] for name in parts.names)
+    assert total == pytest.approx(found["loss"], rel=1e-9)
+
+
+def test_the_error_of_a_part_is_that_of_the_whole_if_it_is_all() -> None:
+    data = random_split([5, 17, 60, 2, 30])
+    parts = Parts(("all",), np.zeros(114, np.uint8))
+    found, _ = evaluate(model("lstm"), data, 32, 2, torch.device("cpu"), [parts])
+    assert found["loss_all_se"] == pytest.approx(found["loss_se"], rel=1e-9)
+
+
+def test_a_piece_has_four_quarters() -> None:
+    assert quarters(split(tokens=[[2] * 8, [2] * 3])).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 0, 1, 2]
+
+
+def test_a_data_set_without_a_tokenizer_is_divided_by_origin_and_place(packed: Path) -> None:
+    assert [parts.names for parts in divisions(packed, "val")] == [ORIGINS, QUARTERS]
+
+
+def test_a_data_set_with_its_tokenizer_is_divided_by_kind_too(packed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(packed, folder)
+    (folder / "tokenizer.json").write_text(make_tokenizer("abc", 24).to_json())
+    names, kinds = divisions(folder, "val")[-1].names, divisions(folder, "val")[-1].of
+    assert names == KINDS
+    assert len(kinds) == len(open_split(folder, "val").tokens)
+    (folder / "tokenizer.json").write_text("{}")
+    assert len(divisions(folder, "val")) == 2
 
 
 @pytest.mark.parametrize("versions", [1, 4])

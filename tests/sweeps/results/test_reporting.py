@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sweeps.results import reporting
+from sweeps.sweep import Sweep
 
 
 class Remote:
@@ -51,3 +53,20 @@ def test_what_waits_is_told_with_the_answer(capfd: pytest.CaptureFixture[str]) -
 def test_what_was_refused_is_not_stored(capfd: pytest.CaptureFixture[str]) -> None:
     assert not reporting.stored(FakeTracker([0], "http://mlflow answered: the run is deleted"))
     assert "the run is deleted. What it refused is left out." in capfd.readouterr().out
+
+
+def test_what_counting_reaches_on_the_data_is_told_beside_the_laws(sweep: Sweep) -> None:
+    def told() -> list[str]:
+        analysis = reporting.analysis_of(sweep, reporting.ended(sweep))
+        assert analysis is not None
+        return [line for line in analysis.lines() if "Counting" in line or "Baselines" in line]
+
+    assert told() == []
+    counted = {"schema": 1, "data": "fake", "baselines": {"5-gram": {"val_loss": 1.5}}}
+    file = sweep.data("abc") / "baselines.json"
+    file.write_text(json.dumps(counted))
+    assert told() == ["Counting alone, in nats per token: 5-gram 1.500"]
+    # Those of other data are no reason to have no law.
+    file.write_text(json.dumps(counted | {"data": "other"}))
+    (line,) = told()
+    assert line.startswith(f"Baselines are left out: {file}: found baselines of data other")
