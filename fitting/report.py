@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from fitting.export import figures, notebook, tables
 from fitting.outcomes import Review
 from fitting.page import report_page
 from fitting.page.about import About, day, software
+from fitting.page.told import Told
 from fitting.runs.axis import AXES
 from fitting.runs.escape import mlflow_name
 from fitting.runs.loss import LOSSES, VAL_LOSS
@@ -44,17 +45,19 @@ def write(
     forecast: Review | None = None,
     progress: Callable[[str], None] = lambda step: None,
     about: About | None = None,
+    told: Sequence[Told] = (),
 ) -> dict[str, Path]:
     """Write every file of the report into `out_dir`, made if absent: name to path.
 
     about: what the report is of. progress: called with the name of each of four steps as it begins.
+    told: sections of the caller's.
     """
     # Names may be in any script, and the fonts of figures cover only a few.
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
     # Moved when all are whole: of what is there, any may be a link, which writing would follow.
     with tempfile.TemporaryDirectory(prefix=".", dir=out_dir) as aside:
-        written = _write(analysis, Path(aside), out_dir, forecast, progress, about or About())
+        written = _write(analysis, Path(aside), out_dir, forecast, progress, about or About(), told)
         return {name: path.replace(out_dir / name) for name, path in written.items()}
 
 
@@ -65,6 +68,7 @@ def _write(
     forecast: Review | None,
     progress: Callable[[str], None],
     about: About,
+    told: Sequence[Told],
 ) -> dict[str, Path]:
     progress("figures")
     paths = figures.draw(analysis, aside)
@@ -72,6 +76,7 @@ def _write(
     data = tables.fit_json(analysis) | {
         "about": about.with_records(analysis.records).to_json(),
         "forecast": forecast and forecast.to_json(),
+        **{each.name: dict(each.values) for each in told},
     }
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
@@ -88,7 +93,7 @@ def _write(
     progress("page")
     beside = [*paths, *sorted(path.name for path in out_dir.glob("samples*.html"))]
     page = paths["report.html"] = aside / "report.html"
-    page.write_text(report_page.html(analysis, about, beside, forecast), encoding="utf-8")
+    page.write_text(report_page.html(analysis, about, beside, forecast, told), encoding="utf-8")
     return paths
 
 

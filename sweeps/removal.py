@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from sweeps import best
 from sweeps.sweep import Sweep, only
 
 
 def erase(sweep: Sweep, selection: str) -> bool:
-    """Remove checkpoints and records of the selected cells, and the trunks that they branch from.
+    """Remove checkpoints and records of the selected cells, the trunks that they branch from, and
+    the best that came from them.
 
     False if the user declines.
     """
@@ -20,6 +22,7 @@ def erase(sweep: Sweep, selection: str) -> bool:
         return True
     if not _agreed(f"Remove {len(cells)} cells of {sweep.name}, with their checkpoints? [y/N] "):
         return False
+    best.erase(sweep, cells)
     sweep.erase([*cells, *trunks])
     return True
 

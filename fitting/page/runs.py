@@ -51,7 +51,7 @@ def _all(analysis: Analysis) -> str:
             for name, text in LOSSES.items()
             for end, said in (("", ""), ("_se", " ± s.e."))
         }
-        | {f"{text} perplexity": _perplexity(row[name]) for name, text in LOSSES.items()}
+        | {f"{text} perplexity": perplexity(row[name]) for name, text in LOSSES.items()}
         | {name: _loss(row[name]) for name in other}
         | {"seconds": _number(row["seconds"], ".0f"), "status": row["status"]}
         for row in records.head(MOST).to_dict("records")
@@ -89,6 +89,6 @@ def _loss(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.4f}"
 
 
-def _perplexity(nats: float) -> str:
+def perplexity(nats: float) -> str:
     """e to the loss: of how many equally likely tokens a model as unsure would choose."""
     return "–" if pd.isna(nats) or nats > MOST_NATS else f"{math.exp(nats):.4g}"

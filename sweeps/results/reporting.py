@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,14 @@ from trainers.version import code_version
 
 if TYPE_CHECKING:
     from fitting.analysis import Analysis
+    from fitting.outcomes import Review
+    from fitting.page.about import About
+    from fitting.page.told import Told
 
 IDLE_SECONDS = 40
 """The longest that MLflow may take for a write before the sweep ends without it."""
+
+DRAWS = "Report   draws figures and tables"
 
 
 def stored(tracker: Any) -> bool:
@@ -62,35 +69,73 @@ def analysis_of(records: list[Record]) -> Analysis | None:
         raise GridError(str(error)) from error
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a report says."""
+
+    analysis: Analysis
+    about: About
+    review: Review | None
+    told: list[Told]
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Every file of it: name to path."""
+        from fitting.report import write
+
+        return write(self.analysis, folder, self.review, about=self.about, told=self.told)
+
+    def page(self, beside: Sequence[str]) -> str:
+        """report.html. beside: names of the files in its folder."""
+        from fitting.page import report_page
+
+        return report_page.html(self.analysis, self.about, beside, self.review, self.told)
+
+
+def contents(sweep: Sweep, uri: str | None = None) -> Contents | None:
+    """What there is to say now; None if no cell has finished.
+
+    uri: MLflow's, if it is to be asked for what was registered.
+    """
+    from sweeps.results import forecasts, trained_on
+    from sweeps.results.about import about
+
+    records = ended(sweep)
+    analysis = analysis_of(records)
+    if analysis is None:
+        return None
+    of = about(sweep.name, sweep.manifests(), records, code_version())
+    told = [each for each in (trained_on.told(sweep),) if each]
+    return Contents(analysis, of, forecasts.reviewed(sweep, uri), told)
+
+
+def write_laws(sweep: Sweep) -> None:
+    """Fit the laws and write the report as it is so far: no model composes, and none is logged."""
+    if made := contents(sweep):
+        with busy(DRAWS), sweep.report.writing_folder() as folder:
+            made.write(folder)
+
+
 def report(sweep: Sweep, uri: str | None) -> bool:
     """Fit the laws and write the report; then let the models compose, and link to what they did.
 
     uri: of the MLflow that has the sweep's runs, for the report; None to log it nowhere.
     Whether it is logged, if there is one.
     """
-    from fitting.page import report_page
-    from fitting.report import write
-    from sweeps.results import forecasts
-    from sweeps.results.about import about
     from sweeps.results.composing import samples
 
-    records = ended(sweep)
-    analysis = analysis_of(records)
-    if analysis is None:
+    made = contents(sweep, uri)
+    if made is None:
         return True
-    review = forecasts.reviewed(sweep, uri)
-    of = about(sweep.name, sweep.manifests(), records, code_version())
-    with busy("Report   draws figures and tables"), sweep.report.writing_folder() as folder:
-        written = write(analysis, folder, review, about=of)
-        logged = log(sweep, uri, analysis, written)
+    with busy(DRAWS), sweep.report.writing_folder() as folder:
+        written = made.write(folder)
+        logged = log(sweep, uri, made.analysis, written)
     # The law is safe now: whatever goes wrong here costs the samples only.
     try:
         with sweep.report.writing_folder() as folder:
             if pages := samples(sweep, folder):
                 page = folder / "report.html"
-                html = report_page.html(analysis, of, [*written, *pages], review)
-                Location.of(page).write_text(html)
-                logged = log(sweep, uri, analysis, pages | {page.name: page}) and logged
+                Location.of(page).write_text(made.page([*written, *pages]))
+                logged = log(sweep, uri, made.analysis, pages | {page.name: page}) and logged
     except OSError as error:
         say(f"The report does not link to the samples: {error}")
     return logged

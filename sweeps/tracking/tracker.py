@@ -97,6 +97,7 @@ class Tracker:
         self.runs: dict[str, Run] = {}
         self.known_steps: dict[str, set[int]] = {}
         self.began: dict[str, tuple[dict[str, Any], str]] = {}
+        self.notes: dict[str, str] = {}
         self.stopped: list[str] = []
         self.answer = self.refused = ""
         self.failing: float | None = None
@@ -110,6 +111,10 @@ class Tracker:
     def register(self, forecast: str, sha256: str, new: bool) -> None:
         """Keep the text of the sweep's forecast; if it is not new, only if none is kept yet."""
         self.todo.put(lambda: self._register(forecast, sha256, new))
+
+    def add_best(self, key: str, name: str, note: str) -> None:
+        """Expect one more cell, which is no cell of the grid; note: what it is, in words."""
+        self.names[key], self.notes[key] = name, note
 
     def start(self, key: str, params: dict[str, Any], forecast: str) -> None:
         """forecast: sha256 of the forecast of which the cell is a target, or ""."""
@@ -236,11 +241,12 @@ class Tracker:
         from mlflow.entities import Param
 
         params, forecast = self.began[key]
-        run = self._run({KIND: "cell", CELL_KEY: key}, name=self.names[key])
+        kind = "best" if key in self.notes else "cell"
+        run = self._run({KIND: kind, CELL_KEY: key}, name=self.names[key])
         run_id = run.info.run_id
         self.client.set_tag(run_id, DATA, params["data"])
         self.client.set_tag(run_id, STATUS, "running")
-        self.client.set_tag(run_id, NOTE, of_cell(params, self.corpus))
+        self.client.set_tag(run_id, NOTE, of_cell(params, self.corpus, self.notes.get(key, "")))
         if forecast:
             self.client.set_tag(run_id, FORECAST, forecast)
         if not run.data.params:

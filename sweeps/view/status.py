@@ -11,8 +11,10 @@ from data.errors import DataError
 from data.store.lock import has_ended
 from data.store.manifest import MANIFEST
 from data.store.versioned import VersionError, Word, read_versioned
+from sweeps import best
+from sweeps.best import Standing
 from sweeps.console import console, print_table, say, table
-from sweeps.results import forecasts
+from sweeps.results import forecasts, trained_on
 from sweeps.sweep import READERS, Listed, Sweep, only
 from trainers.names import names, varying
 from trainers.records import AHEAD_SECONDS, NotNegative, Record, doubts
@@ -138,6 +140,15 @@ def alive(sweep: Sweep) -> Alive:
     return Alive(said.running, said.jobs) if recent and not has_ended(sweep.folder) else Alive()
 
 
+def of_best(sweep: Sweep, stands: Standing, now: Alive) -> str:
+    """How far the best is, in a line; "" for a grid without one."""
+    told = trained_on.sentence(sweep, stands)
+    if stands.chosen is None or stands.begun is None or not stands.to_train:
+        return told
+    (state,) = states(sweep, [best.listed(stands.chosen, stands.begun)], now)
+    return f"{told} It is {state.status} {state.detail}".rstrip() + "."
+
+
 def show(sweep: Sweep, selection: str) -> None:
     """Print the states of the selected cells. Raises GridError, DataError."""
     to_user = console()
@@ -168,6 +179,9 @@ def show(sweep: Sweep, selection: str) -> None:
         to_user.print(f"Jobs: {running} running, {len(now.jobs) - running} waiting")
     if forecast:
         to_user.print(forecasts.standing(sweep))
+    stands = best.standing(sweep)
+    if line := of_best(sweep, stands, now):
+        to_user.print(line)
     for state in found:
         told = (state.detail,) if len(state.detail) > LONGEST else ()
         for note in (*told, *state.notes):
@@ -175,5 +189,5 @@ def show(sweep: Sweep, selection: str) -> None:
     if counts["failed"]:
         to_user.print("Failed cells are tried again with --retry-failed.")
     ended = sum(counts[each] for each in ("finished", "failed", "diverged", "unreadable"))
-    if len(found) > ended and not counts["running"]:
+    if (len(found) > ended or stands.to_train) and not now.running:
         to_user.print("The sweep is not running; the same command without --status goes on.")
