@@ -144,17 +144,20 @@ def begin(sweep: Sweep, chosen: Chosen) -> tuple[Best, Cell]:
     return best, cell
 
 
-def erase(sweep: Sweep, keys: Iterable[str]) -> None:
-    """Remove the bests that came from these cells, with all that was made of them."""
+def came_from(sweep: Sweep, keys: Iterable[str]) -> list[str]:
+    """The keys of the bests that came from these cells, which go where those go."""
+    wanted = set(keys)
+    return [best.cell for best in _bests(sweep).every if best.of in wanted]
+
+
+def forget(sweep: Sweep, keys: Iterable[str]) -> None:
+    """Have the file name none of these bests any more; what was exported of them goes as well."""
     gone, there = set(keys), _bests(sweep)
-    sweep.erase(best.cell for best in there.every if best.of in gone)
-    kept = Bests(
-        None if there.shown and there.shown.of in gone else there.shown,
-        [best for best in there.before if best.of not in gone],
-    )
-    if kept.shown is None:
+    left = [best for best in there.every if best.cell not in gone]
+    if there.shown and there.shown not in left:
         sweep.best.delete()
-    if kept.every:
-        write_bests(sweep.folder, kept)
-    else:
+    if not left:
         best_file(sweep.folder).delete()
+    elif len(left) < len(there.every):
+        kept = [best for best in left if best != there.shown]
+        write_bests(sweep.folder, Bests(there.shown if there.shown in left else None, kept))

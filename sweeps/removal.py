@@ -17,13 +17,16 @@ def erase(sweep: Sweep, selection: str) -> bool:
     there = {folder.name for folder in sweep.cells.children()}
     chosen = only(sweep.listed(), selection) if there else []
     cells = [cell.key for cell in chosen if cell.key in there]
+    bests = best.came_from(sweep, cells)
     trunks = {cell.trunk for cell in chosen if cell.trunk in there}
     if not cells and not trunks:
         return True
-    if not _agreed(f"Remove {len(cells)} cells of {sweep.name}, with their checkpoints? [y/N] "):
+    if not _agreed(
+        f"Remove {len(cells + bests)} cells of {sweep.name}, with their checkpoints? [y/N] "
+    ):
         return False
-    best.erase(sweep, cells)
-    sweep.erase([*cells, *trunks])
+    sweep.erase([*cells, *bests, *trunks])
+    best.forget(sweep, bests)
     return True
 
 

@@ -72,7 +72,6 @@ def told(sweep: Sweep) -> Told | None:
             "cell_key": record.cell_key,
             "of": one.of,
             "name": called,
-            "epochs": one.epochs,
             **{name: value for name, value in record.measured.items() if isfinite(value)},
         },
     )

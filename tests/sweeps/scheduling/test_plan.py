@@ -81,6 +81,35 @@ def test_passes_over_the_data_are_told_and_many_are_warned_of(
         assert ("3 cells see their data more than 4 times" in printed) == warned
 
 
+def test_the_best_is_planned_as_the_costliest_that_it_can_be(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # 4k, 6k and 9k, which all train at the same number of FLOP/s.
+    watched(monkeypatch, rate=1e6)
+    grid = Path(sweep.grid_name)
+    grid.write_text(grid.read_text() + "best: {epochs: 3}\n")
+    sweep.erase(cell.key for cell in sweep.listed())
+
+    def planned(only: str = "") -> list[str]:
+        plan.show(Sweep(sweep.grid_name, (), sweep.out), only, "", None, 30, "")
+        return capfd.readouterr().out.splitlines()
+
+    (line,) = [line for line in planned() if "the best is trained for 3 epochs" in line]
+    assert line.endswith("what that takes is known when the data are prepared.")
+    manifest = sweep.data("abc") / "manifest.json"
+    known = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(known | {"splits": {"train": {"tokens": 20_480}}}))
+    largest = max(Sweep(sweep.grid_name, (), sweep.out).resolve(), key=lambda cell: cell.flops)
+    took = plan.duration(6 * largest.flops / 1e6)
+    (line,) = [line for line in planned() if "the best is trained for 3 epochs" in line]
+    assert f": {took} at most, which is what it takes if the costliest, lstm 9k, " in line
+    last = planned()[-1]
+    assert " and " in last
+    assert last.endswith("in 4 jobs")
+    # Alone, a cell leaves it to wait for the others.
+    assert not any("best" in line for line in planned("size=4k"))
+
+
 def test_a_source_that_is_not_there_is_told_by_the_plan(tmp_path: Path) -> None:
     grid = tmp_path / "mine.yaml"
     grid.write_text(
