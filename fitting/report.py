@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -98,9 +98,15 @@ def _write(
 
 
 def log_to_mlflow(
-    analysis: Analysis, paths: dict[str, Path], experiment: str, tracking_uri: str
+    analysis: Analysis,
+    paths: dict[str, Path],
+    experiment: str,
+    tracking_uri: str,
+    metrics: Mapping[str, float] | None = None,
 ) -> str:
     """Log the report to the experiment's run of kind `fit`, created if absent; returns its run id.
+
+    metrics: more numbers for that run, by name.
 
     Laws against tokens and against FLOPs each have their own run, and so has each loss.
     """
@@ -134,6 +140,8 @@ def log_to_mlflow(
                 client.log_metric(
                     run_id, f"{name}.surface.{letter}", getattr(leading.surface, letter)
                 )
+    for name, value in (metrics or {}).items():
+        client.log_metric(run_id, mlflow_name(name), value)
     for path in paths.values():
         log_file(client, run, path)
     client.set_terminated(run_id)

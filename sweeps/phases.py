@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sweeps import best
-from sweeps.console import say
+from sweeps.console import busy, say
 from sweeps.falls.leaving import Leaving
 from sweeps.results import forecasts
 from sweeps.results.reporting import write_laws
 from sweeps.scheduling import jobs
+from sweeps.scheduling.expected import throughput
 from sweeps.scheduling.jobs import Job
+from sweeps.scheduling.ledger import Expected, read_ledger, write_ledger
 from sweeps.scheduling.packing import Capacity
+from sweeps.scheduling.plan import span
 from sweeps.scheduling.schedule import present, run_jobs
 from sweeps.scheduling.throughput import guessed_seconds
 from sweeps.sweep import Sweep
 from sweeps.view.live import LiveView
+from sweeps.view.status import last_seen
 from trainers.best import best_name, in_epochs
 from trainers.cell import Cell
 
@@ -49,6 +54,40 @@ def phases_of(sweep: Sweep, cells: list[Cell], targets: set[str]) -> Phases:
         return jobs.jobs_of(cells, sweep.grid.placement, sweep.data, seconds, capacity, kept)
 
     return Phases(*jobs.in_phases(cells, targets, sweep, seconds, present(), kept), cut)
+
+
+def expect(
+    sweep: Sweep, phases: Phases, known: Collection[str], now: float
+) -> tuple[dict[str, Expected], float, str]:
+    """What is expected of each cell of which nothing is known, how long all these will take on the
+    cluster as it is, in seconds, and by what that is expected."""
+    needs, new = sweep.grid.placement, [job for job in phases.jobs if not _keys(job) <= set(known)]
+    if not new:
+        return {}, 0.0, ""
+    cells = [cell for job in new for cell in job.cells]
+    # The head's own GPU, if it has one, is left to the cells.
+    here = replace(present(), gpus=0)
+    with busy("Plan     how long it should take"):
+        of = throughput(sweep.out, cells, needs, here)
+    found: dict[str, Expected] = {}
+    for job in new:
+        demand = job.demand
+        for cell, tokens in zip(job.cells, job.to_train):
+            if cell.key not in known:
+                seconds = of.seconds(cell, job.placement) * tokens / cell.tokens
+                found[cell.key] = Expected(seconds, demand.gpus, demand.cpus, now)
+
+    def timed(job: Job) -> Job:
+        mine = sum(found[key].seconds for key in _keys(job) & found.keys())
+        return replace(job, seconds=jobs.START_SECONDS + mine)
+
+    parts = [[timed(job) for job in part if job in new] for part in (phases.first, phases.targets)]
+    wall = sum(span(part, present()) for part in parts if part)
+    return found, wall, of.device
+
+
+def _keys(job: Job) -> set[str]:
+    return {cell.key for cell in job.cells}
 
 
 @dataclass(frozen=True)
@@ -114,5 +153,19 @@ class Stage:
         def train(jobs: list[Job], told: dict[str, str]) -> list[str]:
             return run_jobs(jobs, again, sweep.cells, tracker, told, self.verbose)
 
-        with view, Leaving(tracker, sweep.cells):
+        with self._reckoned(phases), view, Leaving(tracker, sweep.cells):
             yield train
+
+    @contextmanager
+    def _reckoned(self, phases: Phases) -> Iterator[None]:
+        """Keep what is expected of the jobs, and for how long the sweep is at work."""
+        folder, known = self.sweep.folder, read_ledger(self.sweep.folder)
+        # One that was killed has left when it was last seen.
+        known = known.ended(last_seen(self.sweep))
+        now = time.time()
+        new, wall, basis = expect(self.sweep, phases, known.cells, now)
+        write_ledger(folder, known.begun(new, wall, basis, now))
+        try:
+            yield
+        finally:
+            write_ledger(folder, read_ledger(folder).ended(time.time()))

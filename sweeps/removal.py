@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from sweeps import best
+from sweeps.scheduling.ledger import forget
 from sweeps.sweep import Sweep, only
 
 
@@ -27,6 +28,7 @@ def erase(sweep: Sweep, selection: str) -> bool:
         return False
     sweep.erase([*cells, *bests, *trunks])
     best.forget(sweep, bests)
+    forget(sweep.folder, {*cells, *bests})
     return True
 
 

@@ -38,6 +38,7 @@ from sweeps.errors import GridError
 from sweeps.falls import accident
 from sweeps.falls.standing import GOES_ON, TRACKER_FELL, Standing, on_signals
 from sweeps.grids.grid_file import grid_file
+from sweeps.scheduling.ledger import priced, read_ledger
 from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
@@ -67,6 +68,7 @@ def main() -> int:
             return check_nodes(sweep, args.verbose)
         if not (args.fresh or args.prune):
             if cells := nothing_to_do(sweep, args):
+                priced(sweep.folder, args.gpu_price)
                 return conclude(sweep, cells)
             say(f"Sweep    {sweep.name}, in {sweep.folder}")
         # The grid is read before the folder is made: a mistake in it leaves nothing.
@@ -75,6 +77,7 @@ def main() -> int:
                 return 0 if removal.prune(sweep, args.only) else 1
             if args.fresh and not removal.erase(sweep, args.only):
                 return 1
+            priced(sweep.folder, args.gpu_price)
             with quiet(log_file(sweep), args.verbose):
                 cells, tracked = run(sweep, args)
             return max(conclude(sweep, cells), int(not tracked))
@@ -169,7 +172,7 @@ def run_with_ray(
 
     from data import cluster
     from sweeps.phases import Stage, phases_of
-    from sweeps.results import forecasts, handing
+    from sweeps.results import forecasts, handing, paying
     from sweeps.results.reporting import report, stored
     from sweeps.scheduling.jobs import refuse_what_never_fits
     from sweeps.scheduling.schedule import DRIVER, present
@@ -211,7 +214,7 @@ def run_with_ray(
     for record in records.values():
         tracker.finish.remote(record)
     foot = [f"MLflow   {how_to_browse(sweep)}", f"Log      {log_file(sweep)}"]
-    stage = Stage(sweep, tracker, uri, foot, args.verbose)
+    stage, began = Stage(sweep, tracker, uri, foot, args.verbose), time.time()
     faults = []
     if pending:
         say(
@@ -226,6 +229,7 @@ def run_with_ray(
         say(f"Stopped  {fault}. {GOES_ON}")
     ray.get(tracker.close.remote())
     tracked = stored(tracker)
+    paying.settle(sweep, ray.get(tracker.trained_twice.remote()), began)
     # After the runs: the report belongs to their experiment.
     tracked = report(sweep, uri if tracked else None) and tracked
     handing.export_best(sweep)
@@ -305,7 +309,7 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
 
 def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print the results; returns 1 unless every cell finished."""
-    from sweeps.results import forecasts, summary, trained_on
+    from sweeps.results import forecasts, paying, summary, trained_on
     from sweeps.results.pairing import paired_lines
     from sweeps.results.reporting import analysis_of, ended
 
@@ -316,7 +320,10 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     review = forecasts.reviewed(sweep)
     laws, paired = analysis_of(ended(sweep)), paired_lines(sweep.cells, records.values())
     ui, stands = how_to_browse(sweep), best.standing(sweep)
-    told = trained_on.sentence(sweep, stands)
+    told = [
+        trained_on.sentence(sweep, stands),
+        paying.sentence(paying.bill_of(sweep, read_ledger(sweep.folder))),
+    ]
     finished = [record for record in records.values() if record.status == "finished"]
     more = summary.following(sweep) if finished else []
     summary.show(records, called, left_out, laws, paired, review, told, sweep.report, ui, more)

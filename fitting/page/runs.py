@@ -1,19 +1,16 @@
 """The sections of report.html on the runs themselves: each with its losses, and those left out."""
 
-import math
-
 import pandas as pd
 
 from fitting.analysis import Analysis
 from fitting.contract import APART, TEXTS
 from fitting.page.markup import section, table
+from fitting.perplexity import perplexity
 from fitting.runs.loss import PER_TOKEN, VAL_LOSS
 
 MOST = 500
 """Rows shown; runs.csv has all."""
 MOST_LEFT_OUT = 200
-MOST_NATS = 100
-"""Of a loss whose perplexity is shown."""
 LOSSES = {"val_loss": "validation", "test_loss": "test"}
 """Columns, and their heads."""
 
@@ -87,8 +84,3 @@ def _number(value: float, form: str = ".6g") -> str:
 
 def _loss(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.4f}"
-
-
-def perplexity(nats: float) -> str:
-    """e to the loss: of how many equally likely tokens a model as unsure would choose."""
-    return "–" if pd.isna(nats) or nats > MOST_NATS else f"{math.exp(nats):.4g}"

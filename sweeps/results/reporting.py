@@ -84,6 +84,14 @@ class Contents:
 
         return write(self.analysis, folder, self.review, about=self.about, told=self.told)
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What MLflow's run of the report has as numbers, beside the laws."""
+        from sweeps.results import paying
+
+        paid = [paying.metrics(each) for each in self.told if each.name == "paid"]
+        return paid[0] if paid else {}
+
     def page(self, beside: Sequence[str]) -> str:
         """report.html. beside: names of the files in its folder."""
         from fitting.page import report_page
@@ -96,7 +104,7 @@ def contents(sweep: Sweep, uri: str | None = None) -> Contents | None:
 
     uri: MLflow's, if it is to be asked for what was registered.
     """
-    from sweeps.results import forecasts, trained_on
+    from sweeps.results import forecasts, paying, trained_on
     from sweeps.results.about import about
 
     records = ended(sweep)
@@ -104,8 +112,8 @@ def contents(sweep: Sweep, uri: str | None = None) -> Contents | None:
     if analysis is None:
         return None
     of = about(sweep.name, sweep.manifests(), records, code_version())
-    told = [each for each in (trained_on.told(sweep),) if each]
-    return Contents(analysis, of, forecasts.reviewed(sweep, uri), told)
+    told = [trained_on.told(sweep), paying.told(sweep, analysis)]
+    return Contents(analysis, of, forecasts.reviewed(sweep, uri), [each for each in told if each])
 
 
 def write_laws(sweep: Sweep) -> None:
@@ -128,20 +136,20 @@ def report(sweep: Sweep, uri: str | None) -> bool:
         return True
     with busy(DRAWS), sweep.report.writing_folder() as folder:
         written = made.write(folder)
-        logged = log(sweep, uri, made.analysis, written)
+        logged = log(sweep, uri, made, written)
     # The law is safe now: whatever goes wrong here costs the samples only.
     try:
         with sweep.report.writing_folder() as folder:
             if pages := samples(sweep, folder):
                 page = folder / "report.html"
                 Location.of(page).write_text(made.page([*written, *pages]))
-                logged = log(sweep, uri, made.analysis, pages | {page.name: page}) and logged
+                logged = log(sweep, uri, made, pages | {page.name: page}) and logged
     except OSError as error:
         say(f"The report does not link to the samples: {error}")
     return logged
 
 
-def log(sweep: Sweep, uri: str | None, analysis: Analysis, paths: dict[str, Path]) -> bool:
+def log(sweep: Sweep, uri: str | None, made: Contents, paths: dict[str, Path]) -> bool:
     """Log files of the report to MLflow; whether it took them, which is said if not."""
     from mlflow.exceptions import MlflowException
 
@@ -151,7 +159,7 @@ def log(sweep: Sweep, uri: str | None, analysis: Analysis, paths: dict[str, Path
     if uri is None:
         return False
     try:
-        log_to_mlflow(analysis, paths, sweep.name, uri)
+        log_to_mlflow(made.analysis, paths, sweep.name, uri, made.metrics)
     except (MlflowException, RecordError, OSError) as error:
         line = one_line(error)[:SHOWN]
         say(f"The report is not in MLflow: {line}; the same command sends it again.")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from math import isfinite
+from typing import TYPE_CHECKING
 
-from fitting.page.runs import perplexity
-from fitting.page.told import Told
+from fitting.perplexity import perplexity
 from sweeps import best
 from sweeps.best import Standing
 from sweeps.sweep import Sweep
 from trainers.best import best_name, in_epochs
 from trainers.records import Record
+
+if TYPE_CHECKING:
+    from fitting.page.told import Told
 
 TITLE = "The best, trained on"
 HEAD = (
@@ -46,6 +49,8 @@ def _losses(record: Record) -> str:
 
 def told(sweep: Sweep) -> Told | None:
     """The section of the report; None where no best has ended."""
+    from fitting.page.told import Told
+
     one = best.shown(sweep)
     records = sweep.records([one.cell, one.of]) if one else {}
     if one is None or one.of not in records or one.cell not in records:

@@ -15,21 +15,19 @@ from data.store.location import Location
 from data.store.manifest import Manifest
 from data.tokens.make import make_tokenizer
 from sweeps import best
-from sweeps.console import console, print_table, table
+from sweeps.console import console, duration, print_table, table
 from sweeps.errors import GridError
 from sweeps.grids.grid import DataSpec
 from sweeps.grids.needs import Needs, memory_bytes
-from sweeps.scheduling.gpu_table import sustained
+from sweeps.scheduling.expected import throughput
 from sweeps.scheduling.jobs import Job, in_phases, jobs_of, kept_of, without_gpus
 from sweeps.scheduling.packing import Capacity, Demand, in_order, makespan
-from sweeps.scheduling.throughput import Throughput, measure
+from sweeps.scheduling.plan_trunks import trunks_of
 from sweeps.sweep import Listed, Sweep, only
 from trainers.batches import in_batches
 from trainers.best import in_epochs
 from trainers.cell import Cell, Placement
-from trainers.memory import checkpoint_bytes
 from trainers.names import names, varying
-from trainers.trunks import families, tokens_to_train, with_trunks
 
 MANY_EPOCHS = 4
 """Up to here, repeated data are worth nearly as much as new ones."""
@@ -55,27 +53,6 @@ class Planned:
     @property
     def gpus(self) -> float:
         return self.placement.workers * self.placement.gpus
-
-
-@dataclass(frozen=True)
-class Trunks:
-    """The checkpoints that cells of several budgets branch from."""
-
-    count: int
-    """How many there will be when all cells have ended."""
-    bytes: float
-    """Their size."""
-    there: int
-    """How many of them exist now."""
-    saved: int
-    """Tokens that need not be trained, thanks to those that exist."""
-
-    def line(self) -> str:
-        reused = f"; {self.there} exist and save {self.saved:,} tokens" if self.there else ""
-        return (
-            f"Trunks: {self.count} checkpoints, {self.bytes / 1e9:.2g} GB, are kept to branch from "
-            f"and to train longer{reused}. --prune removes them."
-        )
 
 
 def plan(
@@ -104,22 +81,6 @@ def plan(
         target = cell.key in targets
         found.append(Planned(cell, placement, memory, tokens, took, refused, target))
     return found
-
-
-def trunks_of(cells: list[Cell], kept: Mapping[str, list[int]]) -> Trunks:
-    """kept: as `sweeps.scheduling.jobs.kept_of` returns it."""
-    sizes = {cell.trunk_key: checkpoint_bytes(cell) for cell in cells if cell.trunk_key}
-    later = with_trunks(kept, cells)
-    counts = {key: len(later.get(key, [])) for key in sizes}
-    found = families(cells)
-    own = {key: steps for key, steps in kept.items() if key not in sizes}
-    saved = sum(sum(tokens_to_train(f, own)) - sum(tokens_to_train(f, kept)) for f in found)
-    return Trunks(
-        sum(counts.values()),
-        sum(sizes[key] * count for key, count in counts.items()),
-        sum(len(kept.get(key, [])) for key in sizes),
-        saved,
-    )
 
 
 def costliest(
@@ -190,23 +151,17 @@ def parse_cluster(text: str) -> Capacity:
     return Capacity(cpus=nodes * cpus if cpus else float("inf"), gpus=nodes * gpus)
 
 
-def on_gpus(cells: list[Cell], tflops: float) -> Throughput:
-    """The throughput assumed of GPUs if there is none to measure."""
-    flat = {cell.arch: [(1.0, tflops * 1e12)] for cell in cells}
-    return Throughput(f"GPUs that sustain {tflops:g} TFLOP/s (assumed)", flat)
-
-
 def show(
     sweep: Sweep,
     selection: str,
     cluster: str,
     gpu_price: float | None,
-    gpu_tflops: float,
+    gpu_tflops: float | None,
     gpu: str,
 ) -> int:
     """Print the plan of the selected cells; 2 if one fits nowhere.
 
-    gpu: a card in the table of those measured; "" to measure here, or to assume `gpu_tflops`.
+    gpu_tflops, gpu: as for `sweeps.scheduling.expected.throughput`.
     """
     manifests, prepared = planned_manifests(sweep)
     every = sweep.grid.resolve(manifests)
@@ -217,15 +172,7 @@ def show(
     needs = sweep.grid.placement
     stated = parse_cluster(cluster) if cluster else None
     here = this_machine()
-    if gpu and not needs.gpus:
-        raise GridError(f"--gpu {gpu}: the grid trains on CPUs; give its placement gpus")
-    if gpu:
-        measured = sustained(gpu, cells)
-    elif needs.gpus and not here.gpus:
-        measured = on_gpus(cells, gpu_tflops)
-    else:
-        threads = max(1, round(min(needs.cpus, here.cpus)))
-        measured = measure(cells, threads=threads, micro_tokens=needs.micro_tokens)
+    measured = throughput(sweep.out, cells, needs, here, gpu, gpu_tflops)
     seconds = measured.seconds
     ended = sweep.records(chosen)
     pending = [cell for cell in cells if cell.key not in ended]
@@ -362,11 +309,3 @@ def span(jobs: list[Job], capacity: Capacity) -> float:
     """Seconds that jobs take on a cluster of this capacity."""
     demands = [job.demand for job in jobs]
     return makespan(in_order(demands, capacity), capacity)
-
-
-def duration(seconds: float) -> str:
-    """'45 s', '12 min', '3.4 h', '2.1 d'."""
-    for unit, length, digits in (("d", 86_400, 1), ("h", 3600, 1), ("min", 60, 0)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:,.{digits}f} {unit}"
-    return f"{seconds:.0f} s"

@@ -14,7 +14,8 @@ from data.store.versioned import VersionError, Word, read_versioned
 from sweeps import best
 from sweeps.best import Standing
 from sweeps.console import console, print_table, say, table
-from sweeps.results import forecasts, trained_on
+from sweeps.results import forecasts, paying, trained_on
+from sweeps.scheduling.ledger import read_ledger
 from sweeps.sweep import READERS, Listed, Sweep, only
 from trainers.names import names, varying
 from trainers.records import AHEAD_SECONDS, NotNegative, Record, doubts
@@ -149,6 +150,15 @@ def of_best(sweep: Sweep, stands: Standing, now: Alive) -> str:
     return f"{told} It is {state.status} {state.detail}".rstrip() + "."
 
 
+def last_seen(sweep: Sweep) -> float:
+    """When the sweep that runs, or one that was killed, last said what is alive, in seconds since
+    the epoch; 0 if it ended as it should."""
+    try:
+        return read_versioned(sweep.alive, Report, 1).time
+    except (FileNotFoundError, VersionError):
+        return 0.0
+
+
 def show(sweep: Sweep, selection: str) -> None:
     """Print the states of the selected cells. Raises GridError, DataError."""
     to_user = console()
@@ -182,6 +192,9 @@ def show(sweep: Sweep, selection: str) -> None:
     stands = best.standing(sweep)
     if line := of_best(sweep, stands, now):
         to_user.print(line)
+    ledger = read_ledger(sweep.folder).ended(last_seen(sweep))
+    if paid := paying.sentence(paying.bill_of(sweep, ledger)):
+        to_user.print(paid)
     for state in found:
         told = (state.detail,) if len(state.detail) > LONGEST else ()
         for note in (*told, *state.notes):
