@@ -11,6 +11,8 @@ from data.store.location import Location
 from data.store.manifest import read_manifest
 from trainers.samples.cells import CellError, Trained, best_of, finished
 
+BEST = "only the best that the sweep has trained on, else the cell of the lowest loss"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Those by which a sweep and its data are named."""

@@ -15,6 +15,7 @@ from trainers.records import Record
 
 if TYPE_CHECKING:
     from fitting.analysis import Analysis
+    from fitting.arch_law import ArchLaw
     from fitting.page.told import Told
 
 TITLE = "Planned and paid"
@@ -79,7 +80,8 @@ def told(sweep: Sweep, analysis: Analysis) -> Told | None:
     laws = {
         arch: (len(keys), bill.hours_of(keys))
         for arch, law in analysis.laws.items()
-        for keys in [set(law.selection.runs["cell_key"])]
+        if law.falls or law.leading_surface
+        for keys in [_runs_of(law, analysis)]
     }
     sentences = [
         f"Expected, by {ledger.basis}: {duration(bill.expected_wall)} on the cluster as it was, "
@@ -91,7 +93,6 @@ def told(sweep: Sweep, analysis: Analysis) -> Told | None:
         *(
             f"The law of {arch} rests on {count} runs, which took {_hours(bill, hours)}."
             for arch, (count, hours) in laws.items()
-            if count
         ),
     ]
     called = _called(sweep)
@@ -103,6 +104,14 @@ def told(sweep: Sweep, analysis: Analysis) -> Told | None:
     ]
     head += ["cost"] * (costs[0] is not None)
     return Told("paid", TITLE, sentences, head, rows, _values(bill, laws))
+
+
+def _runs_of(law: ArchLaw, analysis: Analysis) -> set[str]:
+    """The keys of the runs that a law rests on: where it is L(N, D), of every budget."""
+    if law.leading_surface is None:
+        return set(law.selection.runs["cell_key"])
+    mine = analysis.records["arch"] == law.arch
+    return set(analysis.records[mine & (analysis.records["status"] == "finished")]["cell_key"])
 
 
 def _called(sweep: Sweep) -> dict[str, str]:
@@ -154,7 +163,7 @@ def _values(bill: Bill, laws: Mapping[str, tuple[int, float]]) -> dict[str, Any]
         "wall_seconds": bill.wall,
         "expected_wall_seconds": bill.expected_wall,
         **({"cost": cost} if cost is not None else {}),
-        "laws": {arch: hours for arch, (count, hours) in laws.items() if count},
+        "laws": {arch: hours for arch, (_, hours) in laws.items()},
     }
 
 

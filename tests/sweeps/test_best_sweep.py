@@ -86,6 +86,17 @@ def test_the_best_is_trained_on_heard_first_exported_and_in_no_law(
     assert mine.data.tags["mlflow.note.content"].startswith("Best, 60 epochs, in no law: lstm of")
     assert {each.data.tags["crescendo.cell_key"] for each in cell_runs(out, "longer")} == set(ended)
 
+    # The part that was killed is counted as well, and MLflow has the sums.
+    ledger = json.loads((folder / "ledger.json").read_text())
+    assert set(ledger["cells"]) == {key, *ended}
+    first, _, last = (stretch["ended"] - stretch["began"] for stretch in ledger["ran"])
+    assert min(first, last) > 0
+    assert fit["paid"]["unit"] == "core-hours"
+    assert "Cells that went on after one: 1;" in (report / "report.html").read_text()
+    (fitted,) = client.search_runs([experiment.experiment_id], "tags.`crescendo.kind` = 'fit'")
+    assert fitted.data.metrics["paid.hours"] == pytest.approx(fit["paid"]["hours"])
+    assert "Paid: " in done.stdout
+
     before = written(out)
     again = run(grid, out)
     assert again.returncode == 0
