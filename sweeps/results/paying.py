@@ -24,7 +24,7 @@ TITLE = "Planned and paid"
 def settle(sweep: Sweep, twice: Mapping[str, list[tuple[float, int, float]]], since: float) -> None:
     """Keep what only the tracker saw, and how fast the cells were that ended since then.
 
-    twice: of each cell, as `sweeps.tracking.tracker.Tracker.trained_twice` has it.
+    twice: of each cell, as `sweeps.tracking.twice` tells it.
     """
     from sweeps.scheduling.expected import learn
 
