@@ -12,25 +12,8 @@ import statistics
 import sys
 from pathlib import Path
 
+from sweeps.scheduling.paid import spent, steps_began, taken_over
 from trainers.records import Record
-
-
-def parts(record: Record) -> tuple[float, float, float, float]:
-    """Seconds from a cell's turn to its first step, of training, of evaluation, to the end."""
-    began, last = steps_began(record), record.curve[-1]["time"]
-    evaluate = record.measured["seconds_evaluate"]
-    return began - record.started, last - began, evaluate, record.ended - last - evaluate
-
-
-def taken_over(record: Record) -> int:
-    """Tokens that the cell has from its trunk."""
-    return record.ran_on.get("tokens_from_trunk", 0)
-
-
-def steps_began(record: Record) -> float:
-    """When the first step of the cell's own began, seconds since the epoch."""
-    first = next(point for point in record.curve if point["time"] > record.started)
-    return first["time"] - (first["tokens"] - taken_over(record)) / first["tokens_per_second"]
 
 
 def gaps(records: list[Record], at_a_time: int) -> list[float]:
@@ -38,9 +21,10 @@ def gaps(records: list[Record], at_a_time: int) -> list[float]:
     what a cell adds to the sweep beyond its training and evaluation."""
     ends: list[float] = []
     found = []
-    for record in sorted(records, key=steps_began):
+    began = [(steps_began(record) or record.started, record) for record in records]
+    for first_step, record in sorted(began, key=lambda pair: pair[0]):
         if len(ends) == at_a_time:
-            found.append(steps_began(record) - heapq.heappop(ends))
+            found.append(first_step - heapq.heappop(ends))
         heapq.heappush(ends, record.curve[-1]["time"] + record.measured["seconds_evaluate"])
     return found
 
@@ -54,7 +38,7 @@ def main() -> int:
     records = [Record(**json.loads(path.read_text())) for path in paths]
     records = sorted((r for r in records if r.status == "finished"), key=lambda r: r.started)
     print("| cell | start | train | evaluate | stop |\n| --- | --- | --- | --- | --- |")
-    table = [parts(record) for record in records]
+    table = [(s.waiting, s.training, s.evaluating, s.rest) for s in map(spent, records)]
     for record, row in zip(records, table):
         print(f"| {record.cell_key.rpartition('-')[0]} | {' | '.join(f'{s:.1f}' for s in row)} |")
     print(f"| sum | {' | '.join(f'{sum(column):.0f}' for column in zip(*table))} |")

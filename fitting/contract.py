@@ -38,10 +38,11 @@ KIND, CELL_KEY, DATA, STATUS, REASON, SWEEP, FORECAST, AGAINST, LOSS, LAW, VERDI
     "crescendo.law",
     "crescendo.verdict",
 )
-"""Tags of MLflow runs. `crescendo.kind` is cell, sweep or fit; `crescendo.forecast`, on a sweep and
-its targets, is the sha256 of the forecast made before they trained; `crescendo.against` and
-`crescendo.loss`, on a fit, are the columns of its axis and of its loss; `crescendo.law.ARCH` and
-`crescendo.verdict.ARCH`, there and on the experiment, what came out."""
+"""Tags of MLflow runs. `crescendo.kind` is cell, sweep, fit, or best: the best cell, trained on, in
+no law. `crescendo.forecast`, on a sweep and its targets, is the sha256 of the forecast made before
+they trained; `crescendo.against` and `crescendo.loss`, on a fit, are the columns of its axis and of
+its loss; `crescendo.law.ARCH` and `crescendo.verdict.ARCH`, there and on the experiment, what came
+out."""
 
 REQUIRED = ("arch", "n_params", "val_loss")
 """What every run that has finished has; another loss may take the place of the last."""

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from fitting.export import figures, notebook, tables
 from fitting.outcomes import Review
 from fitting.page import report_page
 from fitting.page.about import About, day, software
+from fitting.page.told import Told
 from fitting.runs.axis import AXES
 from fitting.runs.baselines import read_baselines
 from fitting.runs.escape import mlflow_name
@@ -45,17 +46,19 @@ def write(
     forecast: Review | None = None,
     progress: Callable[[str], None] = lambda step: None,
     about: About | None = None,
+    told: Sequence[Told] = (),
 ) -> dict[str, Path]:
     """Write every file of the report into `out_dir`, made if absent: name to path.
 
     about: what the report is of. progress: called with the name of each of four steps as it begins.
+    told: sections of the caller's.
     """
     # Names may be in any script, and the fonts of figures cover only a few.
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     out_dir.mkdir(parents=True, exist_ok=True)
     # Moved when all are whole: of what is there, any may be a link, which writing would follow.
     with tempfile.TemporaryDirectory(prefix=".", dir=out_dir) as aside:
-        written = _write(analysis, Path(aside), out_dir, forecast, progress, about or About())
+        written = _write(analysis, Path(aside), out_dir, forecast, progress, about or About(), told)
         return {name: path.replace(out_dir / name) for name, path in written.items()}
 
 
@@ -66,6 +69,7 @@ def _write(
     forecast: Review | None,
     progress: Callable[[str], None],
     about: About,
+    told: Sequence[Told],
 ) -> dict[str, Path]:
     progress("figures")
     paths = figures.draw(analysis, aside)
@@ -73,6 +77,7 @@ def _write(
     data = tables.fit_json(analysis) | {
         "about": about.with_records(analysis.records).to_json(),
         "forecast": forecast and forecast.to_json(),
+        **{each.name: dict(each.values) for each in told},
     }
     texts = {
         "fit.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
@@ -89,14 +94,20 @@ def _write(
     progress("page")
     beside = [*paths, *sorted(path.name for path in out_dir.glob("samples*.html"))]
     page = paths["report.html"] = aside / "report.html"
-    page.write_text(report_page.html(analysis, about, beside, forecast), encoding="utf-8")
+    page.write_text(report_page.html(analysis, about, beside, forecast, told), encoding="utf-8")
     return paths
 
 
 def log_to_mlflow(
-    analysis: Analysis, paths: dict[str, Path], experiment: str, tracking_uri: str
+    analysis: Analysis,
+    paths: dict[str, Path],
+    experiment: str,
+    tracking_uri: str,
+    metrics: Mapping[str, float] | None = None,
 ) -> str:
     """Log the report to the experiment's run of kind `fit`, created if absent; returns its run id.
+
+    metrics: more numbers for that run, by name.
 
     Laws against tokens and against FLOPs each have their own run, and so has each loss.
     """
@@ -130,6 +141,8 @@ def log_to_mlflow(
                 client.log_metric(
                     run_id, f"{name}.surface.{letter}", getattr(leading.surface, letter)
                 )
+    for name, value in (metrics or {}).items():
+        client.log_metric(run_id, mlflow_name(name), value)
     for path in paths.values():
         log_file(client, run, path)
     client.set_terminated(run_id)

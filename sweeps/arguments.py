@@ -6,9 +6,8 @@ import argparse
 
 from data.store.location import Location
 
-PLANS = ("cluster", "gpu_price", "gpu_tflops", "gpu")
+PLANS = ("cluster", "gpu_tflops", "gpu")
 """Arguments of the plan."""
-TFLOPS = 30.0
 
 
 def parse(description: str) -> argparse.Namespace:
@@ -32,6 +31,11 @@ def parse(description: str) -> argparse.Namespace:
         help="where data, cells and reports go: a folder that every node sees, or s3://... [runs]",
     )
     add("--only", default="", metavar="'arch=lstm size=5M,20M'", help="only these cells")
+    add(
+        "--gpu-price",
+        type=float,
+        help="the price of a GPU-hour: --dry-run plans the cost, a sweep says what it has cost",
+    )
     add("--retry-failed", action="store_true", help="retry cells that failed")
     add("-v", "--verbose", action="store_true", help="also show the output of Ray")
     instead = parser.add_mutually_exclusive_group().add_argument
@@ -46,11 +50,10 @@ def parse(description: str) -> argparse.Namespace:
     )
     plan = parser.add_argument_group("with --dry-run").add_argument
     plan("--cluster", default="", metavar="8x1", help="also plan for NODESxGPUS[xCPUS]")
-    plan("--gpu-price", type=float, help="also plan the cost, at this price per GPU-hour")
     plan(
         "--gpu-tflops",
         type=float,
-        help=f"assumed TFLOP/s of a GPU, for a plan made on a machine without one [{TFLOPS:g}]",
+        help="assumed TFLOP/s of a GPU, for a plan made on a machine without one [30]",
     )
     plan(
         "--gpu",
@@ -61,7 +64,6 @@ def parse(description: str) -> argparse.Namespace:
     args = parser.parse_args()
     for name, goes_with in _without_effect(args):
         parser.error(f"--{name.replace('_', '-')} {goes_with}")
-    args.gpu_tflops = args.gpu_tflops or TFLOPS
     return args
 
 
@@ -71,6 +73,7 @@ def _without_effect(args: argparse.Namespace) -> list[tuple[str, str]]:
     ignored = {
         "retry_failed": ("is for training", trains),
         "verbose": ("is for training and --check", trains or args.check),
+        "gpu_price": ("is for training and --dry-run", trains or args.dry_run),
         "only": ("has no effect on --check, which tests nodes", not args.check),
         **dict.fromkeys(PLANS, ("goes with --dry-run", args.dry_run)),
     }

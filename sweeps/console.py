@@ -86,6 +86,14 @@ def print_sentence(to_user: Console, text: str) -> None:
     to_user.print(text, soft_wrap=not is_drawn_in())
 
 
+def duration(seconds: float) -> str:
+    """'45 s', '12 min', '3.4 h', '2.1 d'."""
+    for unit, length, digits in (("d", 86_400, 1), ("h", 3600, 1), ("min", 60, 0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:,.{digits}f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def say(text: str) -> None:
     """Tell the user one or more lines, in which nothing is obeyed and no password shown."""
     lines = map(printable, masked(text).split("\n"))

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import sys
 
+from sweeps import best
+from sweeps.scheduling.ledger import forget
 from sweeps.sweep import Sweep, only
 
 
 def erase(sweep: Sweep, selection: str) -> bool:
-    """Remove checkpoints and records of the selected cells, and the trunks that they branch from.
+    """Remove checkpoints and records of the selected cells, the trunks that they branch from, and
+    the best that came from them.
 
     False if the user declines.
     """
     there = {folder.name for folder in sweep.cells.children()}
     chosen = only(sweep.listed(), selection) if there else []
     cells = [cell.key for cell in chosen if cell.key in there]
+    bests = best.came_from(sweep, cells)
     trunks = {cell.trunk for cell in chosen if cell.trunk in there}
     if not cells and not trunks:
         return True
-    if not _agreed(f"Remove {len(cells)} cells of {sweep.name}, with their checkpoints? [y/N] "):
+    if not _agreed(
+        f"Remove {len(cells + bests)} cells of {sweep.name}, with their checkpoints? [y/N] "
+    ):
         return False
-    sweep.erase([*cells, *trunks])
+    sweep.erase([*cells, *bests, *trunks])
+    best.forget(sweep, bests)
+    forget(sweep.folder, {*cells, *bests})
     return True
 
 

@@ -32,23 +32,19 @@ from data.store.private import private_folder
 from data.store.versioned import VersionError
 from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE
-from sweeps import arguments, removal
+from sweeps import arguments, best, removal
 from sweeps.console import any_encoding, busy, complain, quiet, say
 from sweeps.errors import GridError
 from sweeps.falls import accident
 from sweeps.falls.standing import GOES_ON, TRACKER_FELL, Standing, on_signals
 from sweeps.grids.grid_file import grid_file
+from sweeps.scheduling.ledger import priced, read_ledger
 from sweeps.sweep import Listed, Sweep, Tracked, only
 from trainers.ladder import LadderError
 from trainers.names import names
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
-
-    from sweeps.scheduling.jobs import Job
-    from sweeps.scheduling.packing import Capacity
-    from trainers.cell import Cell
 
 
 def main() -> int:
@@ -72,6 +68,7 @@ def main() -> int:
             return check_nodes(sweep, args.verbose)
         if not (args.fresh or args.prune):
             if cells := nothing_to_do(sweep, args):
+                priced(sweep.folder, args.gpu_price)
                 return conclude(sweep, cells)
             say(f"Sweep    {sweep.name}, in {sweep.folder}")
         # The grid is read before the folder is made: a mistake in it leaves nothing.
@@ -80,6 +77,7 @@ def main() -> int:
                 return 0 if removal.prune(sweep, args.only) else 1
             if args.fresh and not removal.erase(sweep, args.only):
                 return 1
+            priced(sweep.folder, args.gpu_price)
             with quiet(log_file(sweep), args.verbose):
                 cells, tracked = run(sweep, args)
             return max(conclude(sweep, cells), int(not tracked))
@@ -125,13 +123,21 @@ def nothing_to_do(sweep: Sweep, args: Namespace) -> list[Listed] | None:
     except DataError:
         return None
     records = sweep.records(cell.key for cell in cells)
-    failed = any(record.status == "failed" for record in records.values())
-    if len(records) < len(cells) or not tracked.issuperset(records):
+    one = best.shown(sweep)
+    ended = [*records, *sweep.records([one.cell] if one else [])]
+    if len(records) < len(cells) or not tracked.issuperset(ended):
         return None
-    if failed and args.retry_failed:
+    if best.standing(sweep).to_train or (args.retry_failed and failed(sweep, cells)):
         return None
     say(f"Nothing to do: all {len(cells)} cells of {sweep.name} have ended.")
     return cells
+
+
+def failed(sweep: Sweep, cells: list[Listed]) -> list[str]:
+    """The keys of those that failed, and of the best that was trained on, if it did."""
+    one = best.shown(sweep)
+    records = sweep.records([*(cell.key for cell in cells), *([one.cell] if one else [])])
+    return [key for key, record in records.items() if record.status == "failed"]
 
 
 def run(sweep: Sweep, args: Namespace) -> tuple[list[Listed], bool]:
@@ -168,14 +174,13 @@ def run_with_ray(
     import ray
 
     from data import cluster
-    from sweeps.falls.leaving import Leaving
-    from sweeps.results import forecasts
+    from sweeps.phases import Stage, phases_of
+    from sweeps.results import forecasts, handing, paying
     from sweeps.results.reporting import report, stored
     from sweeps.scheduling.jobs import refuse_what_never_fits
-    from sweeps.scheduling.schedule import DRIVER, present, run_jobs
+    from sweeps.scheduling.schedule import DRIVER, present
     from sweeps.tracking import database
     from sweeps.tracking.tracker import Tracker, tags
-    from sweeps.view.live import LiveView
 
     with busy("Ray      starts"):
         own_cluster = cluster.join(log_to_driver=args.verbose)
@@ -192,8 +197,7 @@ def run_with_ray(
     listed = sweep.listed()
     chosen = only(listed, args.only)
     if args.retry_failed:
-        records = sweep.records(cell.key for cell in chosen)
-        sweep.forget(key for key, record in records.items() if record.status == "failed")
+        sweep.forget(failed(sweep, chosen))
     records, unreadable = sweep.read(cell.key for cell in every)
     for line in unreadable.values():
         say(f"Left alone: {line}")
@@ -201,10 +205,9 @@ def run_with_ray(
     forecasts.refuse_targets_alone(sweep, listed, wanted)
     pending = [cell for cell in every if cell.key in wanted]
     targets = {cell.key for cell in listed if cell.target}
-    phases, cut = phases_of(sweep, pending, targets)
-    jobs = [job for phase in phases for job in phase]
+    phases = phases_of(sweep, pending, targets)
     if own_cluster:
-        refuse_what_never_fits(jobs, present())
+        refuse_what_never_fits(phases.jobs, present())
     say(f"MLflow   {how_to_browse(sweep)}")
 
     ray.get(made)
@@ -213,36 +216,29 @@ def run_with_ray(
     standing.stands_on(tracker)
     for record in records.values():
         tracker.finish.remote(record)
+    foot = [f"MLflow   {how_to_browse(sweep)}", f"Log      {log_file(sweep)}"]
+    stage, began = Stage(sweep, tracker, uri, foot, args.verbose), time.time()
+    faults = []
     if pending:
         say(
             f"Cells    {len(records)} have ended, {len(pending)} to train; "
-            f"jobs, each with its own workers: {len(jobs)}"
+            f"jobs, each with its own workers: {len(phases.jobs)}"
         )
         statuses = [record.status for record in records.values()]
-        foot = [f"MLflow   {how_to_browse(sweep)}", f"Log      {log_file(sweep)}"]
-        view = LiveView(jobs, statuses, tracker, sweep.alive, foot)
-
-        def again(cells: list[Cell], capacity: Capacity) -> list[Job]:
-            found = cut(cells, capacity)
-            view.regroup(found)
-            return found
-
-        with view, Leaving(tracker, sweep.cells):
-            first, last = phases
-            faults = run_jobs(first, again, sweep.cells, tracker, {}, args.verbose)
-            waiting = [cell for job in last for cell in job.cells]
-            told = forecasts.registered(sweep, every, waiting, tracker, uri) if last else None
-            if told is not None:
-                faults += run_jobs(last, again, sweep.cells, tracker, told, args.verbose)
-        for fault in faults:
-            say(f"Stopped  {fault}. {GOES_ON}")
+        faults = stage.grid(phases, every, statuses)
+    if sweep.best_epochs:
+        faults += stage.best()
+    for fault in faults:
+        say(f"Stopped  {fault}. {GOES_ON}")
     ray.get(tracker.close.remote())
     tracked = stored(tracker)
+    paying.settle(sweep, ray.get(tracker.trained_twice.remote()), began)
     # After the runs: the report belongs to their experiment.
     tracked = report(sweep, uri if tracked else None) and tracked
+    handing.export_best(sweep)
     if tracked:
-        ended = Tracked(list(sweep.records(cell.key for cell in every)))
-        sweep.tracked.write_text(json.dumps(asdict(ended)))
+        keys = [cell.key for cell in every] + ([one.cell] if (one := best.shown(sweep)) else [])
+        sweep.tracked.write_text(json.dumps(asdict(Tracked(list(sweep.records(keys))))))
     return chosen, tracked
 
 
@@ -314,27 +310,9 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
     return manifest
 
 
-def phases_of(
-    sweep: Sweep, cells: list[Cell], targets: set[str]
-) -> tuple[tuple[list[Job], list[Job]], Callable[[list[Cell], Capacity], list[Job]]]:
-    """Jobs for the cluster as it is now: those of other cells, then those of the targets. And what
-    cuts those that wait into jobs for another cluster."""
-    from sweeps.scheduling import jobs
-    from sweeps.scheduling.schedule import present
-    from sweeps.scheduling.throughput import guessed_seconds
-
-    kept = jobs.kept_of(sweep.cells, cells)
-    seconds = guessed_seconds
-
-    def cut(cells: list[Cell], capacity: Capacity) -> list[Job]:
-        return jobs.jobs_of(cells, sweep.grid.placement, sweep.data, seconds, capacity, kept)
-
-    return jobs.in_phases(cells, targets, sweep, seconds, present(), kept), cut
-
-
 def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     """Print the results; returns 1 unless every cell finished."""
-    from sweeps.results import forecasts, summary
+    from sweeps.results import forecasts, paying, summary, trained_on
     from sweeps.results.pairing import paired_lines
     from sweeps.results.reporting import analysis_of, ended
 
@@ -344,11 +322,15 @@ def conclude(sweep: Sweep, cells: list[Listed]) -> int:
     left_out = {called[key]: why for key, why in (missing | unreadable).items()}
     review = forecasts.reviewed(sweep)
     laws, paired = analysis_of(sweep, ended(sweep)), paired_lines(sweep.cells, records.values())
-    ui = how_to_browse(sweep)
+    ui, stands = how_to_browse(sweep), best.standing(sweep)
+    told = [
+        trained_on.sentence(sweep, stands),
+        paying.sentence(paying.bill_of(sweep, read_ledger(sweep.folder))),
+    ]
     finished = [record for record in records.values() if record.status == "finished"]
     more = summary.following(sweep) if finished else []
-    summary.show(records, called, left_out, laws, paired, review, sweep.report, ui, more)
-    return 0 if len(finished) == len(cells) else 1
+    summary.show(records, called, left_out, laws, paired, review, told, sweep.report, ui, more)
+    return 0 if len(finished) == len(cells) and stands.is_well else 1
 
 
 if __name__ == "__main__":

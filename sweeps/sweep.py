@@ -70,6 +70,8 @@ class Kept:
     data: list[str]
     """The folders of their data sets."""
     cells: list[Listed]
+    best_epochs: float = 0
+    """As `sweeps.grids.grid.Grid` has it."""
     schema: int = 1
 
 
@@ -117,6 +119,11 @@ class Sweep:
     def forecast(self) -> Location:
         """The forecast of the grid's targets; written once, before any of them trains."""
         return self.report / "forecast.json"
+
+    @property
+    def best(self) -> Location:
+        """The best cell that was trained on, as others load it."""
+        return self.folder / "best"
 
     @property
     def tracked(self) -> Location:
@@ -167,16 +174,25 @@ class Sweep:
         targets = self.grid.target_keys(manifests)
         data = [str(self.data(tokenizer)) for tokenizer in self.grid.data.tokenizer]
         listed = [Listed.of(cell, cell.key in targets) for cell in cells]
-        self._list.write_text(json.dumps(asdict(Kept(self._digest(data), data, listed))))
+        kept = Kept(self._digest(data), data, listed, self.grid.best_epochs)
+        self._list.write_text(json.dumps(asdict(kept)))
         return cells
 
     def listed(self) -> list[Listed]:
         """The same cells, from the file if nothing has changed since it was written."""
+        return self._resolved().cells
+
+    @property
+    def best_epochs(self) -> float:
+        """The grid's, from the same file."""
+        return self._resolved().best_epochs
+
+    def _resolved(self) -> Kept:
         kept = self._kept(self._list, Kept)
         if kept and self._are_ours(kept.data) and kept.digest == self._digest(kept.data):
-            return kept.cells
+            return kept
         self.resolve()
-        return self.listed()
+        return self._resolved()
 
     def _are_ours(self, data: list[str]) -> bool:
         """Whether this sweep trains on these folders: the file may be another's, and name any."""

@@ -21,6 +21,11 @@ IGNORED = -100
 """A target that is not scored (the default `ignore_index` of PyTorch's cross-entropy)."""
 
 
+def in_batches(tokens: float, batch_tokens: int) -> int:
+    """The nearest number of tokens in whole batches, at least one."""
+    return max(1, round(tokens / batch_tokens)) * batch_tokens
+
+
 @dataclass(frozen=True)
 class Batches:
     tokens: np.ndarray

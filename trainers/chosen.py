@@ -9,7 +9,9 @@ from dataclasses import replace
 from data.errors import DataError
 from data.store.location import Location
 from data.store.manifest import read_manifest
-from trainers.samples.cells import CellError, Trained, finished
+from trainers.samples.cells import CellError, Trained, best_of, finished
+
+BEST = "only the best that the sweep has trained on, else the cell of the lowest loss"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,14 +47,14 @@ def of_sweep(args: argparse.Namespace) -> tuple[Location, list[Trained]]:
 def choose(cells: Sequence[Trained], name: str | None, best: bool) -> list[Trained]:
     """The cells asked for; without a name, one of those that differ in seed alone.
 
-    Raises CellError.
+    best: the one that the sweep has trained on, or the one of the lowest loss. Raises CellError.
     """
     chosen = [one for one in cells if name in (None, one.name, one.cell.key)]
     if not chosen:
         there = ", ".join(one.name for one in cells)
         raise CellError(f"no finished cell {name!r}; there are {there}")
     if best:
-        return [min(chosen, key=lambda one: one.val_loss)]
+        return [best_of(chosen)]
     if name is None:
         by_seed = sorted(chosen, key=lambda one: one.cell.seed, reverse=True)
         lowest = {replace(one.cell, seed=0).key: one.name for one in by_seed}.values()

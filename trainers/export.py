@@ -25,7 +25,7 @@ from data.store.manifest import read_manifest
 from data.tokens.fast import ends, fast
 from data.tokens.make import load_tokenizer
 from data.tokens.protocol import Tokenizer
-from trainers.chosen import add_arguments, choose, data_of, of_sweep
+from trainers.chosen import BEST, add_arguments, choose, data_of, of_sweep
 from trainers.exports.card import card
 from trainers.exports.described import law_of
 from trainers.exports.families import FAMILIES, LSTM_MODULE, MARK
@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_arguments(parser)
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--best", action="store_true", help="the cell of the lowest loss")
+    which.add_argument("--best", action="store_true", help=BEST)
     which.add_argument("--cell", metavar="NAME", help="this cell, such as lstm-300k-seed1")
     which.add_argument("--all", action="store_true", help="every finished cell, a folder for each")
     parser.add_argument(

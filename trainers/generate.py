@@ -14,7 +14,7 @@ from pathlib import Path
 from data.errors import DataError
 from data.store.location import Location
 from data.tokens.make import load_tokenizer
-from trainers.chosen import add_arguments, choose, data_of, of_sweep, trained_on
+from trainers.chosen import BEST, add_arguments, choose, data_of, of_sweep, trained_on
 from trainers.samples import files, page
 from trainers.samples.apart import Apart, in_turn
 from trainers.samples.cells import CellError, finished
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="only this cell, such as lstm-300k-seed1 [of those that differ in seed, the lowest]",
     )
-    one.add_argument("--best", action="store_true", help="only the cell of the lowest loss")
+    one.add_argument("--best", action="store_true", help=BEST)
     parser.add_argument("--count", type=int, default=24, help="samples of each cell [24]")
     parser.add_argument("--shown", type=int, default=3, help="of them on the page, as files [3]")
     parser.add_argument("--seed", type=int, default=0, help="of the first sample [0]")

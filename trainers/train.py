@@ -28,6 +28,7 @@ from data.store.flat import UNCHECKED, check_sums
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from trainers import checkpoint
+from trainers.batches import in_batches
 from trainers.cell import AUTO, CHOICES, Cell, Placement
 from trainers.checkpoint import CheckpointError
 from trainers.curve import DivergedError, Point
@@ -71,13 +72,12 @@ def cell_of(args: argparse.Namespace) -> Cell:
     manifest, precision = read_manifest(args.data), args.precision
     if precision == AUTO:
         precision = "bf16" if has_bf16(here()) else "fp32"
-    batches = max(1, round(args.tokens / args.batch_tokens))
     return Cell(
         arch=args.arch,
         size=args.size,
         seed=args.seed,
         lr=load_arch(args.arch).LR if args.lr is None else args.lr,
-        tokens=batches * args.batch_tokens,
+        tokens=in_batches(args.tokens, args.batch_tokens),
         batch_tokens=args.batch_tokens,
         context=args.context,
         weight_decay=args.weight_decay,

@@ -6,7 +6,7 @@ written in HTML, so that they can be read without the script; the plots are draw
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from fitting.outcomes import Review
 from fitting.page import answer, forecast, origins, runs, scrutiny, surface
 from fitting.page.about import About, origin
 from fitting.page.markup import bracketed, plot_box, said, section, table
+from fitting.page.told import Told
+from fitting.page.told import section as section_of
 from fitting.runs.axis import Axis
 from fitting.runs.loss import Loss
 from fitting.surface.law import SurfaceLaw
@@ -40,11 +42,12 @@ def html(
     about: About | None = None,
     beside: Sequence[str] = (),
     review: Review | None = None,
+    told: Sequence[Told] = (),
 ) -> str:
     """The complete page.
 
     about: what it is of. beside: names of the files in its folder, which it links to; those called
-    samples*.html are pages on which the models can be heard.
+    samples*.html are pages on which the models can be heard. told: sections of the caller's.
     """
     of = (about or About()).with_records(analysis.records)
     plots = {name: plot for name, plot in all_plots(analysis).items() if plot.marks}
@@ -64,7 +67,9 @@ def html(
         f"{analysis.axis.symbol}: {analysis.axis.label}",
         "<!--loss-->": escape(_meaning(analysis.loss)),
         "<!--comparison-->": answer.pairs(analysis),
-        "<!--sections-->": _sections(analysis, set(plots), review)
+        "<!--sections-->": _sections(
+            analysis, set(plots), review, {each.name: each for each in told}
+        )
         + origin(of, [name for name in beside if not name.endswith(".html")]),
         # A name from a table could contain "</script>"; JSON allows "<" to be escaped.
         "/*data*/null": text.replace("<", "\\u003c"),
@@ -74,7 +79,9 @@ def html(
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
 
 
-def _sections(analysis: Analysis, plots: set[str], review: Review | None) -> str:
+def _sections(
+    analysis: Analysis, plots: set[str], review: Review | None, told: Mapping[str, Told]
+) -> str:
     """All below the first screen, in its order. plots: those that have marks."""
 
     def plotted(name: str, title: str, lead: str, *more: str) -> str:
@@ -83,6 +90,7 @@ def _sections(analysis: Analysis, plots: set[str], review: Review | None) -> str
     return "".join(
         [
             forecast.section(review),
+            section_of(told.get("best")),
             surface.section(_surfaces(analysis), analysis.loss.unit),
             plotted(
                 "law",
@@ -118,6 +126,7 @@ def _sections(analysis: Analysis, plots: set[str], review: Review | None) -> str
             ),
             section("The numbers", _numbers(analysis)),
             runs.sections(analysis),
+            section_of(told.get("paid")),
         ]
     )
 

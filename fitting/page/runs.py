@@ -1,19 +1,16 @@
 """The sections of report.html on the runs themselves: each with its losses, and those left out."""
 
-import math
-
 import pandas as pd
 
 from fitting.analysis import Analysis
 from fitting.contract import APART, TEXTS
 from fitting.page.markup import section, table
+from fitting.perplexity import perplexity
 from fitting.runs.loss import PER_TOKEN, VAL_LOSS
 
 MOST = 500
 """Rows shown; runs.csv has all."""
 MOST_LEFT_OUT = 200
-MOST_NATS = 100
-"""Of a loss whose perplexity is shown."""
 LOSSES = {"val_loss": "validation", "test_loss": "test"}
 """Columns, and their heads."""
 
@@ -51,7 +48,7 @@ def _all(analysis: Analysis) -> str:
             for name, text in LOSSES.items()
             for end, said in (("", ""), ("_se", " ± s.e."))
         }
-        | {f"{text} perplexity": _perplexity(row[name]) for name, text in LOSSES.items()}
+        | {f"{text} perplexity": perplexity(row[name]) for name, text in LOSSES.items()}
         | {name: _loss(row[name]) for name in other}
         | {"seconds": _number(row["seconds"], ".0f"), "status": row["status"]}
         for row in records.head(MOST).to_dict("records")
@@ -87,8 +84,3 @@ def _number(value: float, form: str = ".6g") -> str:
 
 def _loss(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.4f}"
-
-
-def _perplexity(nats: float) -> str:
-    """e to the loss: of how many equally likely tokens a model as unsure would choose."""
-    return "–" if pd.isna(nats) or nats > MOST_NATS else f"{math.exp(nats):.4g}"

@@ -15,6 +15,7 @@ from data.music.filters import Filters
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
 from data.store.manifest import Manifest
 from sweeps.grids.needs import Needs
+from trainers.batches import in_batches
 from trainers.cell import Cell
 from trainers.ladder import LadderError, Rung, load_arch, parse_size
 
@@ -128,8 +129,8 @@ class Block:
                 rung = Cell(**one_batch).rung
             except LadderError as error:
                 raise LadderError(f"{self.where}{error}") from None
-            batches = round(budget.tokens(rung, settings["context"]) / settings["batch_tokens"])
-            cell = Cell(**one_batch | {"tokens": max(1, batches) * one_batch["tokens"]})
+            tokens = in_batches(budget.tokens(rung, settings["context"]), settings["batch_tokens"])
+            cell = Cell(**one_batch | {"tokens": tokens})
             if (other := found.setdefault(cell, budget)) != budget:
                 raise LadderError(
                     f"{self.where}tokens {other} and {budget} are both {cell.tokens:,} for {arch} "
@@ -164,6 +165,8 @@ class Grid:
     placement: Needs
     targets: tuple[Block, ...] = ()
     """The parts of `cells` whose losses are forecast from the rest before they train."""
+    best_epochs: float = 0
+    """For how many passes over the training split the best cell is trained on; 0: it is not."""
 
     def resolve(self, manifests: list[Manifest]) -> list[Cell]:
         """The grid's cells on its data sets, most compute first. Raises LadderError."""

@@ -24,7 +24,7 @@ from sweeps.grids.yaml_values import Values, items, read_yaml
 from trainers.cell import AUTO, COMPILE, Cell
 from trainers.ladder import load_arch, parse_size
 
-SECTIONS = ("schema", "data", "cells", "training", "placement", "forecast", "options")
+SECTIONS = ("schema", "data", "cells", "training", "placement", "forecast", "best", "options")
 SCHEMA = 1
 """The format's version, also of a grid that gives none. Raised when a key's meaning changes."""
 
@@ -67,12 +67,14 @@ class _Reader(Values):
         if not items(sections["cells"]):
             raise self.error(sections["cells"], "'cells' is empty")
         cells = tuple(self.block(node, training) for node in items(sections["cells"]))
+        data = self.data(sections["data"])
         return Grid(
             name="+".join([name, *options]),
-            data=self.data(sections["data"]),
+            data=data,
             cells=cells,
             placement=placement,
             targets=self.targets(sections["forecast"], cells) if "forecast" in sections else (),
+            best_epochs=self.best(sections["best"], data) if "best" in sections else 0,
         )
 
     def lay_over(
@@ -178,6 +180,18 @@ class _Reader(Values):
                 sections["targets"], "every cell is a target: none is left to forecast from"
             )
         return targets
+
+    def best(self, node: yaml.Node, data: DataSpec) -> float:
+        """For how many epochs the best cell is trained on."""
+        given = self.mapping(node, "best", ("epochs",))
+        if "epochs" not in given:
+            raise self.error(node, "'best' lacks 'epochs'")
+        if len(data.tokenizer) > 1:
+            there = ", ".join(data.tokenizer)
+            raise self.error(
+                node, f"found tokenizers {there}: no best among losses of several; take one of them"
+            )
+        return self.number(given["epochs"], "epochs")
 
     def values(self, given: dict[str, yaml.Node]) -> dict[str, tuple[Any, ...]]:
         """The values of the given axes and settings, by name."""

@@ -18,6 +18,7 @@ ABOVE_ZERO = (
     "clip",
     "context",
     "cpus",
+    "epochs",
     "gpu_gb",
     "max_tokens",
     "micro_tokens",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fitting.analysis import Analysis
+    from fitting.outcomes import Review
+    from fitting.page.about import About
+    from fitting.page.told import Told
     from fitting.runs.baselines import Baselines
 
 BASELINES = "baselines.json"
 """Beside the data: what `python -m trainers.baselines` counted."""
 IDLE_SECONDS = 40
 """The longest that MLflow may take for a write before the sweep ends without it."""
+
+DRAWS = "Report   draws figures and tables"
 
 
 def stored(tracker: Any) -> bool:
@@ -85,41 +91,87 @@ def baselines(sweep: Sweep, runs: pd.DataFrame) -> Baselines:
     return parse_baselines(file.read_text(), str(file), runs)
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a report says."""
+
+    analysis: Analysis
+    about: About
+    review: Review | None
+    told: list[Told]
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Every file of it: name to path."""
+        from fitting.report import write
+
+        return write(self.analysis, folder, self.review, about=self.about, told=self.told)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What MLflow's run of the report has as numbers, beside the laws."""
+        from sweeps.results import paying
+
+        paid = [paying.metrics(each) for each in self.told if each.name == "paid"]
+        return paid[0] if paid else {}
+
+    def page(self, beside: Sequence[str]) -> str:
+        """report.html. beside: names of the files in its folder."""
+        from fitting.page import report_page
+
+        return report_page.html(self.analysis, self.about, beside, self.review, self.told)
+
+
+def contents(sweep: Sweep, uri: str | None = None) -> Contents | None:
+    """What there is to say now; None if no cell has finished.
+
+    uri: MLflow's, if it is to be asked for what was registered.
+    """
+    from sweeps.results import forecasts, paying, trained_on
+    from sweeps.results.about import about
+
+    records = ended(sweep)
+    analysis = analysis_of(sweep, records)
+    if analysis is None:
+        return None
+    of = about(sweep.name, sweep.manifests(), records, code_version())
+    told = [trained_on.told(sweep), paying.told(sweep, analysis)]
+    return Contents(analysis, of, forecasts.reviewed(sweep, uri), [each for each in told if each])
+
+
+def write_laws(sweep: Sweep) -> None:
+    """Fit the laws and write the report as it is so far: no model composes, and none is logged."""
+    if made := contents(sweep):
+        with busy(DRAWS), sweep.report.writing_folder() as folder:
+            made.write(folder)
+
+
 def report(sweep: Sweep, uri: str | None) -> bool:
     """Fit the laws and write the report; then let the models compose, and link to what they did.
 
     uri: of the MLflow that has the sweep's runs, for the report; None to log it nowhere.
     Whether it is logged, if there is one.
     """
-    from fitting.page import report_page
-    from fitting.report import write
-    from sweeps.results import forecasts
-    from sweeps.results.about import about
     from sweeps.results.composing import samples
 
-    records = ended(sweep)
-    analysis = analysis_of(sweep, records)
-    if analysis is None:
+    made = contents(sweep, uri)
+    if made is None:
         return True
-    review = forecasts.reviewed(sweep, uri)
-    of = about(sweep.name, sweep.manifests(), records, code_version())
-    with busy("Report   draws figures and tables"), sweep.report.writing_folder() as folder:
-        written = write(analysis, folder, review, about=of)
-        logged = log(sweep, uri, analysis, written)
+    with busy(DRAWS), sweep.report.writing_folder() as folder:
+        written = made.write(folder)
+        logged = log(sweep, uri, made, written)
     # The law is safe now: whatever goes wrong here costs the samples only.
     try:
         with sweep.report.writing_folder() as folder:
             if pages := samples(sweep, folder):
                 page = folder / "report.html"
-                html = report_page.html(analysis, of, [*written, *pages], review)
-                Location.of(page).write_text(html)
-                logged = log(sweep, uri, analysis, pages | {page.name: page}) and logged
+                Location.of(page).write_text(made.page([*written, *pages]))
+                logged = log(sweep, uri, made, pages | {page.name: page}) and logged
     except OSError as error:
         say(f"The report does not link to the samples: {error}")
     return logged
 
 
-def log(sweep: Sweep, uri: str | None, analysis: Analysis, paths: dict[str, Path]) -> bool:
+def log(sweep: Sweep, uri: str | None, made: Contents, paths: dict[str, Path]) -> bool:
     """Log files of the report to MLflow; whether it took them, which is said if not."""
     from mlflow.exceptions import MlflowException
 
@@ -129,7 +181,7 @@ def log(sweep: Sweep, uri: str | None, analysis: Analysis, paths: dict[str, Path
     if uri is None:
         return False
     try:
-        log_to_mlflow(analysis, paths, sweep.name, uri)
+        log_to_mlflow(made.analysis, paths, sweep.name, uri, made.metrics)
     except (MlflowException, RecordError, OSError) as error:
         line = one_line(error)[:SHOWN]
         say(f"The report is not in MLflow: {line}; the same command sends it again.")

@@ -57,6 +57,7 @@ def show(
     analysis: Analysis | None,
     paired: list[str],
     forecast: Review | None,
+    last: list[str],
     report: Location,
     ui: str,
     following: list[str],
@@ -65,7 +66,8 @@ def show(
 
     records: by key. called: the cells' names, by key. left_out: why a cell has no record,
     or none that can be read, by the cell's name.
-    paired: lines of `pairing`. ui: where MLflow can be opened. following: commands.
+    paired: lines of `pairing`. last: lines below the others; "" is none.
+    ui: where MLflow can be opened. following: commands.
     """
     to_user = console()
     to_user.print()
@@ -78,6 +80,7 @@ def show(
             told.append(f"Left out of the laws: {called[key]} {record.status}: {record.reason}")
         told += [f"Doubtful: {called[key]}: {doubt}" for doubt in doubts(record)]
     told += [f"Left out of the laws: {name}: {why}" for name, why in left_out.items()]
+    told += filter(None, last)
     for line in told:
         print_sentence(to_user, line)
     to_user.print(f"\nReport   {report / 'report.html'}")

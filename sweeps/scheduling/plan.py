@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.table import Table
 
@@ -14,19 +14,20 @@ from data.sources.named import NAMED, check_source
 from data.store.location import Location
 from data.store.manifest import Manifest
 from data.tokens.make import make_tokenizer
-from sweeps.console import console, print_table, table
+from sweeps import best
+from sweeps.console import console, duration, print_table, table
 from sweeps.errors import GridError
 from sweeps.grids.grid import DataSpec
 from sweeps.grids.needs import Needs, memory_bytes
-from sweeps.scheduling.gpu_table import sustained
-from sweeps.scheduling.jobs import Job, in_phases, kept_of, without_gpus
+from sweeps.scheduling.expected import throughput
+from sweeps.scheduling.jobs import Job, in_phases, jobs_of, kept_of, without_gpus
 from sweeps.scheduling.packing import Capacity, Demand, in_order, makespan
-from sweeps.scheduling.throughput import Throughput, measure
+from sweeps.scheduling.plan_trunks import trunks_of
 from sweeps.sweep import Listed, Sweep, only
+from trainers.batches import in_batches
+from trainers.best import in_epochs
 from trainers.cell import Cell, Placement
-from trainers.memory import checkpoint_bytes
 from trainers.names import names, varying
-from trainers.trunks import families, tokens_to_train, with_trunks
 
 MANY_EPOCHS = 4
 """Up to here, repeated data are worth nearly as much as new ones."""
@@ -52,27 +53,6 @@ class Planned:
     @property
     def gpus(self) -> float:
         return self.placement.workers * self.placement.gpus
-
-
-@dataclass(frozen=True)
-class Trunks:
-    """The checkpoints that cells of several budgets branch from."""
-
-    count: int
-    """How many there will be when all cells have ended."""
-    bytes: float
-    """Their size."""
-    there: int
-    """How many of them exist now."""
-    saved: int
-    """Tokens that need not be trained, thanks to those that exist."""
-
-    def line(self) -> str:
-        reused = f"; {self.there} exist and save {self.saved:,} tokens" if self.there else ""
-        return (
-            f"Trunks: {self.count} checkpoints, {self.bytes / 1e9:.2g} GB, are kept to branch from "
-            f"and to train longer{reused}. --prune removes them."
-        )
 
 
 def plan(
@@ -103,20 +83,25 @@ def plan(
     return found
 
 
-def trunks_of(cells: list[Cell], kept: Mapping[str, list[int]]) -> Trunks:
-    """kept: as `sweeps.scheduling.jobs.kept_of` returns it."""
-    sizes = {cell.trunk_key: checkpoint_bytes(cell) for cell in cells if cell.trunk_key}
-    later = with_trunks(kept, cells)
-    counts = {key: len(later.get(key, [])) for key in sizes}
-    found = families(cells)
-    own = {key: steps for key, steps in kept.items() if key not in sizes}
-    saved = sum(sum(tokens_to_train(f, own)) - sum(tokens_to_train(f, kept)) for f in found)
-    return Trunks(
-        sum(counts.values()),
-        sum(sizes[key] * count for key, count in counts.items()),
-        sum(len(kept.get(key, [])) for key in sizes),
-        saved,
-    )
+def costliest(
+    cells: list[Cell],
+    epochs: float,
+    split: Mapping[str, int],
+    needs: Needs,
+    seconds: Callable[[Cell, Placement], float],
+) -> Cell | None:
+    """The cell that would take longest to train for so many epochs, with these as its tokens: a
+    bound for whichever comes out best. None before the data are prepared.
+
+    split: tokens of the training split, by fingerprint of the data.
+    """
+    longer = [
+        replace(cell, tokens=in_batches(epochs * split[cell.data], cell.batch_tokens))
+        for cell in cells
+        if split[cell.data]
+    ]
+    took = {cell: seconds(cell, needs.placement(cell)) for cell in longer}
+    return max(longer, key=lambda cell: took[cell], default=None)
 
 
 def planned_manifests(sweep: Sweep) -> tuple[list[Manifest], bool]:
@@ -166,23 +151,17 @@ def parse_cluster(text: str) -> Capacity:
     return Capacity(cpus=nodes * cpus if cpus else float("inf"), gpus=nodes * gpus)
 
 
-def on_gpus(cells: list[Cell], tflops: float) -> Throughput:
-    """The throughput assumed of GPUs if there is none to measure."""
-    flat = {cell.arch: [(1.0, tflops * 1e12)] for cell in cells}
-    return Throughput(f"GPUs that sustain {tflops:g} TFLOP/s (assumed)", flat)
-
-
 def show(
     sweep: Sweep,
     selection: str,
     cluster: str,
     gpu_price: float | None,
-    gpu_tflops: float,
+    gpu_tflops: float | None,
     gpu: str,
 ) -> int:
     """Print the plan of the selected cells; 2 if one fits nowhere.
 
-    gpu: a card in the table of those measured; "" to measure here, or to assume `gpu_tflops`.
+    gpu_tflops, gpu: as for `sweeps.scheduling.expected.throughput`.
     """
     manifests, prepared = planned_manifests(sweep)
     every = sweep.grid.resolve(manifests)
@@ -193,15 +172,7 @@ def show(
     needs = sweep.grid.placement
     stated = parse_cluster(cluster) if cluster else None
     here = this_machine()
-    if gpu and not needs.gpus:
-        raise GridError(f"--gpu {gpu}: the grid trains on CPUs; give its placement gpus")
-    if gpu:
-        measured = sustained(gpu, cells)
-    elif needs.gpus and not here.gpus:
-        measured = on_gpus(cells, gpu_tflops)
-    else:
-        threads = max(1, round(min(needs.cpus, here.cpus)))
-        measured = measure(cells, threads=threads, micro_tokens=needs.micro_tokens)
+    measured = throughput(sweep.out, cells, needs, here, gpu, gpu_tflops)
     seconds = measured.seconds
     ended = sweep.records(chosen)
     pending = [cell for cell in cells if cell.key not in ended]
@@ -209,7 +180,9 @@ def show(
 
     def phases(capacity: Capacity) -> list[list[Job]]:
         fitting = [p.cell for p in planned if not p.refused and p.to_train]
-        found = in_phases(fitting, targets, sweep, seconds, capacity, kept)
+        found = [*in_phases(fitting, targets, sweep, seconds, capacity, kept)]
+        if longest:
+            found.append(jobs_of([longest], needs, sweep.data, seconds, capacity, {}))
         return [[job for job in jobs if capacity.holds(job.demand)] for jobs in found if jobs]
 
     to_train = dict(
@@ -221,6 +194,9 @@ def show(
     planned = plan(cells, needs, seconds, to_train, targets)
     split = {each.fingerprint: each.splits.get("train", {}).get("tokens", 0) for each in manifests}
     epochs = {cell.key: cell.tokens / split[cell.data] for cell in cells if split[cell.data]}
+    # With --only, the best waits for the others.
+    longer = 0 if selection or (not pending and best.has_ended(sweep)) else sweep.grid.best_epochs
+    longest = costliest(every, longer, split, needs, seconds) if longer else None
 
     to_user = console()
     print_table(_table(planned, epochs))
@@ -239,6 +215,8 @@ def show(
             f"Two phases: {len(planned) - waiting} cells; then, when all of these have ended and "
             f"the targets' losses are forecast from them, the targets: {waiting}."
         )
+    if longer:
+        to_user.print(_best(longer, longest, needs, seconds))
     if any(cell.trunk_key for cell in cells):
         to_user.print(trunks_of(cells, kept).line())
     jobs = [job for phase in phases(stated or here) for job in phase]
@@ -246,9 +224,10 @@ def show(
     if hours:
         cost = f", {hours * gpu_price:,.2f} at {gpu_price:g} a GPU-hour" if gpu_price else ""
         to_user.print(f"GPU-hours {hours:,.1f}{cost}")
-    to_user.print(_on("This machine", here, phases(here), planned))
+    wanted = len(pending) + (longest is not None)
+    to_user.print(_on("This machine", here, phases(here), planned, wanted))
     if stated:
-        to_user.print(_on(f"A cluster of {cluster}", stated, phases(stated), planned))
+        to_user.print(_on(f"A cluster of {cluster}", stated, phases(stated), planned, wanted))
 
     called = names({cell.key: vars(cell) for cell in every})
     refused = [f"{called[p.cell.key]} {p.refused}" for p in planned if p.refused]
@@ -289,8 +268,30 @@ def _table(planned: list[Planned], epochs: Mapping[str, float]) -> Table:
     return rows
 
 
-def _on(name: str, capacity: Capacity, phases: list[list[Job]], planned: list[Planned]) -> str:
-    """phases: the jobs that fit there."""
+def _best(
+    epochs: float,
+    longest: Cell | None,
+    needs: Needs,
+    seconds: Callable[[Cell, Placement], float],
+) -> str:
+    begin = f"When all cells have ended, the best is trained for {in_epochs(epochs)}"
+    if longest is None:
+        return f"{begin}: what that takes is known when the data are prepared."
+    took = duration(seconds(longest, needs.placement(longest)))
+    return (
+        f"{begin}: {took} at most, which is what it takes if the costliest, {longest.arch} "
+        f"{longest.size}, comes out best ({longest.tokens:,} tokens)."
+    )
+
+
+def _on(
+    name: str,
+    capacity: Capacity,
+    phases: list[list[Job]],
+    planned: list[Planned],
+    wanted: int,
+) -> str:
+    """phases: the jobs that fit there. wanted: how many cells there are to train."""
     jobs = [job for phase in phases for job in phase]
     if not jobs:
         instead = without_gpus(max((each.gpus for each in planned), default=0), capacity)
@@ -299,7 +300,7 @@ def _on(name: str, capacity: Capacity, phases: list[list[Job]], planned: list[Pl
         )
     spans = [span(phase, capacity) for phase in phases]
     parts = f" ({' and '.join(map(duration, spans))})" if len(spans) > 1 else ""
-    cells, wanted = sum(len(job.cells) for job in jobs), sum(each.to_train > 0 for each in planned)
+    cells = sum(len(job.cells) for job in jobs)
     left_out = f" for the {cells} cells that fit" if cells < wanted else ""
     return f"{name}: {duration(sum(spans))}{parts}{left_out}, in {len(jobs)} jobs"
 
@@ -308,11 +309,3 @@ def span(jobs: list[Job], capacity: Capacity) -> float:
     """Seconds that jobs take on a cluster of this capacity."""
     demands = [job.demand for job in jobs]
     return makespan(in_order(demands, capacity), capacity)
-
-
-def duration(seconds: float) -> str:
-    """'45 s', '12 min', '3.4 h', '2.1 d'."""
-    for unit, length, digits in (("d", 86_400, 1), ("h", 3600, 1), ("min", 60, 0)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:,.{digits}f} {unit}"
-    return f"{seconds:.0f} s"

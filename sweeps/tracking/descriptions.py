@@ -65,17 +65,20 @@ def of_experiment(name: str, corpus: str) -> dict[str, str]:
     text = (
         f"Crescendo's sweep `{name}` on {corpus}. Each run is a model, but for two: `fit` has the "
         f"laws as tags (`{LAW}.ARCH`, `{VERDICT}.ARCH`) and `report.html` among its files, and "
-        f"`sweep {name}` is the sweep itself. Steps of curves are tokens.\n\n"
+        f"`sweep {name}` is the sweep itself. A name that ends in `-best` is the best of them, "
+        "trained on for longer, and in no law. Steps of curves are tokens.\n\n"
         f"| metric | unit |\n| --- | --- |\n{rows}"
     )
     return {NOTE: text, **KIND_OF_PAGE, f"mlflow.sharedViewState.{VIEW}": json.dumps(view())}
 
 
-def of_cell(params: Mapping[str, Any], corpus: str) -> str:
-    """A sentence."""
+def of_cell(params: Mapping[str, Any], corpus: str, note: str = "") -> str:
+    """A sentence. note: what else it is than a cell of the grid: "best, 3 epochs"."""
     cell = dict(params)
+    begin = f"{note.capitalize()}, in no law: " if note else ""
     return (
-        f"{cell['arch']} of {cell['size']} parameters, {cell['tokens']:,} tokens of {corpus}, "
+        f"{begin}{cell['arch']} of {cell['size']} parameters, "
+        f"{cell['tokens']:,} tokens of {corpus}, "
         f"seed {cell['seed']}, learning rate {cell['lr']:g}, in batches of "
         f"{cell['batch_tokens']:,} tokens and contexts of {cell['context']:,}."
     )

@@ -25,6 +25,7 @@ from fitting.contract import CELL_KEY, DATA, FORECAST, KIND, REASON, STATUS, SWE
 from fitting.runs.escape import masked
 from fitting.runs.tracking import SQLITE, THROUGH_SERVER, beside, log_file
 from sweeps.tracking.descriptions import NOTE, of_cell, of_experiment
+from sweeps.tracking.twice import milliseconds, twice
 from trainers.records import Record
 from trainers.version import code_version
 
@@ -100,8 +101,10 @@ class Tracker:
         self.ended: dict[str, str] = {}
         self.leaving = False
         self.runs: dict[str, Run] = {}
-        self.known_steps: dict[str, set[int]] = {}
+        self.known_steps: dict[str, dict[int, int]] = {}
+        self.twice: dict[str, list[tuple[float, int, float]]] = {}
         self.began: dict[str, tuple[dict[str, Any], str]] = {}
+        self.notes: dict[str, str] = {}
         self.stopped: list[str] = []
         self.answer = self.refused = ""
         self.failing: float | None = None
@@ -115,6 +118,10 @@ class Tracker:
     def register(self, forecast: str, sha256: str, new: bool) -> None:
         """Keep the text of the sweep's forecast; if it is not new, only if none is kept yet."""
         self.todo.put(lambda: self._register(forecast, sha256, new))
+
+    def add_best(self, key: str, name: str, note: str) -> None:
+        """Expect one more cell, which is no cell of the grid; note: what it is, in words."""
+        self.names[key], self.notes[key] = name, note
 
     def start(self, key: str, params: dict[str, Any], forecast: str) -> None:
         """forecast: sha256 of the forecast of which the cell is a target, or ""."""
@@ -152,6 +159,10 @@ class Tracker:
 
     def is_leaving(self) -> bool:
         return self.leaving
+
+    def trained_twice(self) -> dict[str, list[tuple[float, int, float]]]:
+        """What `twice` says of the cells that have ended, by key."""
+        return self.twice
 
     def close(self) -> None:
         self.todo.put(self._close)
@@ -241,11 +252,12 @@ class Tracker:
         from mlflow.entities import Param
 
         params, forecast = self.began[key]
-        run = self._run({KIND: "cell", CELL_KEY: key}, name=self.names[key])
+        kind = "best" if key in self.notes else "cell"
+        run = self._run({KIND: kind, CELL_KEY: key}, name=self.names[key])
         run_id = run.info.run_id
         self.client.set_tag(run_id, DATA, params["data"])
         self.client.set_tag(run_id, STATUS, "running")
-        self.client.set_tag(run_id, NOTE, of_cell(params, self.corpus))
+        self.client.set_tag(run_id, NOTE, of_cell(params, self.corpus, self.notes.get(key, "")))
         if forecast:
             self.client.set_tag(run_id, FORECAST, forecast)
         if not run.data.params:
@@ -255,7 +267,7 @@ class Tracker:
 
     def _look_up(self, key: str) -> None:
         history = self.client.get_metric_history(self.runs[key].info.run_id, TRAIN_LOSS)
-        self.known_steps[key] = {metric.step for metric in history}
+        self.known_steps[key] = {metric.step: metric.timestamp for metric in history}
 
     def _points(self, key: str, points: list[Point]) -> None:
         """Log the points that MLflow lacks: steps retrained after an interruption are the same."""
@@ -265,19 +277,20 @@ class Tracker:
             self._start(key)
         new = [point for point in points if int(point["tokens"]) not in self.known_steps[key]]
         metrics = [
-            Metric(grouped(name), value, int(point["time"] * 1000), int(point["tokens"]))
+            Metric(grouped(name), value, milliseconds(point), int(point["tokens"]))
             for point in new
             for name, value in point.items()
             if name not in ("tokens", "time")
         ]
         for first in range(0, len(metrics), 1000):
             self.client.log_batch(self.runs[key].info.run_id, metrics[first : first + 1000])
-        self.known_steps[key] |= {int(point["tokens"]) for point in new}
+        self.known_steps[key] |= {int(point["tokens"]): milliseconds(point) for point in new}
 
     def _finish(self, record: Record) -> None:
         from mlflow.entities import Metric
 
         self._points(record.cell_key, record.curve)
+        self.twice[record.cell_key] = twice(record.curve, self.known_steps[record.cell_key])
         run_id = self.runs[record.cell_key].info.run_id
         # With the record's own time, a later sweep that sends it again sends the same measurement.
         ended, step = int(record.ended * 1000), int(record.measured.get("tokens", 0))
@@ -311,7 +324,7 @@ class Tracker:
         lacks = sorted(set(map(grouped, record.measured)) - set(run.data.metrics))
         if run.data.tags.get(STATUS) != record.status:
             lacks.append(STATUS)
-        if points := len(steps - self.known_steps[key]):
+        if points := len(steps - set(self.known_steps[key])):
             lacks.append(f"{points} of {len(steps)} points")
         if lacks:
             raise LackingError(f"the run of {self.names[key]} has no {', '.join(lacks)}")

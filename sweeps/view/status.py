@@ -11,8 +11,11 @@ from data.errors import DataError
 from data.store.lock import has_ended
 from data.store.manifest import MANIFEST
 from data.store.versioned import VersionError, Word, read_versioned
+from sweeps import best
+from sweeps.best import Standing
 from sweeps.console import console, print_table, say, table
-from sweeps.results import forecasts
+from sweeps.results import forecasts, paying, trained_on
+from sweeps.scheduling.ledger import read_ledger
 from sweeps.sweep import READERS, Listed, Sweep, only
 from trainers.names import names, varying
 from trainers.records import AHEAD_SECONDS, NotNegative, Record, doubts
@@ -138,6 +141,24 @@ def alive(sweep: Sweep) -> Alive:
     return Alive(said.running, said.jobs) if recent and not has_ended(sweep.folder) else Alive()
 
 
+def of_best(sweep: Sweep, stands: Standing, now: Alive) -> str:
+    """How far the best is, in a line; "" for a grid without one."""
+    told = trained_on.sentence(sweep, stands)
+    if stands.chosen is None or stands.begun is None or not stands.to_train:
+        return told
+    (state,) = states(sweep, [best.listed(stands.chosen, stands.begun)], now)
+    return f"{told} It is {state.status} {state.detail}".rstrip() + "."
+
+
+def last_seen(sweep: Sweep) -> float:
+    """When the sweep that runs, or one that was killed, last said what is alive, in seconds since
+    the epoch; 0 if it ended as it should."""
+    try:
+        return read_versioned(sweep.alive, Report, 1).time
+    except (FileNotFoundError, VersionError):
+        return 0.0
+
+
 def show(sweep: Sweep, selection: str) -> None:
     """Print the states of the selected cells. Raises GridError, DataError."""
     to_user = console()
@@ -168,6 +189,12 @@ def show(sweep: Sweep, selection: str) -> None:
         to_user.print(f"Jobs: {running} running, {len(now.jobs) - running} waiting")
     if forecast:
         to_user.print(forecasts.standing(sweep))
+    stands = best.standing(sweep)
+    if line := of_best(sweep, stands, now):
+        to_user.print(line)
+    ledger = read_ledger(sweep.folder).ended(last_seen(sweep))
+    if paid := paying.sentence(paying.bill_of(sweep, ledger)):
+        to_user.print(paid)
     for state in found:
         told = (state.detail,) if len(state.detail) > LONGEST else ()
         for note in (*told, *state.notes):
@@ -175,5 +202,5 @@ def show(sweep: Sweep, selection: str) -> None:
     if counts["failed"]:
         to_user.print("Failed cells are tried again with --retry-failed.")
     ended = sum(counts[each] for each in ("finished", "failed", "diverged", "unreadable"))
-    if len(found) > ended and not counts["running"]:
+    if (len(found) > ended or stands.to_train) and not now.running:
         to_user.print("The sweep is not running; the same command without --status goes on.")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from fitting import report
 from fitting.runs.read import complete, read_mlflow
@@ -48,7 +49,8 @@ def test_the_fit_run_is_found_again_and_not_made_anew(
     analysis = report.analyse(read_mlflow(*experiment))
     paths = report.write(analysis, tmp_path)
     first = report.log_to_mlflow(analysis, paths, *experiment)
-    assert report.log_to_mlflow(analysis, paths, *experiment) == first
+    assert report.log_to_mlflow(analysis, paths, *experiment, {"paid.hours": 2.5}) == first
+    assert MlflowClient(experiment[1]).get_run(first).data.metrics["paid.hours"] == 2.5
 
 
 def test_a_clean_grid_is_supported() -> None:

@@ -18,7 +18,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
         ("--status --dry-run", "--dry-run: not allowed with argument --status"),
         ("--fresh --prune", "--prune: not allowed with argument --fresh"),
         ("--cluster 8x1", "--cluster goes with --dry-run"),
-        ("--status --gpu-price 3", "--gpu-price goes with --dry-run"),
+        ("--status --gpu-price 3", "--gpu-price is for training and --dry-run"),
         ("--gpu h100", "--gpu goes with --dry-run"),
         ("--gpu-tflops 3", "--gpu-tflops goes with --dry-run"),
         ("--dry-run --gpu h100 --gpu-tflops 3", "--gpu-tflops is for cards that --gpu does not"),
@@ -45,6 +45,7 @@ def test_it_is_refused(
         "--status --only arch=lstm",
         "--dry-run --cluster 8x1 --gpu-price 3 --gpu-tflops 20",
         "--dry-run --gpu h100",
+        "--gpu-price 3",
     ],
 )
 def test_what_has_an_effect_is_taken(monkeypatch: pytest.MonkeyPatch, line: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from data.music.files import to_midi
 from data.notation import abc_text, musicxml
-from trainers.names import words
+from trainers.names import varying, words
 from trainers.samples import pictures
 from trainers.samples.audio import gain, note_list, seconds
 from trainers.samples.cells import Trained
@@ -75,10 +75,22 @@ class Cards:
         return _markup(piece, title, tone, number, offered)
 
 
+def varied_in(composed: Sequence[Composed]) -> list[str]:
+    """The fields in which the cells of a grid differ, for their names; its best is told by what it
+    is."""
+    trained = [one.trained for one in composed]
+    return varying(vars(one.cell) for one in trained if not one.note)
+
+
 def told(trained: Trained, varied: Sequence[str]) -> str:
     """By what a cell is called on the page: "lstm 300k", "lstm 300k, seed 1"."""
     cell = trained.cell
-    return ", ".join([f"{cell.arch} {cell.size}", *words(vars(cell), varied)])
+    return ", ".join([f"{cell.arch} {cell.size}", *apart(trained, varied)])
+
+
+def apart(trained: Trained, varied: Sequence[str]) -> list[str]:
+    """What tells a cell from others of its architecture and size."""
+    return [*words(vars(trained.cell), varied), *[trained.note] * bool(trained.note)]
 
 
 def percent(share: float) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data.errors import one_line
 from data.store.location import Location
 from data.store.versioned import VersionError
 from trainers import checkpoint
+from trainers.best import Bests, best_name, lowest, read_bests
 from trainers.cell import Cell
 from trainers.names import names
 from trainers.records import Record, read_record
@@ -28,6 +30,8 @@ class Trained:
     val_loss: float
     name: str
     """Distinct among the cells of its sweep."""
+    note: str = ""
+    """What it is beside them: "best, 3 epochs"; "" for a cell of the grid."""
 
     def model(self) -> Model:
         """The model with the weights of its newest checkpoint. Raises CellError."""
@@ -49,19 +53,22 @@ def load(cell: Cell, folder: Location) -> Model:
 
 
 def finished(cells: Location) -> list[Trained]:
-    """The cells below a sweep's `cells` folder that have finished, by architecture and size.
+    """The cells below a sweep's `cells` folder that have finished, by architecture and size, with
+    its best that was trained on, but without what was such a best before.
 
     A record that cannot be read is told, and its cell left out. Raises CellError if none is left.
     """
     found: list[tuple[Cell, Location, Record]] = []
     others = 0
+    bests = _bests(cells.parent)
+    replaced = {best.cell for best in bests.before}
     for folder in cells.children():
         try:
             record = read_record(cells, folder.name)
         except (VersionError, OSError) as error:
             print(one_line(error), file=sys.stderr)
             continue
-        if record and record.status == "finished":
+        if record and record.status == "finished" and folder.name not in replaced:
             if cell := _cell_of(record):
                 found.append((cell, folder, record))
             else:
@@ -70,7 +77,10 @@ def finished(cells: Location) -> list[Trained]:
         raise CellError(f"{cells}: {others} cells of another version; train the sweep again")
     if not found:
         raise CellError(f"{cells}: no finished cells; train some with sweeps/run_grid.py")
-    called = names({cell.key: vars(cell) for cell, _, _ in found})
+    notes = {bests.shown.cell: bests.shown.note} if bests.shown else {}
+    called = names({cell.key: vars(cell) for cell, _, _ in found if cell.key not in notes})
+    # The others are called as if it were not there.
+    called |= {cell.key: best_name(vars(cell)) for cell, _, _ in found if cell.key in notes}
     trained = [
         Trained(
             cell,
@@ -78,10 +88,27 @@ def finished(cells: Location) -> list[Trained]:
             record.measured["n_params"],
             record.measured["val_loss"],
             called[cell.key],
+            notes.get(cell.key, ""),
         )
         for cell, folder, record in found
     ]
     return sorted(trained, key=lambda one: (one.cell.arch, one.n_params))
+
+
+def best_of(cells: Sequence[Trained]) -> Trained:
+    """The one that its sweep has trained on, if it is among them, else that of the lowest loss."""
+    among = [one for one in cells if one.note] or cells
+    key = lowest({one.cell.key: one.val_loss for one in among})
+    return next(one for one in among if one.cell.key == key)
+
+
+def _bests(sweep: Location) -> Bests:
+    """Those of a sweep's folder; a file that cannot be read is told, and counts as none."""
+    try:
+        return read_bests(sweep)
+    except (VersionError, OSError) as error:
+        print(one_line(error), file=sys.stderr)
+        return Bests()
 
 
 def _cell_of(record: Record) -> Cell | None:

@@ -10,9 +10,8 @@ from math import isfinite
 
 import numpy as np
 
-from trainers.names import varying
 from trainers.samples import frechet, pictures
-from trainers.samples.cards import percent, told
+from trainers.samples.cards import percent, told, varied_in
 from trainers.samples.measures import Estimate, share
 from trainers.samples.study import MEASURES, Composed, Piece, Study, values
 
@@ -106,9 +105,10 @@ def legend(archs: list[str]) -> str:
 
 
 def _series(study: Study, archs: list[str], of: _Of) -> list[pictures.Series]:
-    found = []
+    """Of each architecture; what was trained on for longer is no point of a curve over sizes."""
+    found, ladder = [], [one for one in study.composed if not one.trained.note] or study.composed
     for arch in archs:
-        mine = [one for one in study.composed if one.trained.cell.arch == arch]
+        mine = [one for one in ladder if one.trained.cell.arch == arch]
         found.append(
             pictures.Series(arch, [one.trained.n_params for one in mine], [of(one) for one in mine])
         )
@@ -153,7 +153,7 @@ def _digits(value: float) -> str:
 def differences(study: Study) -> str:
     """How far each mean lies from that of real pieces, as a table."""
     head = ["model", "pieces", *MEASURES.values()]
-    varied = varying(vars(one.trained.cell) for one in study.composed)
+    varied = varied_in(study.composed)
     lines = ""
     for one in study.composed:
         cells = [str(len(one.pieces))]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.names import varying, words
 from trainers.samples import measured
-from trainers.samples.cards import Cards, percent
+from trainers.samples.cards import Cards, apart, percent, varied_in
+from trainers.samples.cells import best_of
 from trainers.samples.listening import answers_needed
 from trainers.samples.study import Composed, Piece, Study, values
 
@@ -25,8 +25,8 @@ def html(study: Study, shown: int, real: int, how: str, report: str = "") -> str
     shown: samples per cell on the page. real: test pieces on it. how: one sentence on sampling.
     report: the report that lies beside the page; "" if none does.
     """
-    varied = varying(vars(one.trained.cell) for one in study.composed)
-    cards, archs = Cards(varied), sorted({one.trained.cell.arch for one in study.composed})
+    cards = Cards(varied_in(study.composed))
+    archs = sorted({one.trained.cell.arch for one in study.composed})
     chosen = spread(study.reference, real)
     others = [piece for piece in study.reference if not any(piece is one for one in chosen)]
     composed = sum(len(one.pieces[:shown]) for one in study.composed)
@@ -75,11 +75,12 @@ def spread(pieces: Sequence[Piece], count: int) -> list[Piece]:
 
 
 def _first(study: Study, archs: list[str], real: Piece, cards: Cards) -> str:
-    """The first piece of the model of the lowest loss beside a real one."""
+    """The first piece of the best model beside a real one."""
     heard = [one for one in study.composed if one.pieces]
     found = ""
     if heard:
-        best = min(heard, key=lambda one: one.trained.val_loss)
+        trained = best_of([one.trained for one in heard])
+        best = next(one for one in heard if one.trained is trained)
         card = cards.composed(best, 0, archs.index(best.trained.cell.arch))
         found = f"<div><h2>The best model</h2>{card}</div>"
     return f"{found}<div><h2>A person</h2>{cards.real(real)}</div>"
@@ -98,7 +99,7 @@ def _grid(composed: Sequence[Composed], archs: list[str], shown: int, cards: Car
                 if (cell.arch, cell.size) == (arch, size):
                     facts = [
                         f"loss {one.trained.val_loss:.3f}",
-                        *words(vars(cell), cards.varied),
+                        *apart(one.trained, cards.varied),
                         measured.valid(one),
                     ]
                     heard = "".join(

@@ -165,10 +165,22 @@ NO_PLACEMENT = [
     (placement("4 GPUs"), "4: placement must hold keys and values: gpus"),
 ]
 
+NO_BEST = [
+    (f"{DATA}{CELLS}{TRAINING}best: 3\n", "4: best must hold keys and values: epochs"),
+    (f"{DATA}{CELLS}{TRAINING}best: {{}}\n", "4: 'best' lacks 'epochs'"),
+    (f"{DATA}{CELLS}{TRAINING}best: {{epoch: 3}}\n", "4: unknown key 'epoch' in best"),
+    (f"{DATA}{CELLS}{TRAINING}best: {{epochs: 0}}\n", "4: 'epochs' takes a number above 0"),
+    (f"{DATA}{CELLS}{TRAINING}best: {{epochs: all}}\n", "4: 'epochs' takes a number from 0 up"),
+    (
+        data("tokenizer: [abc, remi]") + "best: {epochs: 3}\n",
+        "4: found tokenizers abc, remi: no best among losses of several",
+    ),
+]
+
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [*NO_TEXT, *NO_SHAPE, *NO_DATA, *NO_CELLS, *NO_TRAINING, *NO_PLACEMENT],
+    [*NO_TEXT, *NO_SHAPE, *NO_DATA, *NO_CELLS, *NO_TRAINING, *NO_PLACEMENT, *NO_BEST],
 )
 def test_a_bad_grid_is_refused_in_one_line(
     tmp_path: Path, content: str | bytes, message: str

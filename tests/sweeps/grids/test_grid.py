@@ -60,6 +60,13 @@ def test_tokens_are_fixed_by_parameter_or_by_compute(tmp_path: Path) -> None:
         assert min(abs(cell.tokens - tokens) for tokens in wanted) <= cell.batch_tokens / 2
 
 
+def test_a_grid_says_for_how_long_its_best_is_trained(tmp_path: Path) -> None:
+    assert load_grid(write(tmp_path, GOOD)).best_epochs == 0
+    offered = f"{GOOD}best: {{epochs: 3}}\noptions: {{short: {{best: {{epochs: 0.5}}}}}}\n"
+    assert load_grid(write(tmp_path, offered)).best_epochs == 3
+    assert load_grid(write(tmp_path, offered), ["short"]).best_epochs == 0.5
+
+
 def test_rates_may_be_multiples_of_the_architectures_own(tmp_path: Path) -> None:
     text = GOOD.replace("  seed: [0, 1]", "  lr: [0.5x, 1x, 0.003]")
     found = {

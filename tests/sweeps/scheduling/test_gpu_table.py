@@ -9,7 +9,7 @@ import pytest
 
 from data.store.location import Location
 from sweeps.errors import GridError
-from sweeps.scheduling import plan
+from sweeps.scheduling import expected, plan
 from sweeps.scheduling.gpu_table import sustained
 from sweeps.sweep import Sweep
 from tests.conftest import CELL
@@ -99,7 +99,7 @@ def test_the_plan_reads_the_table(
         "training: {batch_tokens: 1000, context: 250}\nplacement: {gpus: 1}\n"
     )
     grid.write_text(text)
-    monkeypatch.setattr(plan, "sustained", lambda gpu, cells: sustained(gpu, cells, table))
+    monkeypatch.setattr(expected, "sustained", lambda gpu, cells: sustained(gpu, cells, table))
     assert plan.show(Sweep(str(grid), (), Location.of(tmp_path)), "", "1x1", None, 30, "x1") == 0
     said = capfd.readouterr().out
     assert "6 min" in said

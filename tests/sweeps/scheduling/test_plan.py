@@ -10,9 +10,10 @@ import pytest
 
 from data.errors import DataError
 from data.store.location import Location
-from sweeps.scheduling import plan, throughput
+from sweeps.console import duration
+from sweeps.scheduling import expected, plan, throughput
 from sweeps.scheduling.packing import Capacity
-from sweeps.scheduling.plan import Trunks
+from sweeps.scheduling.plan_trunks import Trunks, trunks_of
 from sweeps.sweep import Sweep
 from tests.conftest import CELL
 from trainers.cell import Cell, Placement
@@ -26,10 +27,10 @@ def test_a_plan_tells_what_trunks_take_and_save() -> None:
     ]
     counts = family[0].rung.counts
     each = 12 * (counts.n_params + counts.embedding)
-    assert plan.trunks_of(family, {}) == Trunks(2, 2 * each, 0, 0)
+    assert trunks_of(family, {}) == Trunks(2, 2 * each, 0, 0)
     # The first has ended: its trunk saves the second as much as it has.
     kept = {str(family[0].trunk_key): [80], family[0].key: [100]}
-    assert plan.trunks_of(family, kept) == Trunks(2, 2 * each, 1, 80 * CELL.batch_tokens)
+    assert trunks_of(family, kept) == Trunks(2, 2 * each, 1, 80 * CELL.batch_tokens)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, rate: float) -> list[Cell]:
@@ -81,6 +82,35 @@ def test_passes_over_the_data_are_told_and_many_are_warned_of(
         assert ("3 cells see their data more than 4 times" in printed) == warned
 
 
+def test_the_best_is_planned_as_the_costliest_that_it_can_be(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # 4k, 6k and 9k, which all train at the same number of FLOP/s.
+    watched(monkeypatch, rate=1e6)
+    grid = Path(sweep.grid_name)
+    grid.write_text(grid.read_text() + "best: {epochs: 3}\n")
+    sweep.erase(cell.key for cell in sweep.listed())
+
+    def planned(only: str = "") -> list[str]:
+        plan.show(Sweep(sweep.grid_name, (), sweep.out), only, "", None, 30, "")
+        return capfd.readouterr().out.splitlines()
+
+    (line,) = [line for line in planned() if "the best is trained for 3 epochs" in line]
+    assert line.endswith("what that takes is known when the data are prepared.")
+    manifest = sweep.data("abc") / "manifest.json"
+    known = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(known | {"splits": {"train": {"tokens": 20_480}}}))
+    largest = max(Sweep(sweep.grid_name, (), sweep.out).resolve(), key=lambda cell: cell.flops)
+    took = duration(6 * largest.flops / 1e6)
+    (line,) = [line for line in planned() if "the best is trained for 3 epochs" in line]
+    assert f": {took} at most, which is what it takes if the costliest, lstm 9k, " in line
+    last = planned()[-1]
+    assert " and " in last
+    assert last.endswith("in 4 jobs")
+    # Alone, a cell leaves it to wait for the others.
+    assert not any("best" in line for line in planned("size=4k"))
+
+
 def test_a_source_that_is_not_there_is_told_by_the_plan(tmp_path: Path) -> None:
     grid = tmp_path / "mine.yaml"
     grid.write_text(
@@ -124,6 +154,6 @@ def test_where_there_is_no_gpu_nothing_is_measured_for_one(
         "placement: {gpus: 8, gpu_gb: 80}\n"
     )
     monkeypatch.setattr(plan, "this_machine", lambda: Capacity(2, 0))
-    monkeypatch.delattr(plan, "measure")
+    monkeypatch.delattr(expected, "measure")
     # 135 GB on 80.
     assert plan.show(Sweep(str(grid), (), Location.of(tmp_path)), "", "", None, 30, "") == 2

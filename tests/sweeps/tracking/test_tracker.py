@@ -101,6 +101,20 @@ def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(store: Store) -> 
     assert run.info.run_name == NAMES[CELL.key]
 
 
+def test_the_best_that_is_trained_on_is_no_cell_of_the_experiment(store: Store) -> None:
+    tracker = Tracker(store.uri, "longer", {}, {CELL.key: "lstm-4k-seed0"})
+    tracker.add_best("longer", "lstm-4k-seed0-best", "best, 3 epochs")
+    for key in (CELL.key, "longer"):
+        tracker.finish(replace(RECORD, cell_key=key, curve=CURVE, measured=MEASURED))
+    drain(tracker)
+    assert [run.info.run_name for run in cells(store.uri, "longer")] == ["lstm-4k-seed0"]
+    client = MlflowClient(store.uri)
+    experiment = client.get_experiment_by_name("longer")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`crescendo.kind` = 'best'")
+    assert run.info.run_name == "lstm-4k-seed0-best"
+    assert run.data.tags["mlflow.note.content"].startswith("Best, 3 epochs, in no law: lstm of 4k")
+
+
 def test_a_forecast_is_kept_with_the_sweep_and_named_by_its_targets(store: Store) -> None:
     first = Tracker(store.uri, "told", {}, NAMES)
     first.register("the text", "aaa", True)

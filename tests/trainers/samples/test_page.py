@@ -15,6 +15,7 @@ from trainers.samples.measures import share
 from trainers.samples.study import Study
 
 SHOWN, REAL = 2, 4
+ARCHS = ["lstm", "transformer"]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,26 @@ def test_the_best_models_piece_comes_first_beside_a_real_one(study: Study) -> No
     better = [*study.composed[:2], replace(study.composed[2], trained=low), study.composed[3]]
     first = titles(page.html(replace(study, composed=better), SHOWN, REAL, how=""))[:2]
     assert first == ["transformer 4k, no. 1", "Real piece 1"]
+
+
+def test_what_was_trained_on_is_the_best_and_is_told_from_the_cell_it_came_from(
+    study: Study,
+) -> None:
+    of = study.composed[3]
+    longer = replace(of.trained, note="best, 3 epochs", val_loss=1.6, name="best")
+    longer = replace(longer, cell=replace(longer.cell, tokens=4096))
+    named = [replace(piece, name=f"best-{number}") for number, piece in enumerate(of.pieces)]
+    best = replace(of, trained=longer, pieces=named)
+    text = page.html(replace(study, composed=[*study.composed, best]), SHOWN, REAL, how="")
+    assert titles(text)[0] == "transformer 20k, best, 3 epochs, no. 1"
+    assert "transformer 20k, no. 1" in titles(text)
+    assert "<b>transformer, </b>loss 1.600, best, 3 epochs, " in text
+    assert "tokens 4096" not in text
+    # In the table of measures, and in no curve over sizes.
+    assert "<th scope=row>transformer 20k, best, 3 epochs</th>" in text
+    assert measured.plots(replace(study, composed=[*study.composed, best]), ARCHS) == (
+        measured.plots(study, ARCHS)
+    )
 
 
 def test_a_best_model_without_a_piece_gives_way(study: Study) -> None:
