@@ -94,10 +94,12 @@ def test_a_node_copies_a_data_set_from_a_bucket_once(
 ) -> None:
     folder = Location.of(f"s3://{bucket}/{uuid.uuid4().hex}")
     (folder / MANIFEST).write_bytes((packed / MANIFEST).read_bytes())
+    (folder / "tokenizer.json").write_text("{}")
     here = open_split(packed, "val")
     write_split(folder, "val", here.tokens, np.diff(here.starts), here.num_notes, here.seconds)
     copy = local_copy(folder)
     assert open_split(copy, "val").tokens.tolist() == here.tokens.tolist()
+    assert (copy / "tokenizer.json").read_text() == "{}"
     assert [child.name for child in cache.iterdir()] == ["fake"]
     (folder / "packed").delete()
     assert local_copy(folder) == copy
