@@ -50,6 +50,12 @@ def test_steps_of_attempts_before_count_and_the_time_between_does_not() -> None:
     assert spent(resumed) == Spent(3.0, 4.0, 2.0, 2.0, resumed=True)
 
 
+def test_a_branch_that_was_interrupted_has_made_the_steps_from_its_trunk_on() -> None:
+    points = ((100, 11.0), (200, 12.0), (400, 106.0))
+    branch = record(*points, started=101.0, ended=110.0, taken=150)
+    assert spent(branch) == Spent(3.0, 2.5, 2.0, 2.0, resumed=True)
+
+
 def test_a_cell_that_was_killed_behind_its_last_step_only_evaluates_again() -> None:
     resumed = record((100, 11.0), (200, 12.0), started=101.0, ended=110.0)
     assert spent(resumed) == Spent(0.0, 2.0, 2.0, 7.0, resumed=True)
