@@ -234,3 +234,9 @@ def test_fitting_pulls_in_neither_ray_nor_torch() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_preparing_does_not_write_for_readers() -> None:
+    code = "import sys, data.prepare; print('data.notation.abc_text' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
