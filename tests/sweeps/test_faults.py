@@ -154,7 +154,7 @@ def twice_saved(sweep: Running) -> Path | None:
     return next((cell for cell in found if len(list(cell.glob("*/state.sha256"))) > 1), None)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_killed_in_a_trunk_at_its_end_and_in_a_branch(
     reference: Undisturbed, grid: Path, tmp_path: Path
 ) -> None:

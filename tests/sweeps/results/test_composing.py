@@ -53,7 +53,7 @@ def test_a_task_that_fails_or_dies_costs_its_own_result_only(tmp_path: Path) -> 
     assert list(beside_each_other(once_dead, [("c",)], (tmp_path,))) == ["c"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_damaged_checkpoint_loses_neither_the_law_nor_what_others_compose(
     source: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ def cluster() -> Iterator[Cluster]:
     made.shutdown()
 
 
+@pytest.mark.slow
 def test_cells_of_a_quarter_to_four_gpus_neither_deadlock_nor_take_too_much(
     cluster: Cluster,
 ) -> None:
@@ -35,6 +36,7 @@ def test_cells_of_a_quarter_to_four_gpus_neither_deadlock_nor_take_too_much(
     assert most_at_once(held) <= 8
 
 
+@pytest.mark.slow
 def test_gpus_that_come_are_used_and_those_that_go_cost_no_cell(
     cluster: Cluster, tmp_path: Path
 ) -> None:
