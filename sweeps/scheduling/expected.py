@@ -134,8 +134,10 @@ def as_before(rates: Sequence[Rate], cells: Sequence[Cell], needs: Needs) -> Thr
         smallest, largest = measured[cell.arch][0][0], measured[cell.arch][-1][0]
         if not smallest / REACH <= per_token <= largest * REACH:
             return None
-    count, on = sum(rate.cells for rate in mine), f", {threads} threads" if threads else ""
-    return Throughput(f"{device}{on}, as {count} cells before took", dict(measured))
+    count = sum(rate.cells for rate in mine)
+    on = f", {threads} thread{'s' * (threads > 1)}" if threads else ""
+    before = f"as {count} cell{'s' * (count > 1)} before took"
+    return Throughput(f"{device}{on}, {before}", dict(measured))
 
 
 def assumed(cells: Sequence[Cell], tflops: float) -> Throughput:

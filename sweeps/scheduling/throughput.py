@@ -84,7 +84,8 @@ def measure(cells: list[Cell], threads: int, micro_tokens: int) -> Throughput:
     import torch
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {threads} threads"
+    on_cpu = f"CPU, {threads} thread{'s' * (threads > 1)}"
+    name = torch.cuda.get_device_name() if device.type == "cuda" else on_cpu
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     found: dict[str, list[tuple[float, float]]] = {}

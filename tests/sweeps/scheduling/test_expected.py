@@ -44,7 +44,7 @@ def test_a_cell_is_expected_to_take_as_long_as_the_same_did() -> None:
     assert seconds(known, CELL) == pytest.approx(20.0)
     assert seconds(known, replace(CELL, tokens=2 * CELL.tokens)) == pytest.approx(40.0)
     assert known
-    assert known.device == "EPYC, 1 threads, as 1 cells before took"
+    assert known.device == "EPYC, 1 thread, as 1 cell before took"
 
 
 def test_the_median_of_cells_alike_is_what_counts() -> None:
