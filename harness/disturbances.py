@@ -340,7 +340,7 @@ KINDS = {
     "disk-stays-full": Disturbance(
         "the disk full for good",
         fill,
-        "is full: free some room",
+        " is full: ",
         1,
         around=small_disk,
         mend=make_room,
