@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps import best
 from sweeps.console import duration
-from sweeps.scheduling.ledger import Again, Ledger, read_ledger, write_ledger
-from sweeps.scheduling.paid import Bill, Entry
+from sweeps.scheduling.ledger import Ledger, read_ledger, write_ledger
+from sweeps.scheduling.paid import Bill, Entry, Twice
 from sweeps.sweep import Sweep
 from trainers.best import best_name
 from trainers.records import Record
@@ -30,7 +30,7 @@ def settle(sweep: Sweep, twice: Mapping[str, list[tuple[float, int, float]]], si
 
     ledger = read_ledger(sweep.folder)
     again = {
-        key: Again(sum(each[1] for each in mine), sum(each[2] for each in mine))
+        key: Twice(sum(each[1] for each in mine), sum(each[2] for each in mine))
         for key, points in twice.items()
         if key in ledger.cells
         # What was trained before it was removed is not what an interruption cost.

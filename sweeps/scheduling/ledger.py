@@ -6,17 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated
-
-from pydantic import Field
 
 from data.store.location import Location
 from data.store.versioned import Line, VersionError, Word, read_versioned
 from sweeps.console import say
 from sweeps.scheduling.paid import Bill, Entry, Twice, spent
 from trainers.records import NotNegative, Record
-
-Tokens = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True)
@@ -41,14 +36,6 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Again:
-    """What a cell trained once more after it had been interrupted."""
-
-    tokens: Tokens
-    seconds: NotNegative
-
-
-@dataclass(frozen=True)
 class Ledger:
     cells: dict[Word, Expected] = field(default_factory=dict)
     basis: Line = ""
@@ -58,7 +45,7 @@ class Ledger:
     gpu_price: NotNegative | None = None
     """Of a GPU-hour, if it was given."""
     ran: list[Stretch] = field(default_factory=list)
-    again: dict[Word, Again] = field(default_factory=dict)
+    again: dict[Word, Twice] = field(default_factory=dict)
     schema: int = 1
 
     def begun(self, new: Mapping[str, Expected], wall: float, basis: str, now: float) -> Ledger:
@@ -81,12 +68,12 @@ class Ledger:
         last = replace(self.ran[-1], ended=max(at, self.ran[-1].began))
         return replace(self, ran=[*self.ran[:-1], last])
 
-    def with_again(self, found: Mapping[str, Again]) -> Ledger:
+    def with_again(self, found: Mapping[str, Twice]) -> Ledger:
         """A tracker that has been lost knows less than the ledger."""
         better = {
             key: each
             for key, each in found.items()
-            if each.tokens and each.tokens >= self.again.get(key, Again(0, 0.0)).tokens
+            if each.tokens and each.tokens >= self.again.get(key, Twice()).tokens
         }
         return replace(self, again=self.again | better)
 
@@ -100,7 +87,7 @@ class Ledger:
                 each.cell_key,
                 self.cells[each.cell_key].seconds if each.cell_key in self.cells else None,
                 spent(each),
-                Twice(**asdict(self.again.get(each.cell_key, Again(0, 0.0)))),
+                self.again.get(each.cell_key, Twice()),
                 held[each.cell_key][0 if gpus else 1],
             )
             for each in records

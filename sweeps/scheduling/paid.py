@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
-from trainers.records import Record
+from pydantic import Field
+
+from trainers.records import NotNegative, Record
+
+Tokens = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class Spent:
 class Twice:
     """What was trained once more after an interruption."""
 
-    tokens: int
-    seconds: float
+    tokens: Tokens = 0
+    seconds: NotNegative = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from fitting.page.told import Told
 from sweeps.results import paying, reporting
 from sweeps.results.paying import bill_of, metrics, sentence, settle
 from sweeps.scheduling.expected import read_rates
-from sweeps.scheduling.ledger import Again, Expected, Ledger, Stretch, read_ledger, write_ledger
+from sweeps.scheduling.ledger import Expected, Ledger, Stretch, read_ledger, write_ledger
+from sweeps.scheduling.paid import Twice
 from sweeps.sweep import Sweep
 from sweeps.view import status
 from trainers.records import write_record
@@ -34,7 +35,7 @@ def paid(sweep: Sweep) -> Sweep:
         write_record(sweep.cells, replace(record, measured=measured, ran_on=on))
         cells[cell.key] = Expected(HOUR / 2, 0.5, 1.0, 100.0)
         if number == 0:
-            again = {cell.key: Again(5000, HOUR / 10)}
+            again = {cell.key: Twice(5000, HOUR / 10)}
     ran = [Stretch(0.0, HOUR), Stretch(2 * HOUR, 4 * HOUR)]
     write_ledger(sweep.folder, Ledger(cells, "a guess", 2 * HOUR, 3.0, ran, again))
     return sweep
@@ -105,7 +106,7 @@ def test_what_was_trained_before_it_was_removed_is_no_interruption(paid: Sweep) 
         },
         since=0.0,
     )
-    assert read_ledger(paid.folder).again == {largest.key: Again(6000, 6.0)}
+    assert read_ledger(paid.folder).again == {largest.key: Twice(6000, 6.0)}
 
 
 def test_a_sweep_learns_from_the_cells_that_ended_in_it(paid: Sweep) -> None:

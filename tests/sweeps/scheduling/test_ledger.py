@@ -9,7 +9,6 @@ import pytest
 
 from data.store.location import Location
 from sweeps.scheduling.ledger import (
-    Again,
     Expected,
     Ledger,
     Stretch,
@@ -19,6 +18,7 @@ from sweeps.scheduling.ledger import (
     read_ledger,
     write_ledger,
 )
+from sweeps.scheduling.paid import Twice
 from tests.trainers.test_records import RECORD
 
 OF_A = Expected(60.0, 0.0, 2.0, 100.0)
@@ -46,16 +46,16 @@ def test_a_sweep_that_was_killed_was_at_work_until_it_was_last_seen() -> None:
 
 
 def test_a_tracker_that_was_lost_takes_nothing_away() -> None:
-    known = Ledger().with_again({"a": Again(500, 5.0), "b": Again(0, 0.0)})
-    assert known.again == {"a": Again(500, 5.0)}
-    assert known.with_again({"a": Again(100, 1.0)}) == known
-    assert known.with_again({"a": Again(700, 7.0)}).again == {"a": Again(700, 7.0)}
+    known = Ledger().with_again({"a": Twice(500, 5.0), "b": Twice(0, 0.0)})
+    assert known.again == {"a": Twice(500, 5.0)}
+    assert known.with_again({"a": Twice(100, 1.0)}) == known
+    assert known.with_again({"a": Twice(700, 7.0)}).again == {"a": Twice(700, 7.0)}
 
 
 def test_the_bill_is_of_what_the_ledger_says_a_cell_holds() -> None:
     record = replace(RECORD, started=100.0, ended=3700.0, curve=[])
     ledger = Ledger({KEY: OF_A}, ran=[Stretch(0.0, 50.0), Stretch(60.0, 70.0)], wall=30.0)
-    bill = ledger.with_again({KEY: Again(256, 1800.0)}).bill([record])
+    bill = ledger.with_again({KEY: Twice(256, 1800.0)}).bill([record])
     assert not bill.gpus
     assert bill.hours == 3.0
     assert (bill.wall, bill.expected_wall) == (60.0, 30.0)
@@ -85,7 +85,7 @@ def test_the_file_comes_back_and_a_wrong_one_is_told(
 ) -> None:
     folder = Location.of(tmp_path)
     assert read_ledger(folder) == Ledger()
-    kept = Ledger({KEY: OF_A}, "a guess", 30.0, None, [Stretch(1.0, 2.0)], {KEY: Again(1, 1.0)})
+    kept = Ledger({KEY: OF_A}, "a guess", 30.0, None, [Stretch(1.0, 2.0)], {KEY: Twice(1, 1.0)})
     write_ledger(folder, kept)
     assert read_ledger(folder) == kept
     ledger_file(folder).write_text('{"wall": -1}')
@@ -106,6 +106,6 @@ def test_of_a_cell_that_was_removed_nothing_is_expected(tmp_path: Path) -> None:
     folder = Location.of(tmp_path)
     forget(folder, {"a"})
     assert not ledger_file(folder).exists()
-    write_ledger(folder, Ledger({"a": OF_A, "b": OF_A}, again={"a": Again(1, 1.0)}))
+    write_ledger(folder, Ledger({"a": OF_A, "b": OF_A}, again={"a": Twice(1, 1.0)}))
     forget(folder, {"a"})
     assert read_ledger(folder) == Ledger({"b": OF_A})
