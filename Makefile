@@ -20,7 +20,7 @@ test: .venv/installed-dev
 test-slow: test
 	$(PYTEST) -m 'slow or cluster'
 
-# And every fault and fall: an hour more.
+# And every fault and fall: over an hour more.
 test-all: test-slow
 	$(PYTEST) -m long
 

@@ -112,7 +112,7 @@ def side_by_side(visit: Visit) -> None:
         ("shared-whole", eight + mixed[1:], {small: whole, large: whole}),
         ("shared-eighth", eight, {small: eighth, large: eighth}),
         ("shared-quarter", mixed, {small: quarter, large: min(1.0, 2 * quarter)}),
-    ):
+    )[:: visit.pick(1, 2)]:
         work = partial(swept, visit, name, blocks, shares, in_turn)
         cells = ", ".join(f"{len(block['seed'])} of {block['size']}" for block in blocks)
         held = ", ".join(f"{size} {part:g}" for size, part in shares.items())

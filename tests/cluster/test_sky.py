@@ -106,36 +106,86 @@ def test_the_machines_are_one_cluster_which_ends_with_the_sweep(
             home.mkdir()
             (home / "venv").symlink_to(sys.prefix)
             given = {
-                "HOME": str(home),
                 "PYTHONPATH": str(ROOT),
                 "RAY_AUTH_TOKEN": "a" * 64,
                 "RAY_TMPDIR": short,
-                "SKYPILOT_NODE_IPS": "127.0.0.1\n127.0.0.1",
-                "SKYPILOT_NODE_RANK": str(rank),
+                **of_machine(home, rank),
             }
-            machines.append(
-                subprocess.Popen(
-                    ["bash", "-c", script.replace("52366", agent)],
-                    cwd=ROOT,
-                    env=os.environ | task["envs"] | given,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    start_new_session=True,
+            with (home / "said.txt").open("w") as said:
+                machines.append(
+                    subprocess.Popen(
+                        ["bash", "-c", script.replace("52366", agent)],
+                        cwd=ROOT,
+                        env=os.environ | task["envs"] | given,
+                        stdout=said,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
                 )
-            )
         try:
-            told = [machine.communicate(timeout=PATIENCE_SECONDS)[0] for machine in machines]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                for machine in machines:
+                    machine.wait(PATIENCE_SECONDS)
         finally:
             for machine in machines:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(machine.pid, signal.SIGKILL)
+    told = [(tmp_path / f"home{rank}" / "said.txt").read_text() for rank in (0, 1)]
     assert [machine.returncode for machine in machines] == [0, 0], told
     home = tmp_path / "home0"
     assert f"swept lakh sqlite:///{home}/mlflow/mlflow.db" in told[0]
     link = home / "mlflow.log"
     assert "?token=" in link.read_text()
     assert link.stat().st_mode & 0o777 == 0o600
+
+
+# In the place of `ray`: it notes what it is told, and does what a script of the test says.
+RAY = """\
+#!/bin/bash
+echo "$1" >> ~/calls.txt
+{does}
+"""
+
+
+@pytest.mark.parametrize(
+    ("ray", "spot", "joined"),
+    [
+        # It fails once, as on a machine whose ports are taken, and stays until it is told to end.
+        ("test $1 = health-check || test $(grep -c start ~/calls.txt) = 2", "sleep 60", 2),
+        # Its head ends with it.
+        ("test $(grep -c start ~/calls.txt) = 0", "sleep 60", 1),
+        # It was taken off after a notice.
+        ("test $1 = health-check || { sleep 1; false; }", "exit 0", 1),
+    ],
+    ids=["could not join", "the head ended", "drained"],
+)
+def test_a_machine_joins_until_it_is_drained_or_its_head_ends(
+    ray: str, spot: str, joined: int, task: dict[str, Any], tmp_path: Path
+) -> None:
+    (commands := tmp_path / "venv" / "bin").mkdir(parents=True)
+    (commands / "ray").write_text(RAY.format(does=ray))
+    (commands / "python").write_text(f"#!/bin/bash\n{spot}\n")
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", task["run"]],
+        env=os.environ | task["envs"] | of_machine(tmp_path, rank=1),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "calls.txt").read_text().split().count("start") == joined
+
+
+def of_machine(home: Path, rank: int) -> dict[str, str]:
+    """What SkyPilot tells a machine of two."""
+    return {
+        "HOME": str(home),
+        "SKYPILOT_NODE_IPS": "127.0.0.1\n127.0.0.1",
+        "SKYPILOT_NODE_RANK": str(rank),
+    }
 
 
 def free_ports(count: int) -> list[int]:

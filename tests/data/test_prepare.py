@@ -190,7 +190,7 @@ def test_what_is_filtered_is_counted_under_its_name(
         prepare(str(works), "abc", Location.of(tmp_path), filters=Filters(too_short=41))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_any_moment_and_run_again_it_ends_the_same(
     made: Path, works: Path, tmp_path: Path
 ) -> None:

@@ -86,7 +86,7 @@ def mlflow(tmp_path: Path) -> Iterator[Served]:
         yield server
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_worker_a_killed_driver_and_an_mlflow_that_is_away_for_a_minute(
     reference: Undisturbed, grid: Path, tmp_path: Path, mlflow: Served
 ) -> None:

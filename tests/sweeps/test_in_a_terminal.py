@@ -15,8 +15,6 @@ from tests.sweeps.real_command import ROOT, command, environment, write_grid
 from tests.terminal import Terminal, terminal
 from tests.waiting import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.slow
-
 WORDS = "Sweep|Ray|Data|MLflow|Log|Cells|Report|Samples"
 OURS = re.compile(rf"({WORDS}) {{2,}}|[0-9]+/2 cells|jobs: |lstm |$")
 """How a line begins while a sweep runs."""
@@ -41,7 +39,9 @@ def out() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    "columns", [pytest.param(80, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.long)]
+)
 def test_a_sweep_is_seen_from_its_beginning_to_its_laws(
     source: Path, tmp_path: Path, out: Path, columns: int
 ) -> None:

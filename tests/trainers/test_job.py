@@ -96,7 +96,7 @@ def test_two_workers_train_the_model_that_one_does(
         assert {name: len(each.nats) for name, each in losses.items()} == {"val": 20, "test": 20}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_of_which_one_is_killed_train_the_same_model_bit_for_bit(
     cell: Cell, packed: Path, tmp_path: Path
 ) -> None:
