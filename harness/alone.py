@@ -11,7 +11,7 @@ import torch
 from trainers.cell import Cell, Placement
 from trainers.curve import Point
 from trainers.gradients import World
-from trainers.kernels import prepared
+from trainers.kernels import Work, prepared
 from trainers.loop import train
 from trainers.losses import Losses
 
@@ -34,11 +34,12 @@ def train_alone(
     state: what to go on from, one that `save` was given. It is given one when the cell ends or
     stops. The other arguments are those of `trainers.loop.train`.
     """
+    work = Work(cell, world, Placement.compile, cell.steps)
     return train(
         cell,
         data,
         world,
-        prepare=lambda model: prepared(model, cell, world.device, Placement.compile)[0],
+        prepare=lambda model, before, at_once: prepared(model, before, at_once, work),
         restore=lambda: state,
         save=save,
         keep=keep,

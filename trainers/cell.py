@@ -24,7 +24,7 @@ AUTO = "auto"
 """Stands for a precision until it is known what a cell trains on: in commands and grids, never in a
 cell, whose key would mean one thing here and another there."""
 
-COMPILE = ("auto", "off")
+COMPILE = ("auto", "on", "off")
 """Values of `Placement.compile`."""
 
 FIRST = {"precision": "fp32", "optimizer": "adamw"}
@@ -193,6 +193,6 @@ class Placement:
     retries: int = 2
     """How often a cell that fails is retried. Lost nodes do not count."""
     compile: str = "auto"
-    """Whether a model is compiled where that pays on a GPU (`auto`), or never (`off`)."""
+    """Whether a model is compiled where that pays (`auto`), always (`on`) or never (`off`)."""
     accelerator: str = ""
     """The kind of GPU, as Ray calls it; "" for any."""

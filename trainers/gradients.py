@@ -97,7 +97,7 @@ def _fits(
     """
     try:
         aside = torch.empty(later, device=device)
-        _summed_nats(model, tokens, tokens, NO_TOKEN, device, precision).backward()
+        summed_nats(model, tokens, tokens, NO_TOKEN, device, precision).backward()
         del aside
     except torch.OutOfMemoryError:
         return False
@@ -165,13 +165,13 @@ def gradient(
         # Gradients are exchanged once, with the last micro-batch.
         alone = world.size > 1 and number < len(share)
         with model.no_sync() if alone else contextlib.nullcontext():  # type: ignore[operator]
-            nats = _summed_nats(model, inputs, targets, batches.bos_id, world.device, precision)
+            nats = summed_nats(model, inputs, targets, batches.bos_id, world.device, precision)
             (nats * scale).backward()
         total += nats.detach()
     return total
 
 
-def _summed_nats(
+def summed_nats(
     model: nn.Module,
     inputs: np.ndarray,
     targets: np.ndarray,

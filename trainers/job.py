@@ -40,7 +40,7 @@ from trainers.checkpoint import CheckpointError
 from trainers.curve import DivergedError, Point
 from trainers.device import ran_on, settle
 from trainers.gradients import World
-from trainers.kernels import prepared
+from trainers.kernels import Work, described, prepared
 from trainers.loop import StoppedError, train
 from trainers.losses import write_losses
 from trainers.records import record_path
@@ -93,8 +93,8 @@ class Outcome:
     started: float
     """When its last attempt began, seconds since the epoch."""
     ran_on: dict[str, Any] = field(default_factory=dict)
-    """`trainers.device.ran_on` of the last attempt, the kernels that `trainers.kernels.prepared`
-    chose, and `tokens_from_trunk` if the cell branched off a trunk; empty if every attempt
+    """`trainers.device.ran_on` of the last attempt, the kernels that `trainers.kernels.described`
+    names, and `tokens_from_trunk` if the cell branched off a trunk; empty if every attempt
     failed."""
 
 
@@ -254,7 +254,9 @@ def _work_through(config: dict[str, Any]) -> None:
     for number, cell in enumerate(config["cells"]):
         if number and world.rank == 0:
             listener.began(cell)
-        outcome = _train(cell, data, world, config["storage"], config["placement"], listener)
+        steps = sum(each.steps for each in config["cells"][number:])
+        work = Work(cell, world, config["placement"].compile, steps, config["storage"].parent)
+        outcome = _train(work, data, config["storage"], config["placement"], listener)
         if outcome is None:
             return
         if world.rank == 0:
@@ -264,23 +266,21 @@ def _work_through(config: dict[str, Any]) -> None:
 
 
 def _train(
-    cell: Cell,
-    data: Path,
-    world: World,
-    storage: Location,
-    placement: Placement,
-    listener: Listener,
+    work: Work, data: Path, storage: Location, placement: Placement, listener: Listener
 ) -> Outcome | None:
-    """How `cell` ended; None if it was asked to leave and has saved."""
+    """How the cell ended; None if it was asked to leave and has saved."""
+    cell, world = work.cell, work.world
     started, folder = time.time(), storage / cell.key
     checkpoints = Checkpoints(storage, cell)
     curve: list[Point] = []
     kernels: dict[str, Any] = {}
 
-    def prepare(model: nn.Module) -> nn.Module:
-        made, chosen = prepared(model, cell, world.device, placement.compile)
-        kernels.update(chosen)
-        return made
+    def prepare(
+        model: nn.Module, before: dict[str, Any] | None, micro_tokens: int
+    ) -> tuple[nn.Module, dict[str, Any]]:
+        made, chosen = prepared(model, before, micro_tokens, work)
+        kernels.update(described(model, chosen, world.device))
+        return made, chosen
 
     def report(points: list[Point]) -> None:
         curve.extend(points)

@@ -37,7 +37,7 @@ def train(
     data: Path,
     world: World,
     *,
-    prepare: Callable[[nn.Module], nn.Module],
+    prepare: Callable[[nn.Module, dict[str, Any] | None, int], tuple[nn.Module, dict[str, Any]]],
     restore: Callable[[], dict[str, Any] | None],
     save: Callable[[dict[str, Any]], None],
     keep: Callable[[dict[str, Losses]], None],
@@ -49,7 +49,9 @@ def train(
 ) -> dict[str, float]:
     """Train `cell` to its end and evaluate it on the whole validation and test splits.
 
-    prepare: makes a model fast on its device.
+    prepare: makes a model fast on its device. It receives the kernels of the state that is restored
+    (empty if that has none, None if there is no state) and the tokens that go through the model at
+    once; it returns the model to call, and its kernels.
     restore: returns a state that this cell gave to `save`, or that a cell that shares its trunk and
     decays no later gave to `save_trunk`; or None.
     keep: receives the losses by piece of both splits, before this returns.
@@ -82,13 +84,15 @@ def train(
     micro_tokens = largest_micro_tokens(
         bare, world, windows, cell.context, micro_tokens, cell.precision
     )
-    model = prepare(replicated(bare, world))
+    state = restore()
+    before = None if state is None else state.get("kernels", {})
+    model, kernels = prepare(replicated(bare, world), before, micro_tokens)
     optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay)
     warmup = cell.warmup_tokens
     schedule = optim.SCHEDULES[cell.schedule]
 
     first_step, curve, seconds_before = 0, [], 0.0
-    if (state := restore()) is not None:
+    if state is not None:
         bare.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first_step, curve, seconds_before = state["step"], state["curve"], state["seconds"]
@@ -145,6 +149,7 @@ def train(
                 "nats": nats.item(),
                 "scored_tokens": scored_tokens,
                 "seconds": seconds_before + time.monotonic() - started,
+                "kernels": kernels,
             }
             if decays:
                 save_trunk(state)

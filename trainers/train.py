@@ -34,7 +34,7 @@ from trainers.checkpoint import CheckpointError
 from trainers.curve import DivergedError, Point
 from trainers.device import has_bf16, ran_on, settle
 from trainers.gradients import World
-from trainers.kernels import prepared
+from trainers.kernels import Work, described, prepared
 from trainers.ladder import LadderError, archs, load_arch, parse_size
 from trainers.loop import StoppedError, train
 from trainers.losses import write_losses
@@ -105,10 +105,15 @@ def run(cell: Cell, args: argparse.Namespace, cells: Location) -> Record:
     kernels: dict[str, Any] = {}
     curve: list[Point] = []
 
-    def prepare(model: nn.Module) -> nn.Module:
-        made, chosen = prepared(model, cell, device, Placement.compile)
-        kernels.update(chosen)
-        return made
+    world = World(0, 1, device)
+    work = Work(cell, world, Placement.compile, cell.steps, cells.parent)
+
+    def prepare(
+        model: nn.Module, before: dict[str, Any] | None, micro_tokens: int
+    ) -> tuple[nn.Module, dict[str, Any]]:
+        made, chosen = prepared(model, before, micro_tokens, work)
+        kernels.update(described(model, chosen, device))
+        return made, chosen
 
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -131,7 +136,7 @@ def run(cell: Cell, args: argparse.Namespace, cells: Location) -> Record:
             measured = train(
                 cell,
                 args.data,
-                World(0, 1, device),
+                world,
                 prepare=prepare,
                 restore=lambda: checkpoint.restore(place, cell.key),
                 save=lambda state: checkpoint.save_next(place, state),

@@ -23,8 +23,8 @@ from benchmarks.gpu.visit import PRECISION, Rows, Visit, rows_of
 from harness.alone import train_alone
 from harness.contenders import bare, hugging_face
 from harness.peak_memory import VOCAB, write_data
-from trainers.cell import Cell, Placement
-from trainers.kernels import prepared
+from trainers.cell import Cell
+from trainers.kernels import compilable, compiled, pays
 from trainers.loop import StoppedError
 from trainers.memory import peak_bytes
 
@@ -145,7 +145,9 @@ def row_of_other(rows: Rows, cell: Cell, contender: str, ours: dict[Cell, float]
         if visit.on_gpu:
             torch.cuda.reset_peak_memory_stats(visit.device)
         model = hugging_face(cell) if contender == "HF" else cell.rung.build()
-        model = prepared(model.to(visit.device), cell, visit.device, Placement.compile)[0]
+        model.to(visit.device)
+        if visit.on_gpu and compilable(model, cell, visit.world) and pays(cell):
+            model = compiled(model, visit.device)
         logits = (lambda out: out.logits) if contender == "HF" else (lambda out: out)
         step = bare(model, cell, micro_tokens, logits, visit.device)
         while True:

@@ -7,7 +7,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,16 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.alone import train_alone
 from trainers import gradients
 from trainers.cell import Cell
+from trainers.chosen_kernels import Kernels
 from trainers.curve import DivergedError, Point, is_point
 from trainers.gradients import World
+from trainers.kernels import Work, prepared
 from trainers.ladder import archs
 from trainers.loop import StoppedError, train
 
@@ -42,6 +45,7 @@ def run(
     ask_at: int | None = None,
     micro_tokens: int = 10**6,
     world: World = ALONE,
+    prepare: Callable[..., tuple[nn.Module, dict[str, Any]]] = lambda model, *_: (model, {}),
 ) -> tuple[dict[str, float], list[Point], dict[str, Any]]:
     """Measurements, curve and last saved state; saves at every point of the curve."""
     curve: list[Point] = []
@@ -60,7 +64,7 @@ def run(
             cell,
             data,
             world,
-            prepare=lambda model: model,
+            prepare=prepare,
             restore=lambda: state,
             save=save,
             keep=lambda losses: None,
@@ -88,6 +92,32 @@ def test_a_resumed_cell_equals_an_undisturbed_one_bit_for_bit(
     assert resumed["val_loss"] == whole["val_loss"]
     losses = [(point["tokens"], point["train_loss"]) for point in curve]
     assert [(point["tokens"], point["train_loss"]) for point in rest] == losses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["transformer", "gpt"])
+def test_a_compiled_cell_that_was_resumed_equals_an_undisturbed_one_bit_for_bit(
+    cell: Cell, packed: Path, arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is compiled once, and then found in the machine's cache."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    cell = replace(cell, arch=arch, context=256)
+    work = Work(cell, ALONE, "on", cell.steps)
+    first = asdict(Kernels(True, "mixed", "blocks"))
+
+    def prepare(
+        model: nn.Module, before: dict[str, Any] | None, micro_tokens: int
+    ) -> tuple[nn.Module, dict[str, Any]]:
+        return prepared(model, before or first, micro_tokens, work)
+
+    whole, _, last = run(cell, packed, prepare=prepare)
+    _, _, half = run(cell, packed, stop_after=17, prepare=prepare)
+    assert half["kernels"] == first
+    resumed, _, last_resumed = run(cell, packed, state=half, prepare=prepare)
+    assert torch.equal(weights(last), weights(last_resumed))
+    assert resumed["val_loss"] == whole["val_loss"]
+    # And from one that is not compiled it differs by rounding alone.
+    assert run(cell, packed)[0]["val_loss"] == pytest.approx(whole["val_loss"], abs=1e-3)
 
 
 @given(ask_at=st.integers(1, 249))
@@ -196,8 +226,8 @@ def test_a_cell_goes_on_where_a_neighbour_takes_the_memory(
             raise torch.OutOfMemoryError("out of memory")
         return summed(model, inputs, *rest)
 
-    summed = gradients._summed_nats
-    monkeypatch.setattr(gradients, "_summed_nats", crowded)
+    summed = gradients.summed_nats
+    monkeypatch.setattr(gradients, "summed_nats", crowded)
     measured, rest, _ = run(cell, packed)
     assert seen[:10] == [256] * 10
     assert seen[10:12] == [256, 128]

@@ -45,7 +45,7 @@ def test_the_sums_are_the_losses_of_the_record(packed: Path, tmp_path: Path) -> 
         CELL,
         packed,
         ALONE,
-        prepare=lambda model: model,
+        prepare=lambda model, *_: (model, {}),
         restore=lambda: None,
         save=lambda state: None,
         keep=lambda losses: write_losses(cell, losses),

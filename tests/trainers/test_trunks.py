@@ -63,7 +63,7 @@ def run(cell: Cell, data: Path, storage: Path, stop_after: int = 0) -> Trained:
             cell,
             data,
             ALONE,
-            prepare=lambda model: model,
+            prepare=lambda model, *_: (model, {}),
             restore=lambda: checkpoints.restore(ALONE),
             save=checkpoints.save,
             save_trunk=checkpoints.save_trunk,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainers.attention import CausalAttention
 from trainers.cache import Cache
 from trainers.counts import Counts
 from trainers.linear import Linear
@@ -97,6 +98,7 @@ class Block(nn.Module):
         self.damping = math.sqrt(BASE_DEPTH / shape.n_layers)
         self.attention_norm = nn.LayerNorm(d)
         self.qkv = Linear(d, 3 * d)
+        self.causal = CausalAttention()
         self.out = Linear(d, d)
         self.mlp_norm = nn.LayerNorm(d)
         self.up = Linear(d, shape.d_ff)
@@ -109,7 +111,9 @@ class Block(nn.Module):
         q, k, v = qkv.view(batch, time, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
         if cache is not None:
             k, v = cache.append(k, v)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
+        # A token after those in the cache may look at all of them.
+        attend = self.causal if cache is None else F.scaled_dot_product_attention
+        mixed = attend(q, k, v)
         mixed = self.out(mixed.transpose(1, 2).reshape(batch, time, d))
         x = torch.add(x, mixed, alpha=self.damping)
         hidden = F.gelu(self.up(self.mlp_norm(x)), approximate="tanh")

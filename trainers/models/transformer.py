@@ -1,6 +1,6 @@
 """A decoder-only transformer of today: pre-norm RMSNorm, rotary positions, SwiGLU, untied head.
 
-Attention is `scaled_dot_product_attention`, so CPU and GPU take their fused kernels.
+Attention is `trainers.attention`, so CPU and GPU take their fastest kernels.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainers.attention import CausalAttention
 from trainers.cache import Cache
 from trainers.counts import Counts
 from trainers.linear import Linear
@@ -137,6 +138,7 @@ class Attention(nn.Module):
         self.n_heads = shape.n_heads
         self.qkv = Linear(shape.d_model, 3 * shape.d_model, bias=False)
         self.out = Linear(shape.d_model, shape.d_model, bias=False)
+        self.causal = CausalAttention()
 
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None = None) -> Tensor:
         """x: (batch, time, d_model). With `cache`, x is one token, after those that are in it."""
@@ -146,7 +148,9 @@ class Attention(nn.Module):
         (q, k), v = rotate(qkv[:2], rope), qkv[2]
         if cache is not None:
             k, v = cache.append(k, v)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
+        # A token after those in the cache may look at all of them.
+        attend = self.causal if cache is None else F.scaled_dot_product_attention
+        mixed = attend(q, k, v)
         return self.out(mixed.transpose(1, 2).reshape(batch, time, d))
 
 

@@ -154,7 +154,7 @@ NO_PLACEMENT = [
     (placement("{gpu_gb: 0}"), "4: 'gpu_gb' takes a number above 0"),
     (placement("{micro_tokens: 0}"), "4: 'micro_tokens' takes a number above 0"),
     (placement("{retries: .inf}"), "4: 'retries' takes a number from 0 up"),
-    (placement("{compile: always}"), "4: 'compile' takes auto or off, found 'always'"),
+    (placement("{compile: always}"), "4: 'compile' takes auto or on or off, found 'always'"),
     (placement("{accelerator: H100}"), "4: an accelerator and no GPUs; give gpus as well"),
     (placement("{gpus: 1, accelerator: {large: H100}}"), "4: unknown size 'large'"),
     (placement("{gpus: 1, accelerator: {}}"), "4: 'accelerator' is empty"),
