@@ -1,13 +1,15 @@
 """Training speed on this CPU, side by side in one run: ours, a bare loop, Hugging Face.
 
-    python -m benchmarks.training_speed                 1M and 5M, context 512 (needs transformers)
-    python -m benchmarks.training_speed --peak          the share of the GEMM peak, 3k to 5M
+    python -m benchmarks.training_speed                 20k to 5M, context 512 (needs transformers)
+    python -m benchmarks.training_speed --size 1M --arch gpt
 
 Contenders take turns, one step each, and a row gives medians over the turns, of both ratios and
 speeds, so that other work on the machine affects all equally. `ours` is the cell's loop with its
-batches, clipping, schedule and curve; `bare` is forward, backward, clipping and AdamW around the
-same model on a batch in memory, `compiled` the same with `torch.compile`, which needs a C++
-compiler. `HF sdpa` and `HF eager` are the Hugging Face model with its two attention kernels.
+batches, clipping, schedule and curve, and the kernels that a long cell of that shape would choose,
+which a column names; `bare` is forward, backward, clipping and AdamW around the same model as it is
+built, on a batch in memory, `compiled` the same with `torch.compile`. `HF` is the Hugging Face
+model of the same shape as it comes, with PyTorch's attention. `.bf16` is autocast. What is compiled
+needs a C++ compiler. The peak is that of square products of 1,024 in fp32 and in bf16.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -27,11 +29,15 @@ from harness.alone import train_alone
 from harness.contenders import bare, hugging_face
 from harness.peak_memory import VOCAB, write_data
 from trainers.cell import Cell
+from trainers.chosen_kernels import Kernels, kept
+from trainers.device import processor
 from trainers.ladder import archs
 
 CONTEXT = 512
 BATCH = 2048
-OTHERS = ("bare", "compiled", "HF sdpa", "HF eager")
+OURS = ("ours", "ours.bf16")
+BARE = ("bare", "compiled")
+THEIRS = ("HF", "HF compiled", "HF compiled.bf16")
 
 
 class Stepper:
@@ -74,68 +80,85 @@ def ratio(slower: list[float], faster: list[float]) -> float:
     return statistics.median(s / f for s, f in zip(slower, faster, strict=True))
 
 
-def gemm_peak() -> Iterator[float]:
-    """FLOPs a second of one thread, square fp32 matrices, by MKL and by oneDNN."""
-    for n in (512, 1024, 1024, 1024):
-        a, b = torch.randn(n, n), torch.randn(n, n)
-        for left in (a, a.to_mkldnn()):
-            started = time.perf_counter()
-            for _ in range(5):
-                F.linear(left, b)
-            yield 5 * 2 * n**3 / (time.perf_counter() - started)
+def gemm_peak(dtype: torch.dtype) -> float:
+    """FLOPs a second of one thread in a square product, by whichever library is the fastest."""
+    n = 1024
+    a, b = torch.randn(n, n, dtype=dtype), torch.randn(n, n, dtype=dtype)
+
+    def by_mkl() -> None:
+        F.linear(a, b)
+
+    def by_onednn() -> None:
+        torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
+
+    seconds = seconds_of({"MKL": by_mkl, "oneDNN": by_onednn}, turns=9)
+    return 2 * n**3 / min(min(each) for each in seconds.values())
 
 
-def cell_of(arch: str, size: str) -> Cell:
+def cell_of(arch: str, size: str, precision: str = "fp32") -> Cell:
     tokens = 50_000 * BATCH
     fixed = (tokens, BATCH, CONTEXT, 0.1, 1.0, "abc", VOCAB, "random")
-    return Cell(arch, size, 0, 1e-4, *fixed)
+    return Cell(arch, size, 0, 1e-4, *fixed, precision=precision)
 
 
 def main() -> None:
     args = parse_args()
     torch.set_num_threads(1)
-    columns = ["arch", "size", "ours, tokens/s", *OTHERS, *(f"ours/{name}" for name in OTHERS)]
-    columns += ["GEMM peak, GFLOP/s", "of peak"]
+    print(f"{processor()}, torch {torch.__version__}, one thread")
+    print(f"peak: {gemm_peak(torch.float32) / 1e9:.0f} GFLOP/s in fp32, ", end="")
+    print(f"{gemm_peak(torch.bfloat16) / 1e9:.0f} in bf16\n")
+    columns = ["arch", "size", *OURS, *BARE, *THEIRS, "ours/bare", "ours/HF", "best/HF's best"]
+    columns += ["of peak", "kernels"]
     print("| " + " | ".join(columns) + " |")
     print("| " + " | ".join("---" for _ in columns) + " |")
-    sizes = ("3k", "20k", "120k", "300k", "1M", "5M") if args.peak else ("1M", "5M")
     with tempfile.TemporaryDirectory() as folder:
         write_data(Path(folder))
         for arch in args.arch:
-            for size in sizes:
-                print(row(cell_of(arch, size), Path(folder), args), flush=True)
+            for size in args.size:
+                print(row(arch, size, Path(folder), args.turns), flush=True)
 
 
-def row(cell: Cell, data: Path, args: argparse.Namespace) -> str:
-    model = cell.rung.build()
-    contenders: dict[str, Callable[[], None]] = {
-        "ours": Stepper(cell, data),
-        "bare": bare(model, cell, BATCH),
-    }
-    if cell.arch != "lstm" and not args.peak:
-        compiled = cell.rung.build()
-        compiled.compile()
-        contenders["compiled"] = bare(compiled, cell, BATCH)
-        for attention in ("sdpa", "eager"):
-            theirs = hugging_face(cell, attention)
-            contenders[f"HF {attention}"] = bare(theirs, cell, BATCH, lambda out: out.logits)
-    # Before and after, as the machine's speed is not the same all the time.
-    before = max(gemm_peak())
-    found = seconds_of(contenders, args.turns)
-    peak = max(before, *gemm_peak())
+def row(arch: str, size: str, data: Path, turns: int) -> str:
+    cell, in_bf16 = (cell_of(arch, size, precision) for precision in ("fp32", "bf16"))
+    contenders: dict[str, Callable[[], None]] = {"ours": Stepper(cell, data)}
+    contenders["bare"] = bare(cell.rung.build(), cell, BATCH)
+    if arch != "lstm":
+        contenders["ours.bf16"] = Stepper(in_bf16, data)
+        contenders["compiled"] = bare(compiled(cell.rung.build()), cell, BATCH)
+        logits = lambda out: out.logits  # noqa: E731
+        contenders["HF"] = bare(hugging_face(cell), cell, BATCH, logits)
+        contenders["HF compiled"] = bare(compiled(hugging_face(cell)), cell, BATCH, logits)
+        theirs = compiled(hugging_face(cell))
+        contenders["HF compiled.bf16"] = bare(theirs, in_bf16, BATCH, logits)
+    found = seconds_of(contenders, turns)
+    peak = gemm_peak(torch.float32)
     speed = {name: BATCH / statistics.median(seconds) for name, seconds in found.items()}
+
+    def best(names: tuple[str, ...]) -> list[float]:
+        return found[max((name for name in names if name in speed), key=speed.__getitem__)]
+
+    ratios = [ratio(found["bare"], found["ours"])]
+    if arch != "lstm":
+        ratios += [ratio(found["HF"], found["ours"]), ratio(best(THEIRS), best(OURS))]
     share = speed["ours"] * cell.rung.flops_per_token(CONTEXT) / peak
-    speeds = [f"{speed[name]:,.0f}" if name in found else "–" for name in ("ours", *OTHERS)]
-    ratios = [f"{ratio(found[n], found['ours']):.3f}" if n in found else "–" for n in OTHERS]
-    cells = [cell.arch, cell.size, *speeds, *ratios, f"{peak / 1e9:.0f}", f"{share:.2f}"]
-    return "| " + " | ".join(cells) + " |"
+    speeds = [f"{speed[name]:,.0f}" if name in speed else "–" for name in (*OURS, *BARE, *THEIRS)]
+    told = [f"{each:.2f}" for each in ratios] + ["–"] * (3 - len(ratios))
+    kernels = kept(None, cell, BATCH // CONTEXT, lambda before: before or Kernels())
+    named = [kernels.product, kernels.attention, *(["compiled"] if kernels.compiled else [])]
+    return "| " + " | ".join([arch, size, *speeds, *told, f"{share:.2f}", " ".join(named)]) + " |"
+
+
+def compiled(model: torch.nn.Module) -> torch.nn.Module:
+    model.compile(dynamic=False)
+    return model
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peak", action="store_true", help="all sizes, without Hugging Face")
+    sizes = ["20k", "120k", "1M", "5M"]
+    parser.add_argument("--size", nargs="+", default=sizes, help=f"[{' '.join(sizes)}]")
     parser.add_argument("--arch", nargs="+", default=archs(), help="architectures [all]")
     parser.add_argument("--turns", type=int, default=15, help="steps of each contender [15]")
     return parser.parse_args()

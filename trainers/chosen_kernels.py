@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from data.store.location import Location, named
+from data.store.location import Location, named, patiently
 from data.store.private import private_folder
 from data.store.versioned import read_versioned
 from trainers.attention import CausalAttention
@@ -79,7 +79,7 @@ def kept(
     if chosen != before:
         remembered.write_text(chosen.text())
     if sweep:
-        _write_first(in_sweep, chosen.text())
+        patiently(lambda: _write_first(in_sweep, chosen.text()))
         return _read(in_sweep)
     return chosen
 
