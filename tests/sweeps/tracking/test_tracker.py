@@ -101,6 +101,28 @@ def test_a_cell_that_is_resumed_has_one_run_and_each_step_once(store: Store) -> 
     assert run.info.run_name == NAMES[CELL.key]
 
 
+def test_two_sweeps_that_write_at_once_into_one_store_lose_nothing(store: Store) -> None:
+    record = replace(RECORD, curve=CURVE, measured=MEASURED)
+    sweeps = [Tracker(store.uri, f"beside-{number}", {}, NAMES) for number in range(2)]
+    for key in NAMES:
+        for tracker in sweeps:
+            tracker.start(key, CELL.params(), "")
+        for point in CURVE:
+            for tracker in sweeps:
+                tracker.points(key, [point])
+        for tracker in sweeps:
+            tracker.finish(replace(record, cell_key=key))
+    for tracker in sweeps:
+        drain(tracker)
+        assert not tracker.refusal()
+    for number in range(2):
+        runs = cells(store.uri, f"beside-{number}")
+        assert sorted(run.info.run_name for run in runs) == sorted(NAMES.values())
+        for run in runs:
+            steps = MlflowClient(store.uri).get_metric_history(run.info.run_id, "train/train_loss")
+            assert [metric.step for metric in steps] == [256, 512, 768, 1024, 1280]
+
+
 def test_the_best_that_is_trained_on_is_no_cell_of_the_experiment(store: Store) -> None:
     tracker = Tracker(store.uri, "longer", {}, {CELL.key: "lstm-4k-seed0"})
     tracker.add_best("longer", "lstm-4k-seed0-best", "best, 3 epochs")
