@@ -18,6 +18,10 @@ from torch.nn import functional as F
 BLOCK, ROWS = 64, 8
 """Queries, and sequences times heads, at once: so many weights stay in a processor's cache."""
 
+FORMATS = (torch.float32, torch.bfloat16)
+"""In which blocks are written out. In bf16 scores are rounded before the softmax, as where PyTorch
+multiplies under autocast."""
+
 
 class CausalAttention(nn.Module):
     """softmax(Q K^T / sqrt(head_dim)) V, each position over itself and those before it (Vaswani et
@@ -28,7 +32,7 @@ class CausalAttention(nn.Module):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(batch, heads, time, head_dim) each, and so is what it returns."""
-        if self.blocks and q.dtype == torch.float32 and q.device.type == "cpu":
+        if self.blocks and q.dtype in FORMATS and q.device.type == "cpu":
             return torch.ops.crescendo.attend(q, k, v)[0]
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 

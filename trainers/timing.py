@@ -57,13 +57,12 @@ def fastest(model: nn.Module, cell: Cell, rows: int) -> Kernels:
 
 def candidates(model: nn.Module, cell: Cell, rows: int) -> dict[str, tuple[str, ...]]:
     """The values of each field of `Kernels` that make a difference."""
-    if cell.precision != "fp32":
-        return {}
     found: dict[str, tuple[str, ...]] = {}
     tokens = rows * cell.context
     linears = [part for part in model.modules() if isinstance(part, Linear)]
     largest = max((tokens * part.in_features * part.out_features for part in linears), default=0)
-    if torch.backends.mkldnn.is_available() and largest >= ONEDNN_FROM:
+    onednn = torch.backends.mkldnn.is_available() and cell.precision == "fp32"
+    if onednn and largest >= ONEDNN_FROM:
         found["product"] = PRODUCTS
     n_layers = sum(isinstance(part, CausalAttention) for part in model.modules())
     # In one or two blocks there is little behind the diagonal to leave out.

@@ -69,11 +69,23 @@ def test_the_same_is_computed_each_time() -> None:
         assert torch.equal(one, other)
 
 
+def test_in_bf16_they_are_as_exact_as_pytorch_s() -> None:
+    inputs, upstream = drawn(2, 3, 300, 24)
+    halves = [each.bfloat16() for each in inputs]
+    exact = attended(False, [each.double() for each in halves], upstream.bfloat16().double())
+    for ours, theirs, wanted in zip(
+        *(attended(blocks, halves, upstream.bfloat16()) for blocks in (True, False)),
+        exact,
+        strict=True,
+    ):
+        assert ours.dtype == torch.bfloat16
+        assert (ours - wanted).norm() < 2 * (theirs - wanted).norm()
+
+
 def test_other_number_formats_are_pytorch_s() -> None:
-    """bf16 among them, which oneDNN multiplies as it likes."""
     inputs, upstream = drawn(1, 2, 200, 8)
-    halves, above = [each.bfloat16() for each in inputs], upstream.bfloat16()
-    pairs = zip(attended(True, halves, above), attended(False, halves, above), strict=True)
+    doubles, above = [each.double() for each in inputs], upstream.double()
+    pairs = zip(attended(True, doubles, above), attended(False, doubles, above), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._inductor import codecache
 
 from data.store.location import Location
 from tests.strangers import mode
@@ -30,6 +31,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One that has chosen nothing yet, where compiling gives the same model."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(torch, "compile", lambda model, **_: nn.Sequential(model))
+    for name in ("_HEADER_DIR", "_HEADER_LOCK_DIR"):
+        monkeypatch.setattr(codecache, name, getattr(codecache, name))
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_COMPILE_THREADS"):
         monkeypatch.setenv(name, "")  # What is set is taken back.
         monkeypatch.delenv(name)
@@ -188,3 +191,5 @@ def test_what_is_compiled_is_kept_where_nobody_else_can_plant_any(
     assert mode(kept.parent) == 0o700
     # And what compiles it is no process that would outlive this one.
     assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == "1"
+    for place in (codecache._HEADER_DIR, codecache._HEADER_LOCK_DIR):
+        assert Path(place).is_relative_to(kept)

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import itertools
 import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -99,8 +100,10 @@ def test_a_resumed_cell_equals_an_undisturbed_one_bit_for_bit(
 def test_a_compiled_cell_that_was_resumed_equals_an_undisturbed_one_bit_for_bit(
     cell: Cell, packed: Path, arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is compiled once, and then found in the machine's cache."""
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    """It is compiled once, and then found in the machine's cache, which is the user's own."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # What is set is taken back.
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     cell = replace(cell, arch=arch, context=256)
     work = Work(cell, ALONE, "on", cell.steps)
     first = asdict(Kernels(True, "mixed", "blocks"))
@@ -116,6 +119,7 @@ def test_a_compiled_cell_that_was_resumed_equals_an_undisturbed_one_bit_for_bit(
     resumed, _, last_resumed = run(cell, packed, state=half, prepare=prepare)
     assert torch.equal(weights(last), weights(last_resumed))
     assert resumed["val_loss"] == whole["val_loss"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"crescendo-{os.geteuid()}"]
     # And from one that is not compiled it differs by rounding alone.
     assert run(cell, packed)[0]["val_loss"] == pytest.approx(whole["val_loss"], abs=1e-3)
 

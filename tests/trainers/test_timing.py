@@ -45,7 +45,7 @@ def test_what_makes_no_difference_is_not_measured(cell: Cell, large: Cell) -> No
 
     assert there(large) == {"product", "attention"}
     assert there(cell) == set()
-    assert there(replace(large, precision="bf16")) == set()
+    assert there(replace(large, precision="bf16")) == {"attention"}
     assert there(replace(large, context=128), rows=16) == {"product"}
     assert there(replace(large, arch="lstm")) <= {"product"}
     # A gigabyte of weights of attention would have to be kept.
