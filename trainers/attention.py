@@ -117,3 +117,5 @@ def _backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor, Tensor,
 
 
 _attend.register_autograd(_backward, setup_context=_keep)
+# As PyTorch's own: queries that were rotated in fp32 are rounded, too.
+_attend.register_autocast("cpu", torch.bfloat16)

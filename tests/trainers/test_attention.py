@@ -82,6 +82,17 @@ def test_in_bf16_they_are_as_exact_as_pytorch_s() -> None:
         assert (ours - wanted).norm() < 2 * (theirs - wanted).norm()
 
 
+def test_under_autocast_all_is_bf16_as_pytorch_has_it() -> None:
+    """Queries and keys come in fp32, having been rotated, and values in bf16."""
+    inputs, upstream = drawn(2, 3, 300, 24)
+    mixed = [*inputs[:2], inputs[2].bfloat16()]
+    with torch.autocast("cpu", torch.bfloat16):
+        found, theirs = (attended(blocks, mixed, upstream.bfloat16()) for blocks in (True, False))
+    assert [each.dtype for each in found] == [each.dtype for each in theirs]
+    for one, other in zip(found, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=0.1, rtol=0.1)
+
+
 def test_other_number_formats_are_pytorch_s() -> None:
     inputs, upstream = drawn(1, 2, 200, 8)
     doubles, above = [each.double() for each in inputs], upstream.double()

@@ -15,6 +15,7 @@ from trainers import timing
 from trainers.attention import CausalAttention
 from trainers.cell import Cell
 from trainers.chosen_kernels import Kernels
+from trainers.ladder import archs
 from trainers.linear import PRODUCTS, Linear
 from trainers.timing import candidates, compiling_pays, fastest, fault, in_turns
 
@@ -52,7 +53,10 @@ def test_what_makes_no_difference_is_not_measured(cell: Cell, large: Cell) -> No
     assert there(large, rows=1000) == {"product"}
 
 
-def test_measuring_leaves_the_model_as_it_was(large: Cell) -> None:
+@pytest.mark.parametrize("arch", archs())
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_measuring_leaves_the_model_as_it_was(large: Cell, arch: str, precision: str) -> None:
+    large = replace(large, arch=arch, precision=precision)
     model = large.rung.build()
     before = [parameter.clone() for parameter in model.parameters()]
     torch.manual_seed(1)
