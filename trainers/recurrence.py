@@ -45,10 +45,8 @@ class Recurrence(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time, width) -> the states, likewise, in fp32 also under autocast."""
-        gates = self.gates(x)
-        with torch.autocast(x.device.type, enabled=False):
-            dtype = self.forget.dtype
-            return _Recurrence.apply(x.to(dtype), gates.to(dtype), self.forget)
+        dtype = self.forget.dtype
+        return _Recurrence.apply(x.to(dtype), self.gates(x).to(dtype), self.forget)
 
     def step(self, x: Tensor, state: Tensor) -> Tensor:
         """x: (batch, width), one token; state: (batch, width), before it -> the state after it."""
@@ -116,18 +114,12 @@ def scan(a: Tensor, b: Tensor, start: Tensor, *, backwards: bool = False) -> Ten
     """
     time = b.shape[1]
     length = max(1, math.isqrt(time // 2))
-    whole = time - time % length
+    left_over = time % length
     h = torch.empty(b.shape, dtype=b.dtype, device=b.device)
-    # What is left over comes last.
-    first, rest = (
-        (slice(time - whole, time), slice(time - whole))
-        if backwards
-        else (
-            slice(whole),
-            slice(whole, time),
-        )
-    )
-    cut = [each[:, first].unflatten(1, (-1, length)) for each in (a, b, h)]
+    sizes = (left_over, time - left_over) if backwards else (time - left_over, left_over)
+    parts = [each.split(sizes, dim=1) for each in (a, b, h)]
+    pieces, rest = zip(*(each[::-1] if backwards else each for each in parts))
+    cut = [each.unflatten(1, (-1, length)) for each in pieces]
     steps = _in_order(backwards, *(each.unbind(2) for each in cut))
     product, added, _ = steps[0]
     for a_t, b_t, _ in steps[1:]:
@@ -139,7 +131,7 @@ def scan(a: Tensor, b: Tensor, start: Tensor, *, backwards: bool = False) -> Ten
         piece.copy_(start)
         start = torch.addcmul(added_by, product_of, start)
     _through(steps, starts)
-    _through(_in_order(backwards, *(each[:, rest].unbind(1) for each in (a, b, h))), start)
+    _through(_in_order(backwards, *(each.unbind(1) for each in rest)), start)
     return h
 
 

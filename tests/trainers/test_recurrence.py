@@ -95,10 +95,21 @@ def test_the_recurrence_and_its_gradient_are_the_papers(gate: float) -> None:
         torch.testing.assert_close(mine, its, atol=1e-9, rtol=1e-6)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("gate", [-15.0, -12.0, 0.0, 12.0])
+def test_what_enters_a_state_that_is_kept_nearly_whole_is_exact_in_fp32(gate: float) -> None:
+    part, x = units(gate)
+    exact = by_formula(part, x)
+    found = part.float()(x.float())
+    assert (found - exact).norm() < 1e-5 * exact.norm()
+
+
+@pytest.mark.parametrize("forget", [-200.0, -5.0, 200.0])
 @pytest.mark.parametrize("gate", [-200.0, -100.0, -20.0, 20.0, 200.0])
-def test_gates_that_are_shut_or_open_for_good_leave_all_finite(gate: float) -> None:
+def test_gates_that_are_shut_or_open_for_good_leave_all_finite(gate: float, forget: float) -> None:
     """The paper's square root has no slope where a unit keeps its whole state."""
     part, x = units(gate)
+    torch.nn.init.constant_(part.forget, forget)
     part, x = part.float(), x.detach().float().requires_grad_()
     states = part(x)
     found = torch.autograd.grad(states.sum(), [x, *part.parameters()])
