@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from trainers.groups import members
+
 BASE_WIDTH = 64
 """The width at which a cell's `lr` is the rate of its matrices."""
 
@@ -29,7 +31,7 @@ class Rates:
     """Peak learning rates of the parts of a model."""
 
     hidden: float
-    """Matrices between embedding and head, kernels of convolutions among them."""
+    """Matrices between embedding and head."""
     head: float
     rest: float
     """Embeddings, gains and biases. A head tied to the embedding counts as an embedding."""
@@ -55,23 +57,17 @@ def flat(lr: float) -> Rates:
 def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.optim.AdamW:
     """AdamW, with weight decay on hidden matrices and the head only.
 
-    A convolution's kernel (outputs, inputs, taps) counts as a matrix: its fan-in grows with the
-    width, and the number of taps is the same at every width.
+    model: with `groups`, by which `trainers.groups.members` finds them.
     """
-    parts: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "rest": []}
-    for name, parameter in model.named_parameters():
-        is_matrix = parameter.dim() >= 2 and not name.startswith("embedding")
-        part = "rest" if not is_matrix else "head" if name.startswith("head") else "hidden"
-        parts[part].append(parameter)
     groups = [
         {
-            "params": parameters,
-            "lr": getattr(rates, part),
-            "base_lr": getattr(rates, part),
-            "weight_decay": 0.0 if part == "rest" else weight_decay,
+            "params": [each.weight for each in found],
+            "lr": getattr(rates, group),
+            "base_lr": getattr(rates, group),
+            "weight_decay": 0.0 if group == "rest" else weight_decay,
         }
-        for part, parameters in parts.items()
-        if parameters
+        for group, found in members(model).items()
+        if found
     ]
     return torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
 

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from trainers import optim
+from trainers.groups import members
 from trainers.ladder import archs, load_arch, rung
 
 VOCAB = 64
@@ -78,13 +79,13 @@ def growth(changes: list[np.ndarray]) -> float:
 def test_what_has_the_rate_of_a_matrix_takes_in_more_as_the_width_grows(arch: str) -> None:
     with torch.device("meta"):
         narrow, wide = (load_arch(arch).Model(shape(arch, width, 2), VOCAB) for width in (64, 256))
-    for (name, weight), wider in zip(narrow.named_parameters(), wide.parameters()):
-        if weight.dim() >= 2 and not name.startswith("embedding"):
-            grown = wider[0].numel() / weight[0].numel()
-            assert grown == pytest.approx(4, rel=0.1), (
-                f"{name} takes in {weight[0].numel()} numbers at width 64, {wider[0].numel()} at "
-                "256, so its rate must not fall with the width; keep it as a vector"
-            )
+    wider = dict(wide.named_parameters())
+    for each in (found := members(narrow))["hidden"] + found["head"]:
+        inputs = [weight[0].numel() for weight in (each.weight, wider[each.name])]
+        assert inputs[1] / inputs[0] == pytest.approx(4, rel=0.1), (
+            f"{each.name} takes in {inputs[0]} numbers at width 64, {inputs[1]} at 256, so its "
+            "rate must not fall with the width; name it in the rest of the model's groups"
+        )
 
 
 @pytest.mark.parametrize("arch", archs())

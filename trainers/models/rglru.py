@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainers.counts import Counts
+from trainers.groups import Groups
 from trainers.linear import Linear
 from trainers.models.transformer import bent
 from trainers.optim import BASE_DEPTH
@@ -91,8 +92,7 @@ class Recurrent(nn.Module):
     def __init__(self, d_model: int) -> None:
         super().__init__()
         self.enter = Linear(d_model, 2 * d_model, bias=False)
-        # A vector: a tap has one input at every width.
-        self.taps = nn.Parameter(torch.empty(TAPS * d_model))
+        self.taps = nn.Parameter(torch.empty(TAPS, d_model))
         self.recurrence = Recurrence(d_model)
         self.out = Linear(d_model, d_model, bias=False)
 
@@ -100,20 +100,19 @@ class Recurrent(nn.Module):
         """x: (batch, time, d_model). With `carried`, x is one token, and `carried` then holds it
         too."""
         branch, beside = self.enter(x).chunk(2, dim=-1)
-        taps = self.taps.view(TAPS, -1)
         if carried is None:
-            states = self.recurrence(convolution(branch, taps))
+            states = self.recurrence(convolution(branch, self.taps))
         else:
-            states = self._step(branch, taps, carried)
+            states = self._step(branch, carried)
         return self.out(F.gelu(beside) * states)
 
-    def _step(self, branch: Tensor, taps: Tensor, carried: Carried) -> Tensor:
+    def _step(self, branch: Tensor, carried: Carried) -> Tensor:
         if carried.state is None or carried.latest is None:
             carried.state = torch.zeros_like(branch[:, 0])
             carried.latest = torch.zeros_like(branch).repeat(1, TAPS - 1, 1)
         seen = torch.cat([carried.latest, branch], dim=1)
         carried.latest = seen[:, 1:]
-        mixed = (seen * taps.flip(0)).sum(1)
+        mixed = (seen * self.taps.flip(0)).sum(1)
         carried.state = self.recurrence.step(mixed, carried.state)
         return carried.state[:, None]
 
@@ -137,6 +136,18 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
+    groups = Groups(
+        hidden={
+            "*.enter.weight": 2,
+            "*.gates.weight": 2,
+            "*.out.weight": 1,
+            "*.gate_up.weight": 2,
+            "*.down.weight": 1,
+        },
+        head=["head.weight"],
+        rest=["embedding.weight", "*norm.weight", "*.taps", "*.gates.bias", "*.forget"],
+    )
+
     def __init__(self, shape: Shape, vocab_size: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, shape.d_model)

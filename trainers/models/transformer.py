@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from trainers.cache import Cache
 from trainers.counts import Counts
+from trainers.groups import Groups
 from trainers.linear import Linear
 from trainers.optim import BASE_DEPTH
 
@@ -183,6 +184,12 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
+    groups = Groups(
+        hidden={"*.qkv.weight": 3, "*.out.weight": 1, "*.gate_up.weight": 2, "*.down.weight": 1},
+        head=["head.weight"],
+        rest=["embedding.weight", "*norm.weight"],
+    )
+
     def __init__(self, shape: Shape, vocab_size: int) -> None:
         super().__init__()
         self.head_dim = shape.d_model // shape.n_heads
