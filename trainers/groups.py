@@ -44,21 +44,17 @@ def members(model: Any) -> dict[str, list[Member]]:
     """The parameters of a model by group, each in the model's own order.
 
     model: with `groups`, its `Groups`. Raises ValueError if a parameter is in no group or is named
-    twice, if a name is no parameter's, or if one cannot be cut into its matrices.
+    twice, or if one cannot be cut into its matrices.
     """
     found: dict[str, list[Member]] = {"hidden": [], "head": [], "rest": []}
     names = list(model.groups.names())
-    unused = {name for _, name, _ in names}
     for name, weight in model.named_parameters():
         fitting = [each for each in names if fnmatchcase(name, each[1])]
         if len(fitting) != 1:
             said = " and ".join(repr(each[1]) for each in fitting) or "no group"
             raise ValueError(f"{name} is named by {said}; one name in `groups` has to fit it")
-        (group, pattern, fused) = fitting[0]
+        (group, _, fused) = fitting[0]
         if group == "hidden" and (weight.dim() != 2 or len(weight) % fused):
             raise ValueError(f"{name} {tuple(weight.shape)} cannot be cut into {fused} matrices")
-        unused.discard(pattern)
         found[group].append(Member(name, weight, fused))
-    if unused:
-        raise ValueError(f"no parameter fits {min(unused)!r} of `groups`")
     return found

@@ -24,7 +24,8 @@ C = 8.0
 """The paper's c, by which a gate that is open forgets faster than one that is half open."""
 
 SLOWEST, FASTEST = 0.999, 0.9
-"""What a unit keeps of its state at each token while its gate is open, as units begin."""
+"""What units keep of their states at each token while their gates are open: in the beginning drawn
+evenly from between these two."""
 
 
 class Recurrence(nn.Module):
@@ -33,15 +34,10 @@ class Recurrence(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.gates = Linear(width, 2 * width)
-        self.forget = nn.Parameter(torch.empty(width))
-
-    def initialise(self) -> None:
-        """Gates half open; what units keep is drawn evenly from FASTEST to SLOWEST."""
-        nn.init.normal_(self.gates.weight, std=self.gates.in_features**-0.5)
+        nn.init.normal_(self.gates.weight, std=width**-0.5)
         nn.init.zeros_(self.gates.bias)
-        with torch.no_grad():
-            kept = torch.empty_like(self.forget).uniform_(FASTEST, SLOWEST)
-            self.forget.copy_((-kept.log() / C).expm1().log())
+        kept = torch.empty(width).uniform_(FASTEST, SLOWEST)
+        self.forget = nn.Parameter((-kept.log() / C).expm1().log())
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time, width) -> the states, likewise, in fp32 also under autocast."""

@@ -65,7 +65,6 @@ def units(gate: float) -> tuple[Recurrence, Tensor]:
     """In double precision, with gates about at `gate` before the sigmoid; and what they read."""
     torch.manual_seed(0)
     part = Recurrence(WIDTH).double()
-    part.initialise()
     torch.nn.init.constant_(part.gates.bias, gate)
     return part, torch.randn(BATCH, 20, WIDTH, dtype=torch.double, requires_grad=True)
 
@@ -127,7 +126,6 @@ def test_a_step_goes_on_where_reading_ended() -> None:
 
 def test_units_begin_by_keeping_what_the_paper_says() -> None:
     part = Recurrence(10_000)
-    part.initialise()
     kept = torch.exp(-C * torch.nn.functional.softplus(part.forget))
     assert 0.8999 < kept.min() < 0.901
     assert 0.998 < kept.max() < 0.99901
@@ -136,7 +134,6 @@ def test_units_begin_by_keeping_what_the_paper_says() -> None:
 
 def test_under_autocast_states_stay_in_fp32() -> None:
     part = Recurrence(WIDTH)
-    part.initialise()
     with torch.autocast("cpu", torch.bfloat16):
         assert part(torch.randn(1, 5, WIDTH)).dtype == torch.float32
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,13 @@ LR = 0.008
 
 TAPS = 4
 """Tokens that the convolution sees, the present one among them."""
+
+MATRICES = ("enter.weight", "qkv.weight", "gate_up.weight", "out.weight", "down.weight")
+"""Those that begin alike, of this model and of `hybrid`; the gates' begin in the recurrence."""
+
+
+State = list[Any]
+"""For each block what its mixer carries on."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,10 @@ def flops_per_token(shape: Shape, vocab_size: int, context: int) -> int:
 
 
 def activations_per_token(shape: Shape, vocab_size: int) -> int:
-    """Numbers kept for the backward pass: 15 vectors of d_model a block, of which the recurrence
+    """Numbers kept for the backward pass: 17 vectors of d_model a block, of which the recurrence
     keeps six, and 4 of d_ff; the head its logits, their softmax and their gradient."""
     d, ff = shape.d_model, shape.d_ff
-    return shape.n_layers * (15 * d + 4 * ff) + 3 * d + 3 * vocab_size
+    return shape.n_layers * (17 * d + 4 * ff) + 3 * d + 3 * vocab_size
 
 
 class Carried:
@@ -87,12 +95,12 @@ class Carried:
 
 
 class Recurrent(nn.Module):
-    """The first half of a block: what mixes along time."""
+    """Mixes along time."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
         self.enter = Linear(d_model, 2 * d_model, bias=False)
-        self.taps = nn.Parameter(torch.empty(TAPS, d_model))
+        self.taps = nn.Parameter(TAPS**-0.5 * torch.randn(TAPS, d_model))
         self.recurrence = Recurrence(d_model)
         self.out = Linear(d_model, d_model, bias=False)
 
@@ -118,17 +126,20 @@ class Recurrent(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    """What mixes along time, and an MLP."""
+
+    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int, n_layers: int) -> None:
         super().__init__()
         # At the base depth branches enter as they are, in deeper models damped.
-        self.damping = math.sqrt(BASE_DEPTH / shape.n_layers)
-        self.mixer_norm = nn.RMSNorm(shape.d_model)
-        self.mixer = Recurrent(shape.d_model)
-        self.mlp_norm = nn.RMSNorm(shape.d_model)
-        self.gate_up = Linear(shape.d_model, 2 * shape.d_ff, bias=False)
-        self.down = Linear(shape.d_ff, shape.d_model, bias=False)
+        self.damping = math.sqrt(BASE_DEPTH / n_layers)
+        self.mixer_norm = nn.RMSNorm(d_model)
+        self.mixer = mixer
+        self.mlp_norm = nn.RMSNorm(d_model)
+        self.gate_up = Linear(d_model, 2 * d_ff, bias=False)
+        self.down = Linear(d_ff, d_model, bias=False)
 
-    def forward(self, x: Tensor, carried: Carried | None = None) -> Tensor:
+    def forward(self, x: Tensor, carried: Any = None) -> Tensor:
+        """carried: what the mixer knows of earlier tokens, where x is one token more."""
         mixed = self.mixer(self.mixer_norm(x), carried)
         x = torch.add(x, mixed, alpha=self.damping)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
@@ -148,27 +159,32 @@ class Model(nn.Module):
         rest=["embedding.weight", "*norm.weight", "*.taps", "*.gates.bias", "*.forget"],
     )
 
-    def __init__(self, shape: Shape, vocab_size: int) -> None:
+    def __init__(self, shape: Any, vocab_size: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, shape.d_model)
-        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
+        self.blocks = nn.ModuleList(
+            Block(mixer, shape.d_model, shape.d_ff, shape.n_layers) for mixer in self._mixers(shape)
+        )
         self.norm = nn.RMSNorm(shape.d_model)
         self.head = Linear(shape.d_model, vocab_size, bias=False)
         self._initialise()
+
+    def _mixers(self, shape: Any) -> list[nn.Module]:
+        """Of each block."""
+        return [Recurrent(shape.d_model) for _ in range(shape.n_layers)]
+
+    def _fresh(self) -> list[Any]:
+        """What each block knows before the first token."""
+        return [Carried() for _ in self.blocks]
 
     def _initialise(self) -> None:
         """Variance 1/fan_in, branches damped, a silent head (Yang et al. 2022)."""
         nn.init.normal_(self.embedding.weight)
         for name, weight in self.named_parameters():
-            if name.endswith(("enter.weight", "gate_up.weight", "out.weight", "down.weight")):
+            if name.endswith(MATRICES):
                 into_stream = name.endswith(("out.weight", "down.weight"))
                 damping = (2 * BASE_DEPTH) ** -0.5 if into_stream else 1.0
                 nn.init.normal_(weight, std=damping * weight.shape[1] ** -0.5)
-            elif name.endswith("taps"):
-                nn.init.normal_(weight, std=TAPS**-0.5)
-        for part in self.modules():
-            if isinstance(part, Recurrence):
-                part.initialise()
         nn.init.zeros_(self.head.weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -178,10 +194,10 @@ class Model(nn.Module):
             x = block(x)
         return self.head(self.norm(x))
 
-    def step(self, token: Tensor, state: list[Carried] | None) -> tuple[Tensor, list[Carried]]:
+    def step(self, token: Tensor, state: State | None) -> tuple[Tensor, State]:
         """token: (batch,) int64, the next one after `state` -> logits (batch, vocab), and the
         state, which now holds this token too."""
-        state = state or [Carried() for _ in self.blocks]
+        state = state or self._fresh()
         x = self.embedding(token)[:, None]
         for block, carried in zip(self.blocks, state):
             x = block(x, carried)

@@ -70,6 +70,7 @@ def bent(
     make: Callable[[int, int, int, int], Bent],
     size: Callable[[Bent], int],
     d_ff_usual: float,
+    least_layers: int = 2,
 ) -> Iterator[Bent]:
     """Shapes of every width whose d_ff is bent to meet `n_params`, the least bent first.
 
@@ -78,7 +79,7 @@ def bent(
     """
     found: list[tuple[float, Bent]] = []
     for d_model in _widths():
-        n_layers = max(2, round(math.sqrt(d_model) / 3))
+        n_layers = max(least_layers, round(math.sqrt(d_model) / 3))
         fixed, one_more = (
             size(make(d_model, n_layers, _n_heads(d_model), d_ff)) for d_ff in (0, 1)
         )
