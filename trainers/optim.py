@@ -1,4 +1,4 @@
-"""AdamW with rates that follow width and depth, and schedules that end where the cell ends."""
+"""Optimizers with rates that follow width and depth, and schedules that end where the cell ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from trainers.groups import members
+from trainers.muon import MuonAndAdamW
 
 BASE_WIDTH = 64
 """The width at which a cell's `lr` is the rate of its matrices."""
@@ -21,6 +22,12 @@ BASE_DEPTH = 2
 DECAY_SHARE = 0.2
 """The share of a cell over which `wsd` decays (Hägele et al. 2024, section 3.2: 10 to 20 %)."""
 
+
+OPTIMIZERS = ("adamw", "muon")
+"""AdamW for all of a model; or Muon for its hidden matrices and AdamW for the rest."""
+
+MUON_RATE = 1.6
+"""The rate of Muon's matrices in units of the cell's `lr`."""
 
 BETAS = (0.9, 0.95)
 """AdamW's decay rates of the first and second moment."""
@@ -37,16 +44,20 @@ class Rates:
     """Embeddings, gains and biases. A head tied to the embedding counts as an embedding."""
 
 
-def transferred(lr: float, width: int, depth: int) -> Rates:
+def transferred(lr: float, width: int, depth: int, optimizer: str = "adamw") -> Rates:
     """The rates at this width and depth that correspond to `lr` at BASE_WIDTH and BASE_DEPTH.
+
+    optimizer: one of OPTIMIZERS.
 
     Width follows muP's rule for Adam (Yang et al. 2022, table 3): the rate of a matrix whose input
     grows with the width is inversely proportional to it. Depth follows Depth-muP (Yang et al. 2023,
     table 1): the branches of a residual model, and their rates, shrink with the square root of the
-    number of layers.
+    number of layers. What Muon adds to a matrix has a norm that does not depend on the width, so
+    neither does its rate (Bernstein 2025).
     """
     head = lr * BASE_WIDTH / width
-    return Rates(hidden=head * math.sqrt(BASE_DEPTH / depth), head=head, rest=lr)
+    hidden = MUON_RATE * lr if optimizer == "muon" else head
+    return Rates(hidden=hidden * math.sqrt(BASE_DEPTH / depth), head=head, rest=lr)
 
 
 def flat(lr: float) -> Rates:
@@ -54,22 +65,40 @@ def flat(lr: float) -> Rates:
     return Rates(lr, lr, lr)
 
 
-def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW, with weight decay on hidden matrices and the head only.
+def optimizer(
+    model: nn.Module, rates: Rates, weight_decay: float, kind: str = "adamw"
+) -> torch.optim.AdamW | MuonAndAdamW:
+    """The optimizer, with weight decay on hidden matrices and the head only.
 
-    model: with `groups`, by which `trainers.groups.members` finds them.
+    model: with `groups`, by which `trainers.groups.members` finds them. kind: one of OPTIMIZERS.
     """
+    found = members(model)
+    matrices = found.pop("hidden") if kind == "muon" else []
     groups = [
         {
-            "params": [each.weight for each in found],
+            "params": [each.weight for each in there],
             "lr": getattr(rates, group),
             "base_lr": getattr(rates, group),
             "weight_decay": 0.0 if group == "rest" else weight_decay,
         }
-        for group, found in members(model).items()
-        if found
+        for group, there in found.items()
+        if there
     ]
-    return torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
+    adamw = torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
+    if not matrices:
+        return adamw
+    return MuonAndAdamW(matrices, adamw, lr=rates.hidden, weight_decay=weight_decay)
+
+
+def moments(model: nn.Module, kind: str) -> int:
+    """Numbers that the optimizer keeps: AdamW two of each parameter, Muon one of each of its own.
+
+    model, kind: as for `optimizer`.
+    """
+    found = 2 * sum(parameter.numel() for parameter in model.parameters())
+    if kind == "muon":
+        found -= sum(each.weight.numel() for each in members(model)["hidden"])
+    return found
 
 
 def warmup_tokens(n_params: int, tokens: int) -> int:
@@ -129,6 +158,6 @@ SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
 }
 
 
-def set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+def set_rate(optimizer: torch.optim.AdamW | MuonAndAdamW, share: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * share

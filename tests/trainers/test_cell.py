@@ -76,9 +76,13 @@ def test_cells_of_every_budget_share_the_warm_up_of_wsd() -> None:
         ({"precision": "fp16"}, "unknown precision 'fp16'; there are fp32, bf16"),
         # It would mean one thing here and another there.
         ({"precision": "auto"}, "unknown precision 'auto'; there are fp32, bf16"),
-        ({"optimizer": "muon"}, "unknown optimizer 'muon'; there is only adamw"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; there are adamw, muon"),
+        (
+            {"optimizer": "muon", "rates": "flat"},
+            "optimizer muon with rates flat, expected rates tr",
+        ),
     ],
 )
-def test_what_is_not_there_yet_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
+def test_what_is_not_there_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(CELL, **changed)

@@ -80,6 +80,12 @@ def test_rates_follow_width_and_depth() -> None:
     assert optim.transferred(0.01, optim.BASE_WIDTH, optim.BASE_DEPTH) == optim.flat(0.01)
 
 
+def test_the_rate_of_muon_follows_the_depth_alone() -> None:
+    rates = [optim.transferred(0.01, width, 8, "muon") for width in (64, 256)]
+    assert [each.hidden for each in rates] == pytest.approx(2 * [optim.MUON_RATE * 0.005])
+    assert [each.head for each in rates] == pytest.approx([0.01, 0.0025])
+
+
 @pytest.mark.parametrize("arch", archs())
 def test_every_parameter_has_its_rate_and_only_matrices_decay(arch: str) -> None:
     model = rung(arch, "300k", 139).build()

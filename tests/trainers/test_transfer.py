@@ -40,15 +40,17 @@ def shape(arch: str, width: int, depth: int) -> Any:
     return made
 
 
-def movement(arch: str, width: int, depth: int, *, flat: bool = False) -> np.ndarray:
+def movement(
+    arch: str, width: int, depth: int, *, flat: bool = False, kind: str = "adamw"
+) -> np.ndarray:
     """Root mean square change, over STEPS steps, of what each part of the model takes in that is
     called once, such as its last norm and its head, and of the logits."""
     torch.manual_seed(0)
     module, size = load_arch(arch), shape(arch, width, depth)
     model = module.Model(size, VOCAB)
     lr = module.LR / 4
-    rates = optim.flat(lr) if flat else optim.transferred(lr, size.width, size.depth)
-    optimizer = optim.optimizer(model, rates, weight_decay=0.0)
+    rates = optim.flat(lr) if flat else optim.transferred(lr, size.width, size.depth, kind)
+    optimizer = optim.optimizer(model, rates, weight_decay=0.0, kind=kind)
     taken_in: dict[str, list[torch.Tensor]] = defaultdict(list)
     for name, part in model.named_children():
         if not name.startswith("embedding"):
@@ -63,7 +65,7 @@ def movement(arch: str, width: int, depth: int, *, flat: bool = False) -> np.nda
         F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=True)
     last = model(tokens[:, :-1]).detach()
     changes = [each[-1] - each[0] for each in taken_in.values()] + [last - first]
     return np.array([change.square().mean().sqrt().item() for change in changes])
@@ -91,6 +93,11 @@ def test_what_has_the_rate_of_a_matrix_takes_in_more_as_the_width_grows(arch: st
 @pytest.mark.parametrize("arch", archs())
 def test_what_a_unit_computes_moves_alike_at_every_width(arch: str) -> None:
     assert growth([movement(arch, width, 2) for width in WIDTHS]) < 2
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_by_muon_it_does_so_too(arch: str) -> None:
+    assert growth([movement(arch, width, 2, kind="muon") for width in WIDTHS]) < 2
 
 
 @pytest.mark.parametrize("arch", archs())
