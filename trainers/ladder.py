@@ -18,7 +18,7 @@ An architecture is a module under `trainers/models/`; its name is the file's nam
 - The state of `step`: None before the first token, then what `step` returned last. It may be of any
   type and may change in place, for no former state is used again.
 
-CONTRIBUTING.md has the steps.
+docs/architectures.md has the steps.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def _through(steps: Steps, state: Tensor) -> None:
 
 
 class _Convolution(torch.autograd.Function):
-    """`convolution`; PyTorch's takes five times as long on a CPU."""
+    """`convolution`; PyTorch's takes two to eight times as long on a CPU."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, taps: Tensor) -> Tensor:
