@@ -61,12 +61,12 @@ def test_a_state_that_nothing_keeps_starts_anew() -> None:
     assert torch.equal(after, scan(a, b, 7 * start)[:, 50:])
 
 
-def units(gate: float) -> tuple[Recurrence, Tensor]:
+def units(gate: float, time: int = 20) -> tuple[Recurrence, Tensor]:
     """In double precision, with gates about at `gate` before the sigmoid; and what they read."""
     torch.manual_seed(0)
     part = Recurrence(WIDTH).double()
     torch.nn.init.constant_(part.gates.bias, gate)
-    return part, torch.randn(BATCH, 20, WIDTH, dtype=torch.double, requires_grad=True)
+    return part, torch.randn(BATCH, time, WIDTH, dtype=torch.double, requires_grad=True)
 
 
 def by_formula(part: Recurrence, x: Tensor) -> Tensor:
@@ -81,10 +81,11 @@ def by_formula(part: Recurrence, x: Tensor) -> Tensor:
     return torch.stack(states, dim=1)
 
 
+@pytest.mark.parametrize("time", [1, 2, 20])
 @pytest.mark.parametrize("gate", [-12.0, -2.0, 0.0, 2.0, 12.0])
-def test_the_recurrence_and_its_gradient_are_the_papers(gate: float) -> None:
-    part, x = units(gate)
-    toward = torch.randn(BATCH, 20, WIDTH, dtype=torch.double)
+def test_the_recurrence_and_its_gradient_are_the_papers(gate: float, time: int) -> None:
+    part, x = units(gate, time)
+    toward = torch.randn(BATCH, time, WIDTH, dtype=torch.double)
     wanted = [x, *part.parameters()]
     ours, theirs = part(x), by_formula(part, x)
     torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=0)

@@ -23,7 +23,7 @@ from trainers.models import rglru
 from trainers.models.rglru import TAPS, Carried, Recurrent
 from trainers.models.transformer import bent, rope_table, rotate
 
-LR = 0.008
+LR = 0.016
 """Peak rate at width 64, by the sweep in docs/experiments/trainers.md."""
 
 WINDOW = 128

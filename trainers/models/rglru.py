@@ -23,7 +23,7 @@ from trainers.models.transformer import bent
 from trainers.optim import BASE_DEPTH
 from trainers.recurrence import Recurrence, convolution
 
-LR = 0.008
+LR = 0.016
 """Peak rate at width 64, by the sweep in docs/experiments/trainers.md."""
 
 TAPS = 4
