@@ -2,8 +2,6 @@
 
     python -m benchmarks.training_speed                 1M and 5M, context 512 (needs transformers)
     python -m benchmarks.training_speed --peak          the share of the GEMM peak, 3k to 5M
-    python -m benchmarks.training_speed --beside        ours alone, architectures beside each other
-    python -m benchmarks.training_speed --optimizers    likewise, AdamW beside Muon
 
 Contenders take turns, one step each, and a row gives medians over the turns, of both ratios and
 speeds, so that other work on the machine affects all equally. `ours` is the cell's loop with its
@@ -20,7 +18,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,7 +26,6 @@ from torch.nn import functional as F
 from harness.alone import train_alone
 from harness.contenders import bare, hugging_face
 from harness.peak_memory import VOCAB, write_data
-from trainers import optim
 from trainers.cell import Cell
 from trainers.ladder import archs
 
@@ -98,14 +94,6 @@ def cell_of(arch: str, size: str) -> Cell:
 def main() -> None:
     args = parse_args()
     torch.set_num_threads(1)
-    if args.beside or args.optimizers:
-        beside(args)
-    else:
-        against_others(args)
-
-
-def against_others(args: argparse.Namespace) -> None:
-    """Ours beside a bare loop and Hugging Face."""
     columns = ["arch", "size", "ours, tokens/s", *OTHERS, *(f"ours/{name}" for name in OTHERS)]
     columns += ["GEMM peak, GFLOP/s", "of peak"]
     print("| " + " | ".join(columns) + " |")
@@ -118,38 +106,13 @@ def against_others(args: argparse.Namespace) -> None:
                 print(row(cell_of(arch, size), Path(folder), args), flush=True)
 
 
-def beside(args: argparse.Namespace) -> None:
-    """What each architecture, or each optimizer, trains a second, and how much of the first."""
-    print("| size | arch | optimizer | tokens/s | of the first |\n| --- | --- | --- | --- | --- |")
-    kinds = optim.OPTIMIZERS if args.optimizers else ("adamw",)
-    with tempfile.TemporaryDirectory() as folder:
-        write_data(Path(folder))
-        for size in args.sizes:
-            cells = [
-                replace(cell_of(arch, size), optimizer=kind) for arch in args.arch for kind in kinds
-            ]
-            found = seconds_of(
-                {cell.key: Stepper(cell, Path(folder)) for cell in cells}, args.turns
-            )
-            first = cells[0]
-            for cell in cells:
-                if args.optimizers and cell.optimizer == kinds[0]:
-                    first = cell
-                speed = BATCH / statistics.median(found[cell.key])
-                share = ratio(found[first.key], found[cell.key])
-                print(
-                    f"| {size} | {cell.arch} | {cell.optimizer} | {speed:,.0f} | {share:.2f} |",
-                    flush=True,
-                )
-
-
 def row(cell: Cell, data: Path, args: argparse.Namespace) -> str:
     model = cell.rung.build()
     contenders: dict[str, Callable[[], None]] = {
         "ours": Stepper(cell, data),
         "bare": bare(model, cell, BATCH),
     }
-    if cell.arch in ("transformer", "gpt") and not args.peak:
+    if cell.arch != "lstm" and not args.peak:
         compiled = cell.rung.build()
         compiled.compile()
         contenders["compiled"] = bare(compiled, cell, BATCH)
@@ -173,10 +136,6 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peak", action="store_true", help="all sizes, without Hugging Face")
-    parser.add_argument("--beside", action="store_true", help="architectures beside each other")
-    parser.add_argument("--optimizers", action="store_true", help="optimizers beside each other")
-    sizes = ["50k", "1M", "5M"]
-    parser.add_argument("--sizes", nargs="+", default=sizes, help="of these two [50k 1M 5M]")
     parser.add_argument("--arch", nargs="+", default=archs(), help="architectures [all]")
     parser.add_argument("--turns", type=int, default=15, help="steps of each contender [15]")
     return parser.parse_args()

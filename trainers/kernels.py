@@ -14,7 +14,6 @@ from torch import nn
 
 from data.store.private import private_folder
 from trainers.cell import Cell
-from trainers.recurrence import Recurrence
 
 COMPILE_SECONDS = 60.0
 """Assumed, not measured: what compiling a model for one shape of batch takes."""
@@ -52,9 +51,8 @@ def prepared(
 
 def compiles(model: nn.Module, cell: Cell, device: torch.device) -> bool:
     """Whether to compile: never on a CPU, where it would change the bits of losses."""
-    # PyTorch does not trace a recurrent layer, and what is around one gains nothing; of ours it
-    # would unroll the scan, for minutes.
-    recurrent = any(isinstance(part, nn.RNNBase | Recurrence) for part in model.modules())
+    # PyTorch does not trace a recurrent layer, and what is around one gains nothing.
+    recurrent = any(isinstance(part, nn.RNNBase) for part in model.modules())
     # Rows of any length, and each length would be compiled anew.
     ragged = cell.boundaries == "restart"
     if device.type != "cuda" or recurrent or ragged:

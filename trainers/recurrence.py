@@ -42,7 +42,7 @@ class Recurrence(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time, width) -> the states, likewise, in fp32 also under autocast."""
         dtype = self.forget.dtype
-        return _Recurrence.apply(x.to(dtype), self.gates(x).to(dtype), self.forget)
+        return _read(x.to(dtype), self.gates(x).to(dtype), self.forget)
 
     def step(self, x: Tensor, state: Tensor) -> Tensor:
         """x: (batch, width), one token; state: (batch, width), before it -> the state after it."""
@@ -96,6 +96,13 @@ class _Recurrence(torch.autograd.Function):
         tiny = torch.finfo(softplus.dtype).tiny
         to_forget = to_log.sum((0, 1)) * forget.sigmoid() / softplus.clamp(min=tiny)
         return to_x, to_gates, to_forget
+
+
+# A compiler would unroll the scan, for minutes; it takes what is before and after.
+@torch.compiler.disable
+def _read(x: Tensor, gates: Tensor, forget: Tensor) -> Tensor:
+    states: Tensor = _Recurrence.apply(x, gates, forget)
+    return states
 
 
 def scan(a: Tensor, b: Tensor, start: Tensor, *, backwards: bool = False) -> Tensor:
@@ -167,6 +174,7 @@ class _Convolution(torch.autograd.Function):
         return to_x, torch.stack(to_taps)
 
 
+@torch.compiler.disable
 def convolution(x: Tensor, taps: Tensor) -> Tensor:
     """Each unit along time by itself: the sum of its last tokens, weighted.
 

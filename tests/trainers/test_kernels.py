@@ -12,7 +12,6 @@ import torch
 from tests.strangers import mode
 from trainers.cell import Cell
 from trainers.kernels import COMPILE_SECONDS, SAVED_SECONDS, compiles, pays, prepared
-from trainers.recurrence import Recurrence
 
 CPU, CARD = torch.device("cpu"), torch.device("cuda")
 
@@ -31,7 +30,6 @@ def test_a_large_model_is_compiled_on_a_card_and_a_small_one_is_not(cell: Cell) 
     assert not compiles(model, replace(large, size="300k"), CARD)
     assert not compiles(model, replace(large, boundaries="restart"), CARD)
     assert not compiles(torch.nn.LSTM(2, 2), large, CARD)
-    assert not compiles(Recurrence(2), large, CARD)
 
 
 @pytest.mark.parametrize("size", ["300k", "20M"])

@@ -150,3 +150,13 @@ def test_a_convolution_weighs_the_last_tokens_and_its_gradient_is_right(time: in
         expected = sum(taps[moment - each] * x[:, each] for each in seen)
         torch.testing.assert_close(found[:, moment], expected)
     assert torch.autograd.gradcheck(recurrence._Convolution.apply, (x, taps))
+
+
+def test_a_compiler_takes_what_is_around_a_recurrence() -> None:
+    part, x = units(1.0)
+    around = torch.nn.Sequential(torch.nn.Linear(WIDTH, WIDTH).double(), part)
+    compiled = torch.compile(around, backend="eager")
+    torch.testing.assert_close(compiled(x), around(x))
+    (ours,) = torch.autograd.grad(around(x).sum(), [x])
+    (its,) = torch.autograd.grad(compiled(x).sum(), [x])
+    torch.testing.assert_close(its, ours)
