@@ -112,7 +112,7 @@ def row(cell: Cell, data: Path, args: argparse.Namespace) -> str:
         "ours": Stepper(cell, data),
         "bare": bare(model, cell, BATCH),
     }
-    if cell.arch != "lstm" and not args.peak:
+    if cell.arch in ("transformer", "gpt") and not args.peak:
         compiled = cell.rung.build()
         compiled.compile()
         contenders["compiled"] = bare(compiled, cell, BATCH)
