@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def main() -> None:
                 for arch in args.arch
                 for kind in args.optimizers
             ]
-            steppers = {cell.key: Stepper(cell, Path(folder)) for cell in cells}
+            steppers: dict[str, Callable[[], None]] = {
+                cell.key: Stepper(cell, Path(folder)) for cell in cells
+            }
             seconds = list(seconds_of(steppers, args.turns).values())
             for cell, found in zip(cells, seconds):
                 speed = BATCH / statistics.median(found)

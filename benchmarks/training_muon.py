@@ -1,10 +1,10 @@
-"""Which rate Muon's matrices need, as a multiple of AdamW's; and the losses by AdamW alone.
+"""Which rate Muon's matrices need: losses by rate, and by AdamW alone.
 
     python -m benchmarks.training_muon --data runs/data/folk-abc
     python -m benchmarks.training_muon --data runs/data/folk-abc --arch lstm --sizes 20k
 
-AdamW's own rate, which the rest of a model keeps, is that of the architecture. The best multiple is
-in bold; `trainers.optim.MUON_RATE` is the one that is shipped.
+The rest of a model keeps the architecture's own rate, by AdamW. The best of Muon's rates is in
+bold; `trainers.optim.MUON_LR` is the one that is shipped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     args = parse_args()
     torch.set_num_threads(1)
     manifest = read_manifest(args.data)
-    heads = [f"{multiple:g}" for multiple in args.multiples]
+    heads = [f"{rate:g}" for rate in args.rates]
     print(f"| arch | size | AdamW | {' | '.join(heads)} |")
     print("| --- " * (len(heads) + 3) + "|")
     fixed = (in_batches(args.tokens, BATCH), BATCH, CONTEXT, 0.1, 1.0, manifest.tokenizer)
@@ -50,8 +50,8 @@ def main() -> None:
                 for kind in optim.OPTIMIZERS
             }
             adamw, found = loss(by["adamw"], args.data), []
-            for multiple in args.multiples:
-                optim.MUON_RATE = multiple
+            for rate in args.rates:
+                optim.MUON_LR = rate
                 found.append(loss(by["muon"], args.data))
             cells = [f"**{each:.3f}**" if each == min(found) else f"{each:.3f}" for each in found]
             print(f"| {arch} | {size} | {adamw:.3f} | {' | '.join(cells)} |", flush=True)
@@ -64,9 +64,9 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="a folder made by python -m data.prepare")
     add("--arch", nargs="+", default=archs(), help="architectures [all]")
-    add("--sizes", nargs="+", default=["20k", "120k"], help="[20k 120k]")
-    add("--multiples", nargs="+", type=float, default=[0.4, 0.8, 1.6, 3.2], help="[.4 .8 1.6 3.2]")
-    add("--tokens", type=float, default=5e5, help="training tokens of a cell [500,000]")
+    add("--sizes", nargs="+", default=["9k", "50k"], help="[9k 50k]")
+    add("--rates", nargs="+", type=float, default=[0.025, 0.05, 0.1], help="[.025 .05 .1]")
+    add("--tokens", type=float, default=2e5, help="training tokens of a cell [200,000]")
     return parser.parse_args()
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from trainers import optim
-from trainers.ladder import Rung, rung
+from trainers.ladder import Rung, load_arch, rung
 from trainers.saved import TRUNK
 
 CHOICES = {
@@ -142,8 +142,10 @@ class Cell:
     def peak_rates(self) -> optim.Rates:
         if self.rates == "flat":
             return optim.flat(self.lr)
-        shape = self.rung.shape
-        return optim.transferred(self.lr, shape.width, shape.depth, self.optimizer)
+        shape, muon_lr = self.rung.shape, None
+        if self.optimizer == "muon":
+            muon_lr = optim.MUON_LR * self.lr / load_arch(self.arch).LR
+        return optim.transferred(self.lr, shape.width, shape.depth, muon_lr)
 
     @property
     def warmup_tokens(self) -> int:

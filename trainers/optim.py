@@ -26,8 +26,9 @@ DECAY_SHARE = 0.2
 OPTIMIZERS = ("adamw", "muon")
 """AdamW for all of a model; or Muon for its hidden matrices and AdamW for the rest."""
 
-MUON_RATE = 1.6
-"""The rate of Muon's matrices in units of the cell's `lr`."""
+MUON_LR = 0.05
+"""Muon's peak rate at depth 2 where a cell's `lr` is its architecture's own: one for all of them,
+by the sweep in docs/experiments/trainers.md."""
 
 BETAS = (0.9, 0.95)
 """AdamW's decay rates of the first and second moment."""
@@ -44,10 +45,10 @@ class Rates:
     """Embeddings, gains and biases. A head tied to the embedding counts as an embedding."""
 
 
-def transferred(lr: float, width: int, depth: int, optimizer: str = "adamw") -> Rates:
+def transferred(lr: float, width: int, depth: int, muon_lr: float | None = None) -> Rates:
     """The rates at this width and depth that correspond to `lr` at BASE_WIDTH and BASE_DEPTH.
 
-    optimizer: one of OPTIMIZERS.
+    muon_lr: the rate of hidden matrices there if Muon trains them.
 
     Width follows muP's rule for Adam (Yang et al. 2022, table 3): the rate of a matrix whose input
     grows with the width is inversely proportional to it. Depth follows Depth-muP (Yang et al. 2023,
@@ -56,7 +57,7 @@ def transferred(lr: float, width: int, depth: int, optimizer: str = "adamw") -> 
     neither does its rate (Bernstein 2025).
     """
     head = lr * BASE_WIDTH / width
-    hidden = MUON_RATE * lr if optimizer == "muon" else head
+    hidden = head if muon_lr is None else muon_lr
     return Rates(hidden=hidden * math.sqrt(BASE_DEPTH / depth), head=head, rest=lr)
 
 

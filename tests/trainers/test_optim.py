@@ -81,8 +81,8 @@ def test_rates_follow_width_and_depth() -> None:
 
 
 def test_the_rate_of_muon_follows_the_depth_alone() -> None:
-    rates = [optim.transferred(0.01, width, 8, "muon") for width in (64, 256)]
-    assert [each.hidden for each in rates] == pytest.approx(2 * [optim.MUON_RATE * 0.005])
+    rates = [optim.transferred(0.01, width, 8, muon_lr=0.1) for width in (64, 256)]
+    assert [each.hidden for each in rates] == pytest.approx([0.05, 0.05])
     assert [each.head for each in rates] == pytest.approx([0.01, 0.0025])
 
 

@@ -49,7 +49,8 @@ def movement(
     module, size = load_arch(arch), shape(arch, width, depth)
     model = module.Model(size, VOCAB)
     lr = module.LR / 4
-    rates = optim.flat(lr) if flat else optim.transferred(lr, size.width, size.depth, kind)
+    muon_lr = optim.MUON_LR / 4 if kind == "muon" else None
+    rates = optim.flat(lr) if flat else optim.transferred(lr, size.width, size.depth, muon_lr)
     optimizer = optim.optimizer(model, rates, weight_decay=0.0, kind=kind)
     taken_in: dict[str, list[torch.Tensor]] = defaultdict(list)
     for name, part in model.named_children():
