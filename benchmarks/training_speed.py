@@ -125,6 +125,7 @@ def row(arch: str, size: str, data: Path, turns: int) -> str:
     if arch != "lstm":
         contenders["ours.bf16"] = Stepper(in_bf16, data)
         contenders["compiled"] = bare(compiled(cell.rung.build()), cell, BATCH)
+    if arch in ("transformer", "gpt"):
         logits = lambda out: out.logits  # noqa: E731
         contenders["HF"] = bare(hugging_face(cell), cell, BATCH, logits)
         contenders["HF compiled"] = bare(compiled(hugging_face(cell)), cell, BATCH, logits)
@@ -138,7 +139,7 @@ def row(arch: str, size: str, data: Path, turns: int) -> str:
         return found[max((name for name in names if name in speed), key=speed.__getitem__)]
 
     ratios = [ratio(found["bare"], found["ours"])]
-    if arch != "lstm":
+    if "HF" in found:
         ratios += [ratio(found["HF"], found["ours"]), ratio(best(THEIRS), best(OURS))]
     share = speed["ours"] * cell.rung.flops_per_token(CONTEXT) / peak
     speeds = [f"{speed[name]:,.0f}" if name in speed else "–" for name in (*OURS, *BARE, *THEIRS)]

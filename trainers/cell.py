@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from trainers import optim
-from trainers.ladder import Rung, rung
+from trainers.ladder import Rung, load_arch, rung
 from trainers.saved import TRUNK
 
 CHOICES = {
@@ -17,7 +17,7 @@ CHOICES = {
     "rates": ("transferred", "flat"),
     "boundaries": ("carry", "restart"),
     "precision": ("fp32", "bf16"),
-    "optimizer": ("adamw",),
+    "optimizer": optim.OPTIMIZERS,
 }
 
 AUTO = "auto"
@@ -74,15 +74,18 @@ class Cell:
     """The number format of training: `fp32`, which GPUs multiply as TF32; or `bf16`, in which
     matrices are multiplied while weights, losses, recurrences and evaluation stay in fp32."""
     optimizer: str = "adamw"
-    """The optimiser."""
+    """`adamw`, or `muon` for hidden matrices and AdamW for the rest."""
 
     def __post_init__(self) -> None:
         for field, known in CHOICES.items():
             if getattr(self, field) not in known:
-                there = (
-                    f"there are {', '.join(known)}" if known[1:] else f"there is only {known[0]}"
-                )
-                raise ValueError(f"unknown {field} {getattr(self, field)!r}; {there}")
+                there = ", ".join(known)
+                raise ValueError(f"unknown {field} {getattr(self, field)!r}; there are {there}")
+        if self.optimizer == "muon" and self.rates == "flat":
+            raise ValueError(
+                "found optimizer muon with rates flat, expected rates transferred: one rate for "
+                "matrices and vectors means nothing to Muon"
+            )
         if self.batch_tokens % self.context:
             raise ValueError(
                 f"batch_tokens {self.batch_tokens} is not a multiple of context {self.context}"
@@ -139,8 +142,10 @@ class Cell:
     def peak_rates(self) -> optim.Rates:
         if self.rates == "flat":
             return optim.flat(self.lr)
-        shape = self.rung.shape
-        return optim.transferred(self.lr, shape.width, shape.depth)
+        shape, muon_lr = self.rung.shape, None
+        if self.optimizer == "muon":
+            muon_lr = optim.MUON_LR * self.lr / load_arch(self.arch).LR
+        return optim.transferred(self.lr, shape.width, shape.depth, muon_lr)
 
     @property
     def warmup_tokens(self) -> int:

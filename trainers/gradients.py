@@ -13,11 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trainers.batches import IGNORED, Batches
 from trainers.device import alone_on
-
-AFTER_PROBE = 3
-"""Numbers per parameter that are allocated at the first step and kept: AdamW's moments, and the
-buckets in which gradients are exchanged."""
-
+from trainers.optim import moments
 
 NO_TOKEN = -1
 """Stands for a token that no target is, so that all are scored."""
@@ -60,16 +56,20 @@ def largest_micro_tokens(
     context: int,
     micro_tokens: int,
     precision: str = "fp32",
+    optimizer: str = "adamw",
 ) -> int:
     """The largest of `micro_tokens` and its halves that fits in the memory of every worker.
 
-    model: not replicated. windows: per batch and worker, of `context` tokens each. Tried before the
-    first step, with memory set aside for what is allocated later: once workers exchange gradients
-    in the backward pass, one that ran out of memory would leave the others waiting for ever. Cells
-    that share a card try one after another, as each takes more than it needs later.
+    model: not replicated. windows: per batch and worker, of `context` tokens each. precision,
+    optimizer: as in `trainers.cell.Cell`. Tried before the first step, with memory set aside for
+    what is allocated then and kept, moments and the buckets in which gradients are exchanged: once
+    workers exchange them in the backward pass, one that ran out of memory would leave the others
+    waiting for ever. Cells that share a card try one after another, as each takes more than it
+    needs later.
     Raises MemoryError if a single window does not fit.
     """
-    later = AFTER_PROBE * sum(parameter.numel() for parameter in model.parameters())
+    buckets = sum(parameter.numel() for parameter in model.parameters())
+    later = buckets + moments(model, optimizer)
     micro_tokens = min(micro_tokens, windows * context)
     while True:
         tokens = np.zeros((max(1, micro_tokens // context), context), np.uint16)

@@ -13,13 +13,12 @@ An architecture is a module under `trainers/models/`; its name is the file's nam
 - `count`, `flops_per_token`, `activations_per_token`: formulas, for sizes that nobody builds.
 - `Model(shape, vocab_size)`: `forward` reads many tokens at once, `step` one more. Parameters named
   `embedding...` are looked up, `head.weight` projects to the vocabulary and starts at zero (or so
-  small that the first loss is that of a guess). Other weights of two or more dimensions are
-  matrices: they decay, and their rate falls with the width. A weight whose inputs do not grow with
-  the width, as in a depthwise convolution, is kept as a vector.
+  small that the first loss is that of a guess). Its `groups` (`trainers.groups.Groups`) names which
+  parameters take which rate; each has to be in one of them.
 - The state of `step`: None before the first token, then what `step` returned last. It may be of any
   type and may change in place, for no former state is used again.
 
-CONTRIBUTING.md has the steps.
+docs/architectures.md has the steps.
 """
 
 from __future__ import annotations

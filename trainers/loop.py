@@ -82,12 +82,12 @@ def train(
     bare = cell.rung.build().to(world.device)
     windows = -(-batches.windows_per_batch // world.size)
     micro_tokens = largest_micro_tokens(
-        bare, world, windows, cell.context, micro_tokens, cell.precision
+        bare, world, windows, cell.context, micro_tokens, cell.precision, cell.optimizer
     )
     state = restore()
     before = None if state is None else state.get("kernels", {})
     model, kernels = prepare(replicated(bare, world), before, micro_tokens)
-    optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay)
+    optimizer = optim.optimizer(bare, cell.peak_rates, cell.weight_decay, cell.optimizer)
     warmup = cell.warmup_tokens
     schedule = optim.SCHEDULES[cell.schedule]
 

@@ -8,8 +8,8 @@ import sys
 from trainers.cell import Cell
 
 _FP32 = 4
-_COPIES = 4
-"""Weights, their gradients and AdamW's two moments."""
+_COPIES = 2
+"""Weights and their gradients."""
 
 
 def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
@@ -23,16 +23,24 @@ def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
     """
     counts = cell.rung.counts
     copies = _COPIES + (world > 1)
-    parameters = counts.n_params + counts.embedding
+    parameters = copies * (counts.n_params + counts.embedding) + _moments(cell)
     windows = cell.batch_tokens // cell.context // world
     at_once = cell.context * min(max(1, micro_tokens // cell.context), max(1, windows))
-    return _FP32 * (copies * parameters + cell.rung.activations_per_token * at_once)
+    return _FP32 * (parameters + cell.rung.activations_per_token * at_once)
 
 
 def checkpoint_bytes(cell: Cell) -> int:
-    """Approximate size on disk: the weights and AdamW's two moments."""
+    """Approximate size on disk: the weights and the optimizer's moments."""
     counts = cell.rung.counts
-    return _FP32 * 3 * (counts.n_params + counts.embedding)
+    return _FP32 * (counts.n_params + counts.embedding + _moments(cell))
+
+
+def _moments(cell: Cell) -> int:
+    """Numbers that the optimizer keeps: two of each parameter, and of Muon's one. All between
+    embedding and head is counted as Muon's, also the few vectors, which are not."""
+    counts = cell.rung.counts
+    both = 2 * (counts.n_params + counts.embedding)
+    return both - counts.non_embedding if cell.optimizer == "muon" else both
 
 
 def peak_resident_bytes() -> int:

@@ -1,4 +1,4 @@
-"""AdamW with rates that follow width and depth, and schedules that end where the cell ends."""
+"""Optimizers with rates that follow width and depth, and schedules that end where the cell ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from trainers.groups import members
+from trainers.muon import MuonAndAdamW
+
 BASE_WIDTH = 64
 """The width at which a cell's `lr` is the rate of its matrices."""
 
@@ -20,6 +23,13 @@ DECAY_SHARE = 0.2
 """The share of a cell over which `wsd` decays (Hägele et al. 2024, section 3.2: 10 to 20 %)."""
 
 
+OPTIMIZERS = ("adamw", "muon")
+"""AdamW for all of a model; or Muon for its hidden matrices and AdamW for the rest."""
+
+MUON_LR = 0.05
+"""Muon's peak rate at depth 2 where a cell's `lr` is its architecture's own: one for all of them,
+by the sweep in docs/experiments/trainers.md."""
+
 BETAS = (0.9, 0.95)
 """AdamW's decay rates of the first and second moment."""
 
@@ -29,22 +39,26 @@ class Rates:
     """Peak learning rates of the parts of a model."""
 
     hidden: float
-    """Matrices between embedding and head, kernels of convolutions among them."""
+    """Matrices between embedding and head."""
     head: float
     rest: float
     """Embeddings, gains and biases. A head tied to the embedding counts as an embedding."""
 
 
-def transferred(lr: float, width: int, depth: int) -> Rates:
+def transferred(lr: float, width: int, depth: int, muon_lr: float | None = None) -> Rates:
     """The rates at this width and depth that correspond to `lr` at BASE_WIDTH and BASE_DEPTH.
+
+    muon_lr: the rate of hidden matrices there if Muon trains them.
 
     Width follows muP's rule for Adam (Yang et al. 2022, table 3): the rate of a matrix whose input
     grows with the width is inversely proportional to it. Depth follows Depth-muP (Yang et al. 2023,
     table 1): the branches of a residual model, and their rates, shrink with the square root of the
-    number of layers.
+    number of layers. What Muon adds to a matrix has a norm that does not depend on the width, so
+    neither does its rate (Bernstein 2025).
     """
     head = lr * BASE_WIDTH / width
-    return Rates(hidden=head * math.sqrt(BASE_DEPTH / depth), head=head, rest=lr)
+    hidden = head if muon_lr is None else muon_lr
+    return Rates(hidden=hidden * math.sqrt(BASE_DEPTH / depth), head=head, rest=lr)
 
 
 def flat(lr: float) -> Rates:
@@ -52,28 +66,40 @@ def flat(lr: float) -> Rates:
     return Rates(lr, lr, lr)
 
 
-def optimizer(model: nn.Module, rates: Rates, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW, with weight decay on hidden matrices and the head only.
+def optimizer(
+    model: nn.Module, rates: Rates, weight_decay: float, kind: str = "adamw"
+) -> torch.optim.AdamW | MuonAndAdamW:
+    """The optimizer, with weight decay on hidden matrices and the head only.
 
-    A convolution's kernel (outputs, inputs, taps) counts as a matrix: its fan-in grows with the
-    width, and the number of taps is the same at every width.
+    model: with `groups`, by which `trainers.groups.members` finds them. kind: one of OPTIMIZERS.
     """
-    parts: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "rest": []}
-    for name, parameter in model.named_parameters():
-        is_matrix = parameter.dim() >= 2 and not name.startswith("embedding")
-        part = "rest" if not is_matrix else "head" if name.startswith("head") else "hidden"
-        parts[part].append(parameter)
+    found = members(model)
+    matrices = found.pop("hidden") if kind == "muon" else []
     groups = [
         {
-            "params": parameters,
-            "lr": getattr(rates, part),
-            "base_lr": getattr(rates, part),
-            "weight_decay": 0.0 if part == "rest" else weight_decay,
+            "params": [each.weight for each in there],
+            "lr": getattr(rates, group),
+            "base_lr": getattr(rates, group),
+            "weight_decay": 0.0 if group == "rest" else weight_decay,
         }
-        for part, parameters in parts.items()
-        if parameters
+        for group, there in found.items()
+        if there
     ]
-    return torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
+    adamw = torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
+    if not matrices:
+        return adamw
+    return MuonAndAdamW(matrices, adamw, lr=rates.hidden, weight_decay=weight_decay)
+
+
+def moments(model: nn.Module, kind: str) -> int:
+    """Numbers that the optimizer keeps: AdamW two of each parameter, Muon one of each of its own.
+
+    model, kind: as for `optimizer`.
+    """
+    found = 2 * sum(parameter.numel() for parameter in model.parameters())
+    if kind == "muon":
+        found -= sum(each.weight.numel() for each in members(model)["hidden"])
+    return found
 
 
 def warmup_tokens(n_params: int, tokens: int) -> int:
@@ -133,6 +159,6 @@ SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
 }
 
 
-def set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+def set_rate(optimizer: torch.optim.AdamW | MuonAndAdamW, share: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * share

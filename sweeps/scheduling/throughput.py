@@ -129,8 +129,10 @@ def _rate(cell: Cell, device: torch.device, micro_tokens: int) -> float:
     import torch
     from torch.nn import functional as F
 
+    from trainers.optim import optimizer
+
     model = cell.rung.build().to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    step = optimizer(model, cell.peak_rates, cell.weight_decay, cell.optimizer).step
     # Windows are shortened if they would take long; the FLOPs counted are those of the short ones.
     most = CPU_TOKENS if device.type == "cpu" else micro_tokens
     context = min(cell.context, most)
@@ -141,7 +143,7 @@ def _rate(cell: Cell, device: torch.device, micro_tokens: int) -> float:
         started = _clock(device)
         logits = model(tokens)
         F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()).backward()
-        optimizer.step()
+        step()
         seconds.append(_clock(device) - started)
     return cell.rung.flops_per_token(context) * windows * context / min(seconds)
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import CELL
+from trainers import optim
 from trainers.cell import CHOICES, FIRST, Cell
+from trainers.ladder import archs, load_arch
 
 
 def test_a_field_at_its_first_default_leaves_no_trace_in_the_key() -> None:
@@ -59,6 +61,16 @@ def test_wsd_is_another_schedule_than_it_was() -> None:
     assert digest not in wsd.key
 
 
+@pytest.mark.parametrize("arch", archs())
+def test_muon_has_one_rate_at_the_own_rate_of_every_architecture(arch: str) -> None:
+    lr = load_arch(arch).LR
+    own, half = (replace(CELL, arch=arch, lr=each, optimizer="muon") for each in (lr, lr / 2))
+    depth = own.rung.shape.depth
+    assert own.peak_rates.hidden == pytest.approx(optim.MUON_LR * (2 / depth) ** 0.5)
+    assert half.peak_rates.hidden == pytest.approx(own.peak_rates.hidden / 2)
+    assert half.peak_rates.rest == lr / 2
+
+
 def test_cells_of_every_budget_share_the_warm_up_of_wsd() -> None:
     def warmups(schedule: str) -> set[int]:
         return {
@@ -76,9 +88,13 @@ def test_cells_of_every_budget_share_the_warm_up_of_wsd() -> None:
         ({"precision": "fp16"}, "unknown precision 'fp16'; there are fp32, bf16"),
         # It would mean one thing here and another there.
         ({"precision": "auto"}, "unknown precision 'auto'; there are fp32, bf16"),
-        ({"optimizer": "muon"}, "unknown optimizer 'muon'; there is only adamw"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; there are adamw, muon"),
+        (
+            {"optimizer": "muon", "rates": "flat"},
+            "optimizer muon with rates flat, expected rates tr",
+        ),
     ],
 )
-def test_what_is_not_there_yet_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
+def test_what_is_not_there_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(CELL, **changed)

@@ -142,6 +142,18 @@ def test_a_cell_stopped_at_any_step_goes_on_to_the_same_weights_and_curve(
 
 
 @pytest.mark.parametrize("arch", archs())
+def test_so_does_one_by_muon_which_learns_too(cell: Cell, packed: Path, arch: str) -> None:
+    cell = replace(cell, arch=arch, optimizer="muon", tokens=60 * 256)
+    whole, curve, last = run(cell, packed)
+    _, _, half = run(cell, packed, stop_after=33)
+    resumed, _, last_resumed = run(cell, packed, state=half)
+    assert torch.equal(weights(last), weights(last_resumed))
+    assert resumed["val_loss"] == whole["val_loss"] < 0.95 * curve[0]["train_loss"]
+    by_adamw, _, _ = run(replace(cell, optimizer="adamw"), packed)
+    assert by_adamw["val_loss"] != whole["val_loss"]
+
+
+@pytest.mark.parametrize("arch", archs())
 def test_micro_batches_give_the_same_model(cell: Cell, packed: Path, arch: str) -> None:
     cell = replace(cell, arch=arch)
     whole, _, _ = run(cell, packed)

@@ -13,7 +13,7 @@ from harness.peak_memory import measured, write_data
 from trainers import memory
 from trainers.cell import Cell
 from trainers.ladder import archs
-from trainers.memory import peak_bytes, peak_resident_bytes
+from trainers.memory import checkpoint_bytes, peak_bytes, peak_resident_bytes
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,17 @@ def test_the_peak_is_within_fifteen_percent_of_the_formula(
     )
     formula = peak_bytes(cell, micro_tokens, world=1)
     assert measured(cell, data, micro_tokens) == pytest.approx(formula, rel=0.15)
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_so_it_is_with_muon_which_keeps_less(cell: Cell, data: Path, arch: str) -> None:
+    cell = replace(cell, arch=arch, size="300k", context=64, batch_tokens=1024, tokens=2048)
+    cell = replace(cell, vocab_size=139, optimizer="muon")
+    formula = peak_bytes(cell, 1024, world=1)
+    assert measured(cell, data, 1024) == pytest.approx(formula, rel=0.15)
+    saved = peak_bytes(replace(cell, optimizer="adamw"), 1024, world=1) - formula
+    assert saved == 4 * cell.rung.counts.non_embedding
+    assert checkpoint_bytes(replace(cell, optimizer="adamw")) - checkpoint_bytes(cell) == saved
 
 
 def test_several_workers_keep_the_gradients_twice_and_share_the_batch(cell: Cell) -> None:

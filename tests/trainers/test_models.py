@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainers.ladder import archs, rung
+from trainers.models import hybrid
 
 VOCAB = 50
 
@@ -91,3 +92,50 @@ def test_learned_positions_are_those_of_the_context() -> None:
     net(torch.zeros(1, 32, dtype=torch.int64))
     with pytest.raises(ValueError, match="33 tokens for a gpt with 32 positions"):
         net(torch.zeros(1, 33, dtype=torch.int64))
+
+
+WINDOW = 8
+
+
+@pytest.mark.parametrize("time", [1, 7, 8, 9, 16, 29])
+def test_local_attention_is_causal_attention_to_the_last_tokens(time: int) -> None:
+    q, k, v = torch.randn(3, 2, 4, time, 6, dtype=torch.double)
+    behind = torch.arange(time)[:, None] - torch.arange(time)
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=(behind >= 0) & (behind < WINDOW))
+    torch.testing.assert_close(hybrid.local_attention(q, k, v, WINDOW), expected)
+
+
+def test_local_attention_counts_what_a_token_attends_to() -> None:
+    """As formulas do: half of a context that fits the window, for the pairs of a causal square."""
+    shape = hybrid.Shape(d_model=10, n_layers=6, n_heads=2, d_ff=0, window=WINDOW)
+    for context in (4, 8, 9, 400):
+        pairs = sum(min(position + 0.5, WINDOW) for position in range(context))
+        counted = hybrid.flops_per_token(shape, 0, context) - hybrid.flops_per_token(shape, 0, 0)
+        assert counted == pytest.approx(2 * 12 * 10 * pairs / context, abs=1)
+
+
+def numbers_in(carried: object) -> int:
+    """What is held of all tokens so far, the room for more among it."""
+    if isinstance(carried, torch.Tensor):
+        return carried.untyped_storage().nbytes() // carried.element_size()
+    if isinstance(carried, tuple | list):
+        return sum(map(numbers_in, carried))
+    return numbers_in([*vars(carried).values()]) if hasattr(carried, "__dict__") else 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("arch", "grows"), [("rglru", 1), ("hybrid", 1), ("transformer", 2)])
+def test_what_is_carried_is_of_one_size_but_where_attention_sees_all(arch: str, grows: int) -> None:
+    net, state, held = model(arch), None, []
+    for position in range(520):
+        _, state = net.step(torch.tensor([position % VOCAB]), state)
+        if position in (256, 519):
+            held.append(numbers_in(state))
+    assert held[0] > 0
+    assert held[1] / held[0] == pytest.approx(grows, rel=0.01)
+
+
+def test_every_third_block_of_a_hybrid_attends() -> None:
+    blocks = rung("hybrid", "20M", VOCAB).build().blocks
+    kinds = [type(block.mixer).__name__ for block in blocks]
+    assert kinds[:6] == ["Recurrent", "Recurrent", "Local"] * 2

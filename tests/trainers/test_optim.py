@@ -7,7 +7,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from trainers import optim
 from trainers.ladder import archs, rung
@@ -81,6 +80,12 @@ def test_rates_follow_width_and_depth() -> None:
     assert optim.transferred(0.01, optim.BASE_WIDTH, optim.BASE_DEPTH) == optim.flat(0.01)
 
 
+def test_the_rate_of_muon_follows_the_depth_alone() -> None:
+    rates = [optim.transferred(0.01, width, 8, muon_lr=0.1) for width in (64, 256)]
+    assert [each.hidden for each in rates] == pytest.approx([0.05, 0.05])
+    assert [each.head for each in rates] == pytest.approx([0.01, 0.0025])
+
+
 @pytest.mark.parametrize("arch", archs())
 def test_every_parameter_has_its_rate_and_only_matrices_decay(arch: str) -> None:
     model = rung(arch, "300k", 139).build()
@@ -88,15 +93,7 @@ def test_every_parameter_has_its_rate_and_only_matrices_decay(arch: str) -> None
     found = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
     assert found.keys() == {id(parameter) for parameter in model.parameters()}
     for name, parameter in model.named_parameters():
-        if parameter.dim() < 2 or "embedding" in name:
+        if parameter.dim() < 2 or "embedding" in name or "taps" in name:
             assert found[id(parameter)] == (3.0, 0.0), name
         else:
             assert found[id(parameter)] == (2.0 if "head" in name else 1.0, 0.1), name
-
-
-def test_the_kernel_of_a_convolution_is_a_matrix() -> None:
-    convolution = nn.Conv1d(8, 16, 3)
-    rates = optim.Rates(hidden=1.0, head=2.0, rest=3.0)
-    groups = optim.optimizer(convolution, rates, weight_decay=0.1).param_groups
-    found = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
-    assert found == {id(convolution.weight): (1.0, 0.1), id(convolution.bias): (3.0, 0.0)}

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from trainers import optim
+from trainers.groups import members
 from trainers.ladder import archs, load_arch, rung
 
 VOCAB = 64
@@ -39,15 +40,18 @@ def shape(arch: str, width: int, depth: int) -> Any:
     return made
 
 
-def movement(arch: str, width: int, depth: int, *, flat: bool = False) -> np.ndarray:
+def movement(
+    arch: str, width: int, depth: int, *, flat: bool = False, kind: str = "adamw"
+) -> np.ndarray:
     """Root mean square change, over STEPS steps, of what each part of the model takes in that is
     called once, such as its last norm and its head, and of the logits."""
     torch.manual_seed(0)
     module, size = load_arch(arch), shape(arch, width, depth)
     model = module.Model(size, VOCAB)
     lr = module.LR / 4
-    rates = optim.flat(lr) if flat else optim.transferred(lr, size.width, size.depth)
-    optimizer = optim.optimizer(model, rates, weight_decay=0.0)
+    muon_lr = optim.MUON_LR / 4 if kind == "muon" else None
+    rates = optim.flat(lr) if flat else optim.transferred(lr, size.width, size.depth, muon_lr)
+    optimizer = optim.optimizer(model, rates, weight_decay=0.0, kind=kind)
     taken_in: dict[str, list[torch.Tensor]] = defaultdict(list)
     for name, part in model.named_children():
         if not name.startswith("embedding"):
@@ -62,7 +66,7 @@ def movement(arch: str, width: int, depth: int, *, flat: bool = False) -> np.nda
         F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=True)
     last = model(tokens[:, :-1]).detach()
     changes = [each[-1] - each[0] for each in taken_in.values()] + [last - first]
     return np.array([change.square().mean().sqrt().item() for change in changes])
@@ -78,18 +82,23 @@ def growth(changes: list[np.ndarray]) -> float:
 def test_what_has_the_rate_of_a_matrix_takes_in_more_as_the_width_grows(arch: str) -> None:
     with torch.device("meta"):
         narrow, wide = (load_arch(arch).Model(shape(arch, width, 2), VOCAB) for width in (64, 256))
-    for (name, weight), wider in zip(narrow.named_parameters(), wide.parameters()):
-        if weight.dim() >= 2 and not name.startswith("embedding"):
-            grown = wider[0].numel() / weight[0].numel()
-            assert grown == pytest.approx(4, rel=0.1), (
-                f"{name} takes in {weight[0].numel()} numbers at width 64, {wider[0].numel()} at "
-                "256, so its rate must not fall with the width; keep it as a vector"
-            )
+    wider = dict(wide.named_parameters())
+    for each in (found := members(narrow))["hidden"] + found["head"]:
+        inputs = [weight[0].numel() for weight in (each.weight, wider[each.name])]
+        assert inputs[1] / inputs[0] == pytest.approx(4, rel=0.1), (
+            f"{each.name} takes in {inputs[0]} numbers at width 64, {inputs[1]} at 256, so its "
+            "rate must not fall with the width; name it in the rest of the model's groups"
+        )
 
 
 @pytest.mark.parametrize("arch", archs())
 def test_what_a_unit_computes_moves_alike_at_every_width(arch: str) -> None:
     assert growth([movement(arch, width, 2) for width in WIDTHS]) < 2
+
+
+@pytest.mark.parametrize("arch", archs())
+def test_by_muon_it_does_so_too(arch: str) -> None:
+    assert growth([movement(arch, width, 2, kind="muon") for width in WIDTHS]) < 2
 
 
 @pytest.mark.parametrize("arch", archs())

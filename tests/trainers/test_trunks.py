@@ -106,7 +106,9 @@ def test_a_branch_equals_the_same_cell_trained_alone_bit_for_bit(
     assert [branch.from_trunk for branch in together] == [0, 64 * trunks[0], 64 * trunks[1]]
 
 
-@pytest.mark.parametrize("changed", [{"boundaries": "restart"}, {"size": "9k", "seed": 3}])
+@pytest.mark.parametrize(
+    "changed", [{"boundaries": "restart"}, {"size": "9k", "seed": 3}, {"optimizer": "muon"}]
+)
 def test_so_does_one_with_other_settings(packed: Path, tmp_path: Path, changed: dict) -> None:
     short, long = of_steps(replace(LSTM, **changed), 70, 90)
     run(short, packed, tmp_path / "together")

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from trainers.attention import CausalAttention
 from trainers.cache import Cache
 from trainers.counts import Counts
+from trainers.groups import Groups
 from trainers.linear import Linear
 from trainers.models.transformer import bent
 from trainers.optim import BASE_DEPTH, BASE_WIDTH
@@ -121,6 +122,13 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
+    groups = Groups(
+        hidden={"*.qkv.weight": 3, "*.out.weight": 1, "*.up.weight": 1, "*.down.weight": 1},
+        # It is the embedding.
+        head=[],
+        rest=["embedding*.weight", "*norm.weight", "*.bias"],
+    )
+
     def __init__(self, shape: Shape, vocab_size: int) -> None:
         super().__init__()
         self.shape = shape

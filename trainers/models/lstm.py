@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainers.counts import Counts
+from trainers.groups import Groups
 from trainers.linear import Linear
 from trainers.optim import BASE_DEPTH
 
@@ -93,6 +94,13 @@ def activations_per_token(shape: Shape, vocab_size: int) -> int:
 
 
 class Model(nn.Module):
+    groups = Groups(
+        # Of each gate one.
+        hidden={"lstm.weight_*": 4},
+        head=["head.weight"],
+        rest=["embedding.weight", "lstm.bias_*"],
+    )
+
     def __init__(self, shape: Shape, vocab_size: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, shape.d_embedding)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from trainers.attention import CausalAttention
 from trainers.cache import Cache
 from trainers.counts import Counts
+from trainers.groups import Groups
 from trainers.linear import Linear
 from trainers.optim import BASE_DEPTH
 
@@ -70,6 +71,7 @@ def bent(
     make: Callable[[int, int, int, int], Bent],
     size: Callable[[Bent], int],
     d_ff_usual: float,
+    least_layers: int = 2,
 ) -> Iterator[Bent]:
     """Shapes of every width whose d_ff is bent to meet `n_params`, the least bent first.
 
@@ -78,7 +80,7 @@ def bent(
     """
     found: list[tuple[float, Bent]] = []
     for d_model in _widths():
-        n_layers = max(2, round(math.sqrt(d_model) / 3))
+        n_layers = max(least_layers, round(math.sqrt(d_model) / 3))
         fixed, one_more = (
             size(make(d_model, n_layers, _n_heads(d_model), d_ff)) for d_ff in (0, 1)
         )
@@ -187,6 +189,12 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
+    groups = Groups(
+        hidden={"*.qkv.weight": 3, "*.out.weight": 1, "*.gate_up.weight": 2, "*.down.weight": 1},
+        head=["head.weight"],
+        rest=["embedding.weight", "*norm.weight"],
+    )
+
     def __init__(self, shape: Shape, vocab_size: int) -> None:
         super().__init__()
         self.head_dim = shape.d_model // shape.n_heads

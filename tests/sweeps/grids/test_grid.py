@@ -200,7 +200,8 @@ def test_a_cell_may_ask_for_a_kind_of_gpu_which_makes_it_no_other_cell(tmp_path:
         ("context: 128", "context: [1", r"mine.yaml:\d+: no YAML"),
         ("data:", "schema: 2\ndata:", r"mine.yaml:1: found schema '2', expected 1; .* update"),
         ("context:", "precision: fp16\n  context:", r"unknown precision 'fp16'; "),
-        ("context:", "optimizer: muon\n  context:", r"unknown optimizer 'muon'; "),
+        ("context:", "optimizer: sgd\n  context:", r"unknown optimizer 'sgd'; "),
+        ("context:", "optimizer: muon\n  rates: flat\n  context:", "muon with rates flat"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
