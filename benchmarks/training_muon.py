@@ -65,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     add("--data", type=Path, required=True, help="a folder made by python -m data.prepare")
     add("--arch", nargs="+", default=archs(), help="architectures [all]")
     add("--sizes", nargs="+", default=["9k", "50k"], help="[9k 50k]")
-    add("--rates", nargs="+", type=float, default=[0.025, 0.05, 0.1], help="[.025 .05 .1]")
+    add("--rates", nargs="+", type=float, default=[0.0125, 0.025, 0.05], help="[.0125 .025 .05]")
     add("--tokens", type=float, default=2e5, help="training tokens of a cell [200,000]")
     return parser.parse_args()
 

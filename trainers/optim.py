@@ -26,7 +26,7 @@ DECAY_SHARE = 0.2
 OPTIMIZERS = ("adamw", "muon")
 """AdamW for all of a model; or Muon for its hidden matrices and AdamW for the rest."""
 
-MUON_LR = 0.05
+MUON_LR = 0.025
 """Muon's peak rate at depth 2 where a cell's `lr` is its architecture's own: one for all of them,
 by the sweep in docs/experiments/trainers.md."""
 
