@@ -17,9 +17,11 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 import ray.data
 from ray.exceptions import RayError, RayTaskError
@@ -31,15 +33,15 @@ from data.errors import DataError, one_line, with_remedy
 from data.flatten import flatten, with_groups
 from data.music.filters import RULES, Filters
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
-from data.parts import REJECTED, PieceSpec, Placed, finish, rejected_path, stage
-from data.placing import place
+from data.parts import PieceSpec, finish, placed_path, rejected_path, stage
+from data.placing import DUPLICATES, place
 from data.sources.download import CORPORA
 from data.sources.named import check_source, known_works, open_source
 from data.store.flat import sums
 from data.store.location import Location
 from data.store.lock import held
 from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from data.store.tables import read_table, row_groups, write_rows
+from data.store.tables import read_table, row_groups, write_table
 from data.store.versioned import Word, read_versioned
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.make import TOKENIZERS, make_tokenizer
@@ -51,6 +53,7 @@ BPE_TOKENS = 20_000_000
 """Merges are learnt from at most so many tokens of the training split, in order of piece_id."""
 SHOWN = 120
 """Characters of what Ray says of a task that it lost."""
+Result = TypeVar("Result")
 
 
 def prepare(
@@ -96,20 +99,20 @@ def prepare(
             lambda shard, part: stage(shard, part, spec, run),
             [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
         )
-        placed, thresholds, duplicates = place(staged, works)
+        (thresholds,) = each(place, [(staged, works)])
         if isinstance(chosen, BpeTokenizer):
-            chosen = chosen.trained(_training_tokens(staged, placed))
+            chosen = chosen.trained(_training_tokens(staged))
         (out / "tokenizer.json").write_text(chosen.to_json())
         shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
         parts = [out / "parts" / part.name for part in staged]
         each(
-            lambda before, part, places: finish(before, part, places, shorten),
-            [task for task in zip(staged, parts, placed) if not task[1].exists()],
+            lambda before, part: finish(before, part, shorten),
+            [task for task in zip(staged, parts) if not task[1].exists()],
         )
-        rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
-        rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
-        write_rows(out / "rejected.parquet", rejected, REJECTED)
-        splits, fingerprint = flatten(out, parts, chosen)
+        left_out = [*map(rejected_path, staged), staging / DUPLICATES]
+        rejected = pa.concat_tables([read_table(rows) for rows in left_out]).sort_by("path")
+        write_table(out / "rejected.parquet", rejected)
+        ((splits, fingerprint),) = each(flatten, [(out, parts, chosen)])
         manifest = Manifest(
             fingerprint=fingerprint,
             source=source,
@@ -118,7 +121,7 @@ def prepare(
             vocab_size=chosen.vocab_size,
             bos_id=chosen.bos_id,
             splits=splits,
-            rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
+            rejected=dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
             mended=mended(staged),
             thresholds=thresholds,
             filters=filters.chosen(),
@@ -145,27 +148,25 @@ def check(
     return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
-def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[np.ndarray]:
+def _training_tokens(staged: list[Location]) -> Iterator[np.ndarray]:
     """Staged pieces of the training split, up to `BPE_TOKENS`, and the same ones each time.
 
     They are chosen by piece_id, so that the number of shards does not matter.
     """
-    left = BPE_TOKENS
-    chosen = set()
-    lengths: dict[str, int] = {}
-    for part, places in zip(staged, placed):
-        table = read_table(part, ["piece_id", "num_tokens"])
-        pieces = zip(table["piece_id"].to_pylist(), table["num_tokens"].to_pylist(), places)
-        lengths |= {piece_id: n for piece_id, n, place in pieces if place and place[1] == "train"}
-    for piece_id in sorted(lengths):
-        if left > 0:
-            chosen.add(piece_id)
-            left -= lengths[piece_id]
-    for part, places in zip(staged, placed):
-        of_part = iter(places)
+    places = [read_table(placed_path(part), ["split"])["split"] for part in staged]
+    tables = [
+        read_table(part, ["piece_id", "num_tokens"]).filter(pc.equal(split, "train"))
+        for part, split in zip(staged, places)
+    ]
+    pieces = pa.concat_tables(tables).sort_by("piece_id")
+    lengths = pieces["num_tokens"].to_numpy().astype(np.int64)
+    begins_within = np.cumsum(lengths) - lengths < BPE_TOKENS
+    chosen = set(pieces["piece_id"].to_numpy()[begins_within].tolist())
+    for part, split in zip(staged, places):
+        of_part = iter(split.to_pylist())
         for group in row_groups(part, ["piece_id", "tokens"]):
-            for row, placing in zip(group, of_part):
-                if placing and row["piece_id"] in chosen:
+            for row, name in zip(group, of_part):
+                if name == "train" and row["piece_id"] in chosen:
                     yield row["tokens"]
 
 
@@ -181,23 +182,23 @@ def mended(staged: list[Location]) -> dict[str, int]:
 # --- edges: Ray, files, words --------------------------------------------------------------------
 
 
-def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
+def each(work: Callable[..., Result], tasks: Sequence[tuple]) -> list[Result]:
     """Call `work` with each tuple of arguments, each in a Ray Data task of its own.
 
-    Raises the first OSError or DataError that one raised, when all have been called, and OSError
-    for one whose process was killed again and again.
+    Returns the results, in no particular order. Raises the first OSError or DataError that one
+    raised, when all have been called, and OSError for one whose process was killed again and again.
     """
     if not tasks:
-        return
+        return []
 
     def task(batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        errors = []
+        outcomes: list[Result | Exception] = []
         for arguments in batch["arguments"].tolist():
             try:
-                work(*ray.cloudpickle.loads(arguments))
+                outcomes.append(work(*ray.cloudpickle.loads(arguments)))
             except (OSError, DataError) as error:  # Returned: Ray would make a page of it.
-                errors.append(error)
-        return {"errors": [ray.cloudpickle.dumps(error) for error in errors]}
+                outcomes.append(error)
+        return {"outcomes": [ray.cloudpickle.dumps(outcome) for outcome in outcomes]}
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     # What it calls an error is raised as well.
@@ -219,8 +220,11 @@ def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
             f"a task that prepares data was killed {MAX_ATTEMPTS + 2} times: {said}; look for the "
             "end of memory, then start again"
         ) from error
-    for row in done.take(1):
-        raise ray.cloudpickle.loads(row["errors"])
+    outcomes = [ray.cloudpickle.loads(row["outcomes"]) for row in done.iter_rows()]
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    return outcomes
 
 
 def _claim(out: Location, wanted: dict) -> None:
