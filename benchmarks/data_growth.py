@@ -28,7 +28,7 @@ from data import prepare as preparing
 from data.music.files import from_midi, to_midi
 from data.music.score import Score
 from data.music.transpose import transpose
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 
 FILES_PER_TAR = 500

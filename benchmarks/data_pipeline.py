@@ -21,7 +21,8 @@ from data.music.filters import Filters
 from data.music.quantise import quantise_all
 from data.parts import PieceSpec, batches, parsed, stage
 from data.prepare import each
-from data.sources.containers import Shard, shards
+from data.sources.containers import Shard
+from data.sources.folders import shards
 from data.store.location import Location
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from data.music.files import from_midi
 from data.music.score import Score, ScoreError
 from data.sources import folk
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 from data.works import versions
 from data.works.signatures import signature

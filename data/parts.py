@@ -19,7 +19,8 @@ from data.music.files import parse
 from data.music.filters import Filters
 from data.music.quantise import Midi, quantise_all
 from data.music.score import Score, ScoreError
-from data.sources.containers import Refused, Shard
+from data.sources.containers import Shard
+from data.sources.members import Refused
 from data.store.location import Location
 from data.store.tables import Rows, read_table, row_groups, write_rows
 from data.tokens.pieces import cut

@@ -11,7 +11,9 @@ A file comes from anyone: entities are refused, and no other file is opened.
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
 import xml.etree.ElementTree as ET
 import zipfile
 import zlib
@@ -31,9 +33,15 @@ MAX_BYTES = 64 * 2**20
 MAX_QUARTERS = 100_000
 """As of a MIDI file."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_BEATS = {"whole": 4, "half": 2, "quarter": 1, "eighth": Fraction(1, 2), "16th": Fraction(1, 4)}
+_BEATS = {"whole": Fraction(4), "half": Fraction(2), "quarter": Fraction(1)}
+_BEATS |= {"eighth": Fraction(1, 2), "16th": Fraction(1, 4)}
 _NUMBER = re.compile(r"\s*([+-]?\d{1,9}(?:\.\d{1,20})?)\s*")
 _DRUM_CHANNEL = 10
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, RuntimeError, ValueError, IndexError),
+)
+"""What Python's reader of zips raises for damaged ones."""
 
 
 class MusicXmlError(ValueError):
@@ -66,8 +74,10 @@ def _unpacked(content: bytes) -> bytes:
             return _member(packed, first.get("full-path", "") if first is not None else "")
     except KeyError:
         raise MusicXmlError("the packed file does not say where its score is") from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise MusicXmlError(f"the packed file is damaged: {error}") from None
+    except MusicXmlError:
+        raise
+    except _DAMAGED as error:
+        raise MusicXmlError(f"the packed file is damaged: {' '.join(str(error).split())}") from None
 
 
 def _member(packed: zipfile.ZipFile, name: str) -> bytes:
@@ -103,14 +113,15 @@ def _instruments(part: ET.Element) -> dict[str, _Instrument]:
     found = {}
     for midi in part.findall("midi-instrument"):
         drum = midi.findtext("midi-channel", "").strip() == str(_DRUM_CHANNEL)
-        # Both count from 1 here.
-        program, pitch = (_number(midi.findtext(f"midi-{x}")) for x in ("program", "unpitched"))
-        found[midi.get("id", "")] = _Instrument(
-            0 if drum or program is None else int(min(max(program - 1, 0), 127)),
-            drum,
-            None if pitch is None else int(min(max(pitch - 1, 0), 127)),
-        )
+        program, pitch = (_from_one(midi.findtext(f"midi-{x}")) for x in ("program", "unpitched"))
+        found[midi.get("id", "")] = _Instrument(0 if drum else program or 0, drum, pitch)
     return found
+
+
+def _from_one(text: str | None) -> int | None:
+    """A number of MIDI, which counts from 1 here."""
+    number = _number(text)
+    return None if number is None else min(max(int(number) - 1, 0), 127)
 
 
 def _number(text: str | None) -> Fraction | None:
@@ -164,7 +175,9 @@ class _Part:
 
     def attributes(self, stated: ET.Element) -> None:
         number = len(self.lengths)
-        self.divisions = max(_number(stated.findtext("divisions")) or 0, 0) or self.divisions
+        divisions = _number(stated.findtext("divisions"))
+        if divisions is not None and divisions > 0:
+            self.divisions = divisions
         for moved in stated.findall("transpose"):
             chromatic, octaves = (
                 int(_number(moved.findtext(x)) or 0) for x in ("chromatic", "octave-change")
@@ -184,12 +197,14 @@ class _Part:
         bpm = _number(sound.get("tempo")) if sound is not None else None
         shown = said.find("direction-type/metronome")
         if bpm is None and shown is not None:
-            beat = _BEATS.get(shown.findtext("beat-unit", "").strip(), 1)
+            beat = _BEATS.get(shown.findtext("beat-unit", "").strip(), Fraction(1))
             dotted = 2 - Fraction(1, 2 ** min(len(shown.findall("beat-unit-dot")), 4))
             bpm = (_number(shown.findtext("per-minute")) or 0) * beat * dotted
         if bpm:
-            place = max(self.at + (_number(said.findtext("offset")) or 0) / self.divisions, 0)
-            self.tempos[len(self.lengths), place] = min(max(round(bpm), MIN_BPM), MAX_BPM)
+            place = self.at + (_number(said.findtext("offset")) or Fraction()) / self.divisions
+            self.tempos[len(self.lengths), max(place, Fraction())] = min(
+                max(round(bpm), MIN_BPM), MAX_BPM
+            )
 
     def note(self, note: ET.Element) -> None:
         if note.find("grace") is not None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from data.errors import DataError, hint
 from data.sources import folk
-from data.sources.containers import Shard, shards
+from data.sources.containers import Shard
 from data.sources.download import CORPORA, fetch
+from data.sources.folders import shards
 from data.sources.licences import UNKNOWN, Licence
 from data.store.location import Location, is_bucket
 

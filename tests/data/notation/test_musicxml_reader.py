@@ -161,3 +161,14 @@ def test_whatever_is_damaged_is_read_or_refused(seed: int, damages: int) -> None
         score = read(text.encode(), 24)
         assert len(score)
         assert Fraction(score.end, 24) <= 100_000
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 8))
+def test_whatever_is_damaged_in_a_packed_file_is_read_or_refused(seed: int, damages: int) -> None:
+    rng = np.random.default_rng(seed)
+    content = bytearray(packed(write(melody([60, 62, 64]))))
+    for _ in range(damages):
+        content[int(rng.integers(2, len(content)))] = int(rng.integers(256))
+    with suppress(MusicXmlError):
+        assert len(read(bytes(content[: int(rng.integers(2, 2 * len(content)))]), 24))
