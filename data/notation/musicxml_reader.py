@@ -217,7 +217,8 @@ class _Part:
             return
         instrument = self.instrument(note)
         pitch = self.pitch(note, instrument)
-        ties = {tie.get("type") for tie in note.findall("tie")}
+        # What sounds and what is drawn: some programs write only the one, and some the other.
+        ties = {tie.get("type") for tie in (*note.findall("tie"), *note.findall("notations/tied"))}
         line = pitch, note.findtext("staff", ""), note.findtext("voice", "")
         index = self.held(line) if "stop" in ties else None
         if index is None:

@@ -81,6 +81,10 @@ def test_ties_join_notes_over_the_bar_and_grace_notes_take_no_time() -> None:
     first = START + note("C4", 4) + grace + note("F#4", 4, '<tie type="start"/>')
     second = note("F#4", 2, '<tie type="stop"/>') + note("F#4", 6)
     assert heard(one_part(first, second)) == [(0, 60, 2), (2, 66, 3), (5, 66, 3)]
+    drawn = [text.replace("<tie ", "<notations><tied ") for text in (first, second)]
+    drawn = [text.replace('"/></note>', '"/></notations></note>') for text in drawn]
+    assert "tied" in drawn[1]
+    assert heard(one_part(*drawn)) == heard(one_part(first, second))
 
 
 def test_before_an_upbeat_come_rests() -> None:
