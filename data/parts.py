@@ -20,6 +20,7 @@ from data.music.filters import Filters
 from data.music.quantise import Midi, quantise_all
 from data.music.score import Score, ScoreError
 from data.sources.containers import Shard
+from data.sources.facts import FACTS
 from data.sources.members import Refused
 from data.store.location import Location
 from data.store.tables import Rows, read_table, row_groups, write_rows
@@ -41,6 +42,7 @@ PIECE = pa.schema(
         ("num_tokens", pa.int32()),
         ("tokens", pa.list_(pa.uint16())),
         ("abc", pa.string()),
+        *((name, pa.string()) for name in FACTS),
     ]
 )
 REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
@@ -55,7 +57,7 @@ STAGED = pa.schema(
     ]
 )
 # Of each row of a staged part; without values for an exact duplicate.
-PLACED = pa.schema([("group_id", pa.string()), ("split", pa.string())])
+PLACED = pa.schema([(name, pa.string()) for name in ("group_id", "split", *FACTS)])
 
 BATCH_NOTES = 16_384
 """How many notes are quantised and written together: many small pieces, within the cache."""

@@ -15,55 +15,78 @@ import pyarrow.compute as pc
 
 from data.errors import DataError
 from data.parts import PLACED, REJECTED, placed_path, rejected_path
+from data.sources.facts import FACTS, Table, facts_of
 from data.store.location import Location
 from data.store.scratch import scratch
 from data.store.tables import read_table, write_table
 from data.works import versions
-from data.works.named import first_of_work
+from data.works.components import joined
+from data.works.named import first_of_work, works_of
 from data.works.signatures import BINS
 from data.works.splits import split_groups
 
 DUPLICATES = "duplicates.parquet"
 
 
-def place(staged: list[Location], works: str) -> dict[str, float]:
+def place(
+    staged: list[Location], works: str, table: Table | None, licence: str
+) -> dict[str, float]:
     """Group the pieces and split the groups; of exact duplicates, the first path is kept.
 
-    works: a regular expression; files whose paths contain the same match belong to one work.
-    Writes the place of every row of each part to `placed_path`, and the duplicates, as rejected
-    rows, to `DUPLICATES` beside it. Returns the thresholds of the splits. Raises DataError if no
-    piece is left, and OSError for a full disk.
+    works: a regular expression; files whose paths contain the same match belong to one work, and so
+    do those of which the table, if there is one, has the same work and composer. licence: of pieces
+    of which it has none. Writes the place of every row of each part to `placed_path`, and the
+    duplicates, as rejected rows, to `DUPLICATES` beside it. Returns the thresholds of the splits.
+    Raises DataError if no piece is left, and OSError for a full disk.
     """
     columns = ["piece_id", "path", "maps", "num_tokens"]
     tables = [read_table(part, columns) for part in staged]
-    table = pa.concat_tables(tables)
-    if not len(table):
+    pieces = pa.concat_tables(tables)
+    if not len(pieces):
         raise DataError(f"of the source's files ({_reasons(staged)}) no piece is left")
-    rows, duplicates = _distinct(table)
+    rows, duplicates = _distinct(pieces)
     write_table(staged[0].parent / DUPLICATES, duplicates)
-    kept = table.take(rows)
-    del table
+    kept = pieces.take(rows)
+    del pieces
     number = np.full(sum(map(len, tables)), -1, np.int32)
     number[rows] = np.arange(len(rows))
     sizes = [len(part) for part in tables]
     numbers = np.split(number, np.cumsum(sizes)[:-1])
     del tables
 
-    known = first_of_work(kept["path"].to_pylist(), works) if works else None
+    paths = kept["path"].to_pylist()
+    facts = _facts(paths, table, licence)
+    known = first_of_work(works_of(paths, works))
+    known = joined(known, np.arange(len(known)), first_of_work(_works(facts)))
     root = versions.group(_signatures(staged, numbers), known, os.cpu_count() or 1)
-    pieces = np.bincount(root)
-    first = np.flatnonzero(pieces)
+    count = np.bincount(root)
+    first = np.flatnonzero(count)
     tokens = np.bincount(root, kept["num_tokens"].to_numpy())[first].astype(np.int64)
     ids = kept["piece_id"].combine_chunks()
-    splits, thresholds = split_groups(ids.take(pa.array(first)), pieces[first], tokens)
-    split = np.zeros(len(pieces), splits.dtype)
+    splits, thresholds = split_groups(ids.take(pa.array(first)), count[first], tokens)
+    split = np.zeros(len(count), splits.dtype)
     split[first] = splits
     for part, mine in zip(staged, numbers):
         left_out = mine < 0
         group_ids = ids.take(pa.array(root[mine], mask=left_out))
         chosen = pa.array(split[root[mine]], pa.string(), mask=left_out)
-        write_table(placed_path(part), pa.table([group_ids, chosen], schema=PLACED))
+        told = facts.take(pa.array(mine, mask=left_out)).columns
+        write_table(placed_path(part), pa.table([group_ids, chosen, *told], schema=PLACED))
     return thresholds
+
+
+def _facts(paths: list[str], table: Table | None, licence: str) -> pa.Table:
+    """A row for each path, with the columns of `FACTS`."""
+    told = facts_of(paths, table.rows() if table else {})
+    columns = dict(zip(FACTS, map(list, zip(*told))))
+    columns["licence"] = [each or licence for each in columns["licence"]]
+    return pa.table(columns)
+
+
+def _works(facts: pa.Table) -> list[str]:
+    """The work of each row, beside its composer: many wrote a Sonata in C; "" for none."""
+    named = zip(facts["composer"].to_pylist(), facts["work"].to_pylist())
+    return [f"{composer}\n{work}" if work else "" for composer, work in named]
 
 
 def _reasons(staged: list[Location]) -> str:

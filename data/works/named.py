@@ -32,10 +32,10 @@ def works_of(paths: Sequence[str], pattern: str) -> list[str]:
     return pc.if_else(found, works, "").to_pylist()
 
 
-def first_of_work(paths: Sequence[str], pattern: str) -> np.ndarray:
-    """(paths,) int32: the first path of the work that each names, itself where it names none."""
-    works = pa.array(works_of(paths, pattern), pa.string()).dictionary_encode()
-    number = works.indices.to_numpy()
+def first_of_work(works: Sequence[str]) -> np.ndarray:
+    """(pieces,) int32: the first piece of the work of each, itself where that is ""."""
+    encoded = pa.array(works, pa.string()).dictionary_encode()
+    number = encoded.indices.to_numpy()
     first = np.unique(number, return_index=True)[1][number]
-    named = pc.not_equal(works.dictionary_decode(), "").to_numpy(zero_copy_only=False)
-    return np.where(named, first, np.arange(len(paths))).astype(np.int32)
+    named = pc.not_equal(encoded.dictionary_decode(), "").to_numpy(zero_copy_only=False)
+    return np.where(named, first, np.arange(len(works))).astype(np.int32)

@@ -26,8 +26,7 @@ def test_without_a_pattern_no_work_is_known() -> None:
 
 
 def test_files_of_a_work_point_at_the_first_of_them_and_others_at_themselves() -> None:
-    paths = ["x.mid", "b/1/x.mid", "a/2/x.mid", "y.mid", "c/1/y.mid"]
-    assert first_of_work(paths, "/[0-9]/").tolist() == [0, 1, 2, 3, 1]
+    assert first_of_work(["", "b", "a", "", "b"]).tolist() == [0, 1, 2, 3, 1]
 
 
 def test_a_pattern_that_backtracks_elsewhere_takes_no_time() -> None:
