@@ -151,8 +151,10 @@ class _Part:
     at: Fraction = Fraction()
     onset: Fraction = Fraction()
     """Of the latest note."""
-    tied: dict[tuple[int, str, str], int] = field(default_factory=dict)
-    """The index of each note that goes on, by its pitch, staff and voice."""
+    begin: Fraction = Fraction()
+    """Of the measure."""
+    tied: dict[tuple[int, str, str], tuple[int, Fraction]] = field(default_factory=dict)
+    """The index of each note that goes on, and when it does, by its pitch, staff and voice."""
 
     def measure(self, measure: ET.Element) -> None:
         self.at = self.onset = end = Fraction()
@@ -168,6 +170,7 @@ class _Part:
                 self.direction(child)
             end = max(end, self.at)
         self.lengths.append(end)
+        self.begin += end
 
     def length(self, element: ET.Element) -> Fraction:
         """Quarters."""
@@ -220,20 +223,24 @@ class _Part:
         # What sounds and what is drawn: some programs write only the one, and some the other.
         ties = {tie.get("type") for tie in (*note.findall("tie"), *note.findall("notations/tied"))}
         line = pitch, note.findtext("staff", ""), note.findtext("voice", "")
-        index = self.held(line) if "stop" in ties else None
+        index = self.held(line, "stop" in ties)
         if index is None:
             index = len(self.notes)
             place = len(self.lengths), self.onset
             self.notes.append([instrument, place, pitch, Fraction()])
         self.notes[index][3] += length
         if "start" in ties:
-            self.tied[line] = index
+            self.tied[line] = index, self.begin + self.onset + length
 
-    def held(self, line: tuple[int, str, str]) -> int | None:
-        """The note that goes on here; in another voice, if in this one none does."""
-        if line not in self.tied:
+    def held(self, line: tuple[int, str, str], stops: bool) -> int | None:
+        """The note that goes on here; in another voice, if in this one none does.
+
+        stops: whether a tie is said to end here. Some programs only say where ties begin.
+        """
+        if stops and line not in self.tied:
             line = next((other for other in self.tied if other[0] == line[0]), line)
-        return self.tied.pop(line, None)
+        index, until = self.tied.pop(line, (None, None))
+        return index if stops or until == self.begin + self.onset else None
 
     def instrument(self, note: ET.Element) -> _Instrument:
         named = note.find("instrument")

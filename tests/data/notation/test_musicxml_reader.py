@@ -84,6 +84,11 @@ def test_ties_join_notes_over_the_bar_and_grace_notes_take_no_time() -> None:
     drawn = [text.replace("<tie ", "<notations><tied ") for text in (first, second)]
     drawn = [text.replace('"/></note>', '"/></notations></note>') for text in drawn]
     assert "tied" in drawn[1]
+    begun = [first, second.replace('<tie type="stop"/>', "")]
+    assert heard(one_part(*begun)) == heard(one_part(first, second))
+    assert heard(one_part(first, note("G4", 2), note("F#4", 6))) == [
+        (0, 60, 2), (2, 66, 2), (4, 67, 1), (5, 66, 3),
+    ]  # fmt: skip
     assert heard(one_part(*drawn)) == heard(one_part(first, second))
 
 
