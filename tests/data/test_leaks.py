@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.leaks import leaks, main, read
+from data.leaks import Pair, Set, leaks, main, read
 from data.music.files import from_midi
 from data.notation import abc_text
+from data.works.signatures import BINS
 from tests.data.conftest import WORKS, make_midi
 
 OTHERS = 10
@@ -82,6 +83,17 @@ def test_a_work_in_another_key_and_cut_is_found_however_it_is_held(
     # Every third work of `works` has two versions.
     assert found.in_a == len(SHARED) + sum(number % 3 == 0 for number in SHARED)
     assert len(b.paths) == OTHERS + len(SHARED)
+
+
+def test_of_several_versions_the_one_that_is_most_alike_is_named() -> None:
+    rng = np.random.default_rng(4)
+    tune = rng.integers(1, 2**16, BINS, dtype=np.uint16)
+    varied = np.where(np.arange(BINS) < 50, tune, rng.integers(1, 2**16, BINS, dtype=np.uint16))
+    other = rng.integers(1, 2**16, BINS, dtype=np.uint16)
+    a = Set(["varied", "other", "same"], np.stack([varied, other, tune]), 0)
+    found = leaks(a, Set(["tune"], tune[None], 0))
+    assert (found.works, found.in_a) == (1, 2)
+    assert found.pairs == [Pair("same", "tune", BINS, BINS)]
 
 
 def test_no_split_that_we_make_shares_a_work_with_another(made: Path) -> None:
