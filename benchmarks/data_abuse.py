@@ -18,7 +18,7 @@ import numpy as np
 import ray
 
 from data.prepare import prepare
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 from data.store.tables import read_table
 from harness.damage import mutate

@@ -16,6 +16,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from data import prepare as preparing
 from data.music.files import from_midi, to_midi
 from data.music.score import Score
 from data.music.transpose import transpose
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 
 FILES_PER_TAR = 500
@@ -101,14 +102,15 @@ def main() -> int:
     ]
     placing: list[float] = []
 
-    def place(*arguments: Any) -> Any:
+    def each(work: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
         start = time.perf_counter()
-        placed = original(*arguments)
-        placing.append(time.perf_counter() - start)
-        return placed
+        found = original(work, tasks)
+        if work is preparing.place:
+            placing.append(time.perf_counter() - start)
+        return found
 
-    original = preparing.place
-    preparing.place = place  # type: ignore[assignment]
+    original = preparing.each
+    preparing.each = each
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     print("| files | pieces | seconds | of these, versions | ms a file | driver | worker |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -20,9 +20,10 @@ from data.abc.tokenizer import AbcTokenizer
 from data.music.filters import Filters
 from data.music.quantise import quantise_all
 from data.parts import PieceSpec, batches, parsed, stage
-from data.prepare import each
-from data.sources.containers import Shard, shards
+from data.sources.containers import Shard
+from data.sources.folders import shards
 from data.store.location import Location
+from data.tasks import each
 
 
 def text(found: list[Shard], tokenizer: AbcTokenizer) -> int:

@@ -24,7 +24,7 @@ from data.music.score import Score, ScoreError
 from data.notation import tunes
 from data.notation.abc_text import write
 from data.sources import folk
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 from harness import abc2midi, readers
 

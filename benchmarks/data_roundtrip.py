@@ -14,7 +14,7 @@ from pathlib import Path
 from data.music.files import from_midi
 from data.music.score import Score, ScoreError
 from data.roundtrip import round_trip
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 from data.tokens.make import make_tokenizer
 from harness.abc2midi import differences, within_its_limits

@@ -23,7 +23,7 @@ import numpy as np
 from data.music.files import from_midi
 from data.music.score import Score, ScoreError
 from data.sources import folk
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 from data.works import versions
 from data.works.signatures import signature
@@ -81,25 +81,24 @@ def distinct(sources: Sequence[str], works: str) -> Iterator[Piece]:
                 yield Piece(source, match[0] if match else path, score)
 
 
-def grouped(signatures: np.ndarray) -> list[str]:
-    names = [f"{number:08d}" for number in range(len(signatures))]
-    return versions.group(names, signatures.copy(), [""] * len(names))
+def grouped(signatures: np.ndarray) -> list[int]:
+    return versions.group(signatures.copy()).tolist()
 
 
-def outcome(groups: Sequence[str], works: Sequence[str], sizes: Sequence[int]) -> Outcome:
+def outcome(groups: Sequence[int], works: Sequence[str], sizes: Sequence[int]) -> Outcome:
     """sizes: notes of each piece."""
     works_of, groups_of = defaultdict(set), defaultdict(set)
-    counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for group, work, size in zip(groups, works, sizes):
+    for group, work in zip(groups, works):
         works_of[group].add(work)
         groups_of[work].add(group)
-        pieces, notes = counts[group]
-        counts[group] = (pieces + 1, notes + size)
-    splits, _ = split_groups(counts)
+    pieces, notes = np.bincount(groups), np.bincount(groups, sizes).astype(int)
+    first = np.flatnonzero(pieces)
+    named = [f"{number:08d}" for number in first.tolist()]
+    splits = dict(zip(first.tolist(), split_groups(named, pieces[first], notes[first])[0].tolist()))
     torn = [found for found in groups_of.values() if len(found) > 1]
     return Outcome(
         groups=len(works_of),
-        largest=max(pieces for pieces, _ in counts.values()),
+        largest=int(pieces.max()),
         works=len(groups_of),
         torn=len(torn),
         parted=sum(len({splits[group] for group in found}) > 1 for found in torn),
@@ -129,7 +128,7 @@ def performances(pieces: Sequence[Piece], count: int, enough: Sequence[int]) -> 
     show("score and all", scores, [piece.work for piece in pieces for _ in range(2)], enough)
 
 
-def spanning(pieces: Sequence[Piece], groups: Sequence[str]) -> str:
+def spanning(pieces: Sequence[Piece], groups: Sequence[int]) -> str:
     """How many groups hold pieces of several sources, and how many pieces of each."""
     members = defaultdict(list)
     for piece, group in zip(pieces, groups):

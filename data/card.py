@@ -40,6 +40,10 @@ MEANINGS = {
     "num_tokens": "how many tokens",
     "tokens": "ids, as `tokenizer.json` has them, with those of beginning and end",
     "abc": "the piece as ABC",
+    "licence": "under which it may be used, as far as it was stated",
+    "genre": "as the source has it",
+    "composer": "as the source has it",
+    "work": "as the source has it",
 }
 
 

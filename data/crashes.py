@@ -17,7 +17,8 @@ import sys
 from data.errors import DataError
 from data.music.files import from_midi
 from data.music.score import ScoreError
-from data.sources.containers import Refused, Shard
+from data.sources.containers import Shard
+from data.sources.members import Refused
 from data.store.location import Location
 from data.tokens.protocol import Tokenizer
 

@@ -35,8 +35,11 @@ def flatten(
     which files arrive.
     """
     columns = ["piece_id", "group_id", "split", "num_tokens", "num_notes", "seconds"]
-    table = pa.concat_tables([read_table(part, columns) for part in parts]).sort_by("piece_id")
-    counts, places = {}, {}
+    table = pa.concat_tables([read_table(part, columns) for part in parts])
+    # Of each row of all parts, one after another.
+    split_of, start_of = np.zeros(len(table), np.int8), np.zeros(len(table), np.int64)
+    table = table.append_column("row", pa.array(np.arange(len(table)))).sort_by("piece_id")
+    counts = {}
     with ExitStack() as stack:
         splits: dict[str, Split] = {}
         for name in SPLITS:
@@ -50,8 +53,8 @@ def flatten(
             groups = _numbered(mine["group_id"])
             writing = writing_split(out, name, lengths, notes, seconds, groups)
             split = stack.enter_context(writing)
-            for piece_id, start in zip(mine["piece_id"].to_pylist(), split.starts.tolist()):
-                places[piece_id] = (name, start)
+            row = mine["row"].to_numpy()
+            split_of[row], start_of[row] = SPLITS.index(name), split.starts[:-1]
             splits[name] = split
             counts[name] = {
                 "pieces": len(mine),
@@ -60,10 +63,9 @@ def flatten(
                 "notes": int(notes.sum()),
                 "seconds": float(seconds.sum()),
             }
-        for part in parts:
-            for row in _rows(part):
-                name, start = places[row["piece_id"]]
-                splits[name].tokens[start : start + len(row["tokens"])] = row["tokens"]
+        rows = (row for part in parts for row in _rows(part))
+        for row, number, start in zip(rows, split_of, start_of):
+            splits[SPLITS[number]].tokens[start : start + len(row["tokens"])] = row["tokens"]
         return counts, _fingerprint(tokenizer, splits)
 
 

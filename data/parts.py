@@ -19,9 +19,11 @@ from data.music.files import parse
 from data.music.filters import Filters
 from data.music.quantise import Midi, quantise_all
 from data.music.score import Score, ScoreError
-from data.sources.containers import Refused, Shard
+from data.sources.containers import Shard
+from data.sources.facts import FACTS
+from data.sources.members import Refused
 from data.store.location import Location
-from data.store.tables import Rows, row_groups, write_rows
+from data.store.tables import Rows, read_table, row_groups, write_rows
 from data.tokens.pieces import cut
 from data.tokens.protocol import Tokenizer
 from data.works.signatures import signature
@@ -40,6 +42,7 @@ PIECE = pa.schema(
         ("num_tokens", pa.int32()),
         ("tokens", pa.list_(pa.uint16())),
         ("abc", pa.string()),
+        *((name, pa.string()) for name in FACTS),
     ]
 )
 REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
@@ -53,7 +56,8 @@ STAGED = pa.schema(
         ("mended", pa.string()),
     ]
 )
-
+# Of each row of a staged part; without values for an exact duplicate.
+PLACED = pa.schema([(name, pa.string()) for name in ("group_id", "split", *FACTS)])
 
 BATCH_NOTES = 16_384
 """How many notes are quantised and written together: many small pieces, within the cache."""
@@ -177,30 +181,27 @@ def _row(
     }
 
 
-Placed = list[tuple[str, str] | None]
-"""(group_id, split) of each row of a staged part; None for an exact duplicate."""
-
-
-def finish(
-    staged: Location, part: Location, placed: Placed, shorten: Callable[[np.ndarray], np.ndarray]
-) -> None:
+def finish(staged: Location, part: Location, shorten: Callable[[np.ndarray], np.ndarray]) -> None:
     """Write the staged pieces that are kept, with their groups and splits, to a final part.
 
     shorten: turns the staged tokens into those that are trained on.
     """
-    places = iter(placed)
+    places = iter(read_table(placed_path(staged)).to_pylist())
     with part.writing() as file, Rows(file, PIECE) as rows:
         for group in row_groups(staged, PIECE.names):
             kept = []
             for row, placing in zip(group, places):
-                if placing:
-                    group_id, split = placing
+                if placing["group_id"]:
                     tokens = shorten(row["tokens"])
-                    decided = {"group_id": group_id, "split": split}
-                    kept.append(row | decided | {"tokens": tokens, "num_tokens": len(tokens)})
+                    kept.append(row | placing | {"tokens": tokens, "num_tokens": len(tokens)})
             rows.write(kept)
 
 
 def rejected_path(part: Location) -> Location:
     """The file that lists the rejected files of a part, with reasons."""
     return part.parent / part.name.replace("part-", "rejected-")
+
+
+def placed_path(part: Location) -> Location:
+    """The file that has the place of each row of a staged part."""
+    return part.parent / part.name.replace("part-", "placed-")

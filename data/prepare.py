@@ -13,34 +13,38 @@ import json
 import logging
 import sys
 import uuid
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import ray
-import ray.data
-from ray.exceptions import RayError, RayTaskError
-from ray.util.annotations import RayDeprecationWarning
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from data import cluster
-from data.crashes import MAX_ATTEMPTS
-from data.errors import DataError, one_line, with_remedy
+from data.errors import DataError, with_remedy
 from data.flatten import flatten, with_groups
 from data.music.filters import RULES, Filters
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
-from data.parts import REJECTED, PieceSpec, Placed, finish, rejected_path, stage
-from data.placing import place
+from data.parts import PieceSpec, finish, placed_path, rejected_path, stage
+from data.placing import DUPLICATES, place
 from data.sources.download import CORPORA
-from data.sources.named import check_source, known_works, open_source
+from data.sources.facts import Table
+from data.sources.named import (
+    check_source,
+    known_facts,
+    known_licence,
+    known_works,
+    open_source,
+)
 from data.store.flat import sums
 from data.store.location import Location
 from data.store.lock import held
 from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from data.store.tables import read_table, row_groups, write_rows
+from data.store.tables import read_table, row_groups, write_table
 from data.store.versioned import Word, read_versioned
+from data.tasks import each
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.make import TOKENIZERS, make_tokenizer
 from data.tokens.pieces import MIN_CUT
@@ -49,8 +53,6 @@ from data.works.named import check_pattern
 
 BPE_TOKENS = 20_000_000
 """Merges are learnt from at most so many tokens of the training split, in order of piece_id."""
-SHOWN = 120
-"""Characters of what Ray says of a task that it lost."""
 
 
 def prepare(
@@ -62,6 +64,7 @@ def prepare(
     filters: Filters | None = None,
     max_tokens: int | None = None,
     works: str = "",
+    facts: str = "",
     mirror: str | None = None,
 ) -> Manifest:
     """Make the data set of `source` in `out`, continue making it, or find it made. Ray must run.
@@ -69,25 +72,33 @@ def prepare(
     source: `folk`, one of `CORPORA`, an archive, or a folder or prefix of MIDI files and archives.
     filters: which pieces to leave out; by default none. max_tokens: longer pieces are cut at bar
     lines. works: a regular expression; files whose paths contain the same match are versions of one
-    work, whatever their notes are. Some of `CORPORA` have one of their own. mirror: a folder or
-    address from which to take one of `CORPORA` instead of its own address.
+    work, whatever their notes are. Some of `CORPORA` have one of their own. facts: a table of
+    `data.sources.facts`; some have that as well. mirror: a folder or address from which to take one
+    of `CORPORA` instead of its own address.
     Raises DataError for an unknown or empty source, and if `out` was made from something else or
     another process prepares it, ValueError for an unknown tokenizer, and OSError for a full disk.
     """
     filters = filters or Filters()
-    options = {"max_tokens": max_tokens, "works": works or None} | filters.chosen()
+    options: dict[str, Any] = {
+        "max_tokens": max_tokens,
+        "works": works or None,
+        "facts": facts or None,
+    }
+    options |= filters.chosen()
     wanted = {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter}
     wanted |= {name: value for name, value in options.items() if value is not None}
     if (out / MANIFEST).exists():
         # The source may be elsewhere by now: a data set travels without it.
         _claim(out, wanted)
         return with_groups(out, read_manifest(out))
-    chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works)
+    chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works, facts)
     with held(out, "prepares data there"):
         _claim(out, wanted)
         base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
-        found, downloads = open_source(source, out.parent / "downloads", mirror)
+        downloaded = out.parent / "downloads"
+        found, downloads = open_source(source, downloaded, mirror)
         works = works or known_works(source)
+        table = Table(Location.of(facts)) if facts else known_facts(source, downloaded)
         spec, run = PieceSpec(source, base, filters, max_tokens), uuid.uuid4().hex
 
         staging = out / "staging"
@@ -96,20 +107,21 @@ def prepare(
             lambda shard, part: stage(shard, part, spec, run),
             [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
         )
-        placed, thresholds, duplicates = place(staged, works)
+        licence = known_licence(source).word
+        (thresholds,) = each(place, [(staged, works, table, licence)])
         if isinstance(chosen, BpeTokenizer):
-            chosen = chosen.trained(_training_tokens(staged, placed))
+            chosen = chosen.trained(_training_tokens(staged))
         (out / "tokenizer.json").write_text(chosen.to_json())
         shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
         parts = [out / "parts" / part.name for part in staged]
         each(
-            lambda before, part, places: finish(before, part, places, shorten),
-            [task for task in zip(staged, parts, placed) if not task[1].exists()],
+            lambda before, part: finish(before, part, shorten),
+            [task for task in zip(staged, parts) if not task[1].exists()],
         )
-        rejected = [row for part in staged for row in read_table(rejected_path(part)).to_pylist()]
-        rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
-        write_rows(out / "rejected.parquet", rejected, REJECTED)
-        splits, fingerprint = flatten(out, parts, chosen)
+        left_out = [*map(rejected_path, staged), staging / DUPLICATES]
+        rejected = pa.concat_tables([read_table(rows) for rows in left_out]).sort_by("path")
+        write_table(out / "rejected.parquet", rejected)
+        ((splits, fingerprint),) = each(flatten, [(out, parts, chosen)])
         manifest = Manifest(
             fingerprint=fingerprint,
             source=source,
@@ -118,7 +130,7 @@ def prepare(
             vocab_size=chosen.vocab_size,
             bos_id=chosen.bos_id,
             splits=splits,
-            rejected=dict(sorted(Counter(row["reason"] for row in rejected).items())),
+            rejected=dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
             mended=mended(staged),
             thresholds=thresholds,
             filters=filters.chosen(),
@@ -132,7 +144,12 @@ def prepare(
 
 
 def check(
-    source: str, tokenizer: str, ticks_per_quarter: int, max_tokens: int | None, works: str
+    source: str,
+    tokenizer: str,
+    ticks_per_quarter: int,
+    max_tokens: int | None,
+    works: str,
+    facts: str = "",
 ) -> Tokenizer:
     """The tokenizer, once all arguments are found to be right. Raises ValueError."""
     try:
@@ -142,30 +159,30 @@ def check(
     if max_tokens is not None and max_tokens < MIN_CUT:
         raise DataError(f"max_tokens is {max_tokens}, expected at least {MIN_CUT}")
     check_source(source)
+    if facts:
+        Table(Location.of(facts)).rows()
     return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
-def _training_tokens(staged: list[Location], placed: list[Placed]) -> Iterator[np.ndarray]:
+def _training_tokens(staged: list[Location]) -> Iterator[np.ndarray]:
     """Staged pieces of the training split, up to `BPE_TOKENS`, and the same ones each time.
 
     They are chosen by piece_id, so that the number of shards does not matter.
     """
-    left = BPE_TOKENS
-    chosen = set()
-    lengths: dict[str, int] = {}
-    for part, places in zip(staged, placed):
-        table = read_table(part, ["piece_id", "num_tokens"])
-        pieces = zip(table["piece_id"].to_pylist(), table["num_tokens"].to_pylist(), places)
-        lengths |= {piece_id: n for piece_id, n, place in pieces if place and place[1] == "train"}
-    for piece_id in sorted(lengths):
-        if left > 0:
-            chosen.add(piece_id)
-            left -= lengths[piece_id]
-    for part, places in zip(staged, placed):
-        of_part = iter(places)
+    places = [read_table(placed_path(part), ["split"])["split"] for part in staged]
+    tables = [
+        read_table(part, ["piece_id", "num_tokens"]).filter(pc.equal(split, "train"))
+        for part, split in zip(staged, places)
+    ]
+    pieces = pa.concat_tables(tables).sort_by("piece_id")
+    lengths = pieces["num_tokens"].to_numpy().astype(np.int64)
+    begins_within = np.cumsum(lengths) - lengths < BPE_TOKENS
+    chosen = set(pieces["piece_id"].to_numpy()[begins_within].tolist())
+    for part, split in zip(staged, places):
+        of_part = iter(split.to_pylist())
         for group in row_groups(part, ["piece_id", "tokens"]):
-            for row, placing in zip(group, of_part):
-                if placing and row["piece_id"] in chosen:
+            for row, name in zip(group, of_part):
+                if name == "train" and row["piece_id"] in chosen:
                     yield row["tokens"]
 
 
@@ -179,48 +196,6 @@ def mended(staged: list[Location]) -> dict[str, int]:
 
 
 # --- edges: Ray, files, words --------------------------------------------------------------------
-
-
-def each(work: Callable[..., None], tasks: Sequence[tuple]) -> None:
-    """Call `work` with each tuple of arguments, each in a Ray Data task of its own.
-
-    Raises the first OSError or DataError that one raised, when all have been called, and OSError
-    for one whose process was killed again and again.
-    """
-    if not tasks:
-        return
-
-    def task(batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        errors = []
-        for arguments in batch["arguments"].tolist():
-            try:
-                work(*ray.cloudpickle.loads(arguments))
-            except (OSError, DataError) as error:  # Returned: Ray would make a page of it.
-                errors.append(error)
-        return {"errors": [ray.cloudpickle.dumps(error) for error in errors]}
-
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    # What it calls an error is raised as well.
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    rows = [{"arguments": ray.cloudpickle.dumps(arguments)} for arguments in tasks]
-    blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    # A file that kills its process kills the task, which is then started again to find the file.
-    # The last start is for the task itself to say that it gives up.
-    try:
-        with warnings.catch_warnings():
-            # Of what 2.64 takes away; that one is not installed.
-            warnings.simplefilter("ignore", RayDeprecationWarning)
-            done = blocks.map_batches(task, max_retries=MAX_ATTEMPTS + 1).materialize()
-    except RayTaskError:  # What nobody foresaw keeps its traceback.
-        raise
-    except RayError as error:
-        said = one_line(error)[:SHOWN]
-        raise OSError(
-            f"a task that prepares data was killed {MAX_ATTEMPTS + 2} times: {said}; look for the "
-            "end of memory, then start again"
-        ) from error
-    for row in done.take(1):
-        raise ray.cloudpickle.loads(row["errors"])
 
 
 def _claim(out: Location, wanted: dict) -> None:
@@ -272,6 +247,13 @@ def main() -> int:
         help="files whose paths contain the same match are versions of one work, in addition to "
         "those that are found by their notes; '/[0-9]{3}/' for POP909",
     )
+    parser.add_argument(
+        "--facts",
+        default="",
+        metavar="FILE",
+        help="CSV or Parquet with a row a file: path, and any of licence, genre, composer, work; "
+        "files of one work and composer are versions of it",
+    )
     parser.add_argument("--max-tokens", type=int, help="cut longer pieces at bar lines")
     parser.add_argument("--mirror", help="a folder or address from which to take a download")
     rules = parser.add_argument_group("filters", "leave pieces out; each is off unless it is given")
@@ -282,7 +264,8 @@ def main() -> int:
         parser.error(f"--mirror is for what is downloaded: {', '.join(CORPORA)}")
     try:
         # Check before Ray starts, which takes seconds.
-        check(args.source, args.tokenizer, args.ticks_per_quarter, args.max_tokens, args.works)
+        known = (args.source, args.tokenizer, args.ticks_per_quarter)
+        check(*known, args.max_tokens, args.works, args.facts)
         filters = Filters(**{name: getattr(args, name) for name in RULES})
         cluster.join(log_to_driver=False, logging_level=logging.ERROR)
         made = prepare(
@@ -293,6 +276,7 @@ def main() -> int:
             filters=filters,
             max_tokens=args.max_tokens,
             works=args.works,
+            facts=args.facts,
             mirror=args.mirror,
         )
     except ValueError as error:

@@ -31,6 +31,7 @@ RESULTS = {*LAWS, "arch_law", "compare", "analysis"}
 SWEEP = {"errors", "console", "sweep"}
 SWEEPING = {"grids", "scheduling", "tracking", "falls", "results", "view"}
 FOR_PIECES = {"errors", "store", "music", "tokens", "sources"}
+PREPARING = {"works", "cluster", "crashes", "parts", "placing", "tasks", "flatten"}
 ROOMS: dict[str, dict[str, set[str]]] = {
     "data": {
         "errors": set(),
@@ -39,15 +40,17 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "music": {"midi"},
         "abc": {"music"},
         "notation": {"music", "abc"},
-        "works": {"music"},
+        "works": {"store", "music"},
         "tokens": {"errors", "store", "music", "abc"},
         "sources": {"errors", "store", "music", "abc", "notation"},
         "crashes": FOR_PIECES,
         "parts": {*FOR_PIECES, "works", "crashes"},
-        "placing": {"errors", "store", "works", "parts"},
+        "placing": {"errors", "store", "sources", "works", "parts"},
         "flatten": {"errors", "store", "tokens"},
+        "leaks": {*FOR_PIECES, "abc", "notation", "works"},
+        "tasks": {"errors", "crashes"},
         "cluster": {"store"},
-        "prepare": {*FOR_PIECES, "works", "cluster", "crashes", "parts", "placing", "flatten"},
+        "prepare": {*FOR_PIECES, *PREPARING},
         "held_out": {"errors", "store"},
         "card": {"errors", "store", "sources", "parts", "held_out"},
         "origin": {"store"},

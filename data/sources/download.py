@@ -18,8 +18,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,10 @@ class Corpus:
     title: str
     works: str = ""
     """A regular expression that finds in a path the work of which the file is a version."""
+    table: str = ""
+    """How the name of a table in the archive ends, by `data.sources.facts`,"""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """and what its columns are called."""
 
     @property
     def name(self) -> str:
@@ -82,6 +86,12 @@ CORPORA = {
         "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
         Licence("cc-by-nc-sa-4.0", "CC BY-NC-SA 4.0."),
         "MAESTRO v3, piano performances",
+        table="maestro-v3.0.0.csv",
+        facts={
+            "path": "midi_filename",
+            "composer": "canonical_composer",
+            "work": "canonical_title",
+        },
     ),
 }
 

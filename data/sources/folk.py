@@ -18,8 +18,9 @@ from pathlib import Path
 import symusic
 
 from data.errors import DataError
-from data.sources.containers import Refused, Shard
+from data.sources.containers import Shard
 from data.sources.licences import Licence
+from data.sources.members import Refused
 
 TITLE = "folk tunes of the music21 package"
 TUNES_PER_SHARD = 400

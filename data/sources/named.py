@@ -6,8 +6,10 @@ from pathlib import Path
 
 from data.errors import DataError, hint
 from data.sources import folk
-from data.sources.containers import Shard, shards
+from data.sources.containers import Shard
 from data.sources.download import CORPORA, fetch
+from data.sources.facts import Table
+from data.sources.folders import shards
 from data.sources.licences import UNKNOWN, Licence
 from data.store.location import Location, is_bucket
 
@@ -39,6 +41,14 @@ def open_source(
 def known_works(source: str) -> str:
     """The regular expression that finds the work in the path of a file; "" if none is known."""
     return CORPORA[source].works if source in CORPORA else ""
+
+
+def known_facts(source: str, downloads: Location) -> Table | None:
+    """What is known of the files of a corpus that has been downloaded."""
+    corpus = CORPORA.get(source)
+    if corpus is None or not corpus.facts:
+        return None
+    return Table(downloads / corpus.name, corpus.facts, corpus.table)
 
 
 def known_licence(source: str) -> Licence:

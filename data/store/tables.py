@@ -63,6 +63,12 @@ class Rows:
         self.writer.close()
 
 
+def write_table(path: Location, table: pa.Table) -> None:
+    """A Parquet file, whole or absent."""
+    with path.writing() as file:
+        pq.write_table(table, file, compression="zstd")
+
+
 def write_rows(path: Location, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     """A Parquet file, whole or absent."""
     with path.writing() as file, Rows(file, schema) as all_rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,3 +30,12 @@ def works_of(paths: Sequence[str], pattern: str) -> list[str]:
     works = pc.replace_substring_regex(texts, whole, r"\1")
     found = pc.match_substring_regex(texts, f"({pattern})")
     return pc.if_else(found, works, "").to_pylist()
+
+
+def first_of_work(works: Sequence[str]) -> np.ndarray:
+    """(pieces,) int32: the first piece of the work of each, itself where that is ""."""
+    encoded = pa.array(works, pa.string()).dictionary_encode()
+    number = encoded.indices.to_numpy()
+    first = np.unique(number, return_index=True)[1][number]
+    named = pc.not_equal(encoded.dictionary_decode(), "").to_numpy(zero_copy_only=False)
+    return np.where(named, first, np.arange(len(works))).astype(np.int32)

@@ -7,6 +7,9 @@ threshold. When pieces are added, a group changes its split only if a threshold 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+
+import numpy as np
 
 SHARE = 0.01
 """The least share of all tokens in validation, and in test."""
@@ -22,37 +25,31 @@ def position(group_id: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def split_groups(groups: dict[str, tuple[int, int]]) -> tuple[dict[str, str], dict[str, float]]:
-    """The split of each group, and the thresholds.
+def split_groups(
+    group_ids: Iterable, pieces: np.ndarray, tokens: np.ndarray
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The split of each group, (groups,) of text, and the thresholds.
 
-    groups: (pieces, tokens) by group_id.
+    group_ids: text, or what `str` makes text of. pieces, tokens: (groups,) integers.
     """
-    pieces = sum(count for count, _ in groups.values())
-    tokens = sum(count for _, count in groups.values())
-    need_pieces = min(FLOOR_PIECES, FLOOR_SHARE * pieces)
-    need_tokens = max(SHARE * tokens, min(FLOOR_TOKENS, FLOOR_SHARE * tokens))
-    by_position = sorted(groups, key=position)
-    val = _take(by_position, groups, need_pieces, need_tokens)
-    test = _take(by_position[::-1], groups, need_pieces, need_tokens)
-    splits = (
-        dict.fromkeys(groups, "train") | dict.fromkeys(val, "val") | dict.fromkeys(test, "test")
-    )
+    places = np.fromiter((position(str(group_id)) for group_id in group_ids), float, len(pieces))
+    need_pieces = min(FLOOR_PIECES, FLOOR_SHARE * pieces.sum())
+    need_tokens = max(SHARE * tokens.sum(), min(FLOOR_TOKENS, FLOOR_SHARE * tokens.sum()))
+    order = np.argsort(places, kind="stable")
+
+    def take(ordered: np.ndarray) -> np.ndarray:
+        # However few groups there are, at least one is left for training.
+        ordered = ordered[: max(0, (len(ordered) - 1) // 2)]
+        enough = np.cumsum(pieces[ordered]) >= need_pieces
+        enough &= np.cumsum(tokens[ordered]) >= need_tokens
+        # Those until there is enough, and the one with which there is.
+        return ordered[: len(ordered) - np.count_nonzero(enough[:-1])]
+
+    val, test = take(order), take(order[::-1])
+    splits = np.full(len(pieces), "train")
+    splits[val], splits[test] = "val", "test"
     thresholds = {
-        "val_to": max(map(position, val), default=0.0),
-        "test_from": min(map(position, test), default=1.0),
+        "val_to": float(places[val].max(initial=0.0)),
+        "test_from": float(places[test].min(initial=1.0)),
     }
     return splits, thresholds
-
-
-def _take(
-    ordered: list[str], groups: dict[str, tuple[int, int]], pieces: float, tokens: float
-) -> list[str]:
-    taken: list[str] = []
-    # However few groups there are, at least one is left for training.
-    for group_id in ordered[: max(0, (len(ordered) - 1) // 2)]:
-        if pieces <= 0 and tokens <= 0:
-            break
-        taken.append(group_id)
-        pieces -= groups[group_id][0]
-        tokens -= groups[group_id][1]
-    return taken

@@ -19,7 +19,8 @@ from data.errors import DataError
 from data.music.filters import Filters
 from data.music.score import Score
 from data.parts import PieceSpec, rejected_path, stage
-from data.sources.containers import Files, Shard
+from data.sources.containers import Shard
+from data.sources.folders import Files
 from data.store.location import Location
 from data.store.tables import read_table
 from data.tokens.protocol import Tokenizer

@@ -20,6 +20,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from data import prepare as preparing
+from data import tasks
 from data.errors import DataError
 from data.music.filters import Filters
 from data.prepare import prepare
@@ -131,11 +132,11 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
     ray_here: None, made: Path, works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut_off(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise OSError("cut off")
 
     with monkeypatch.context() as patch:
         patch.setattr(preparing, "place", cut_off)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(OSError, match="cut off"):
             prepare(str(works), "abc", Location.of(tmp_path))
     with pytest.raises(DataError, match="no finished data"):
         read_manifest(tmp_path)
@@ -167,6 +168,35 @@ def test_long_pieces_are_cut_and_stay_in_their_group(
     assert tokenizer.vocab_size == manifest.vocab_size == 200
     for row in rows[:20]:
         assert tokenizer.to_text(np.array(row["tokens"])) == row["abc"]
+
+
+def test_what_a_table_says_stands_in_the_rows_and_its_works_share_a_group(
+    ray_here: None, works: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    lines = ["path,composer,work,licence"]
+    lines += ["01-0.mid,Bach,Air,cc0-1.0", "works/02-0.mid,Bach,Air,", "03-0.mid,Orff,Air,"]
+    table.write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    prepare(str(works), "abc", Location.of(out), facts=str(table))
+    rows = {row["path"]: row for row in pieces(out)}
+    assert [rows[f"{name}-0.mid"]["composer"] for name in ("01", "03", "04")] == [
+        "Bach",
+        "Orff",
+        "",
+    ]
+    assert rows["01-0.mid"]["licence"] == "cc0-1.0"
+    assert rows["02-0.mid"]["licence"] == "unknown"
+    # No end of the path 02-0.mid is works/02-0.mid.
+    assert rows["02-0.mid"]["work"] == ""
+    assert len({rows[f"0{n}-0.mid"]["group_id"] for n in range(1, 4)}) == 3
+
+    lines[2] = "02-0.mid,Bach,Air,"
+    table.write_text("\n".join(lines) + "\n")
+    prepare(str(works), "abc", Location.of(tmp_path / "again"), facts=str(table))
+    rows = {row["path"]: row for row in pieces(tmp_path / "again")}
+    assert rows["01-0.mid"]["group_id"] == rows["02-0.mid"]["group_id"]
+    assert rows["01-0.mid"]["group_id"] != rows["03-0.mid"]["group_id"]
 
 
 def test_one_name_in_two_archives_is_two_files(ray_here: None, works: Path, tmp_path: Path) -> None:
@@ -288,7 +318,7 @@ def test_a_disk_that_is_full_for_a_task_is_an_error_of_the_disk(ray_here: None) 
             raise OSError(errno.ENOSPC, "No space left on device", "part")
 
     with pytest.raises(OSError, match="part") as raised:
-        preparing.each(full, [(0,), (1,)])
+        tasks.each(full, [(0,), (1,)])
     assert type(raised.value) is OSError
     assert raised.value.errno == errno.ENOSPC
 
@@ -310,7 +340,7 @@ def test_an_archive_that_ends_early_is_named_in_a_line(
 def test_a_task_that_is_killed_again_and_again_ends_in_a_line(
     ray_here: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(preparing, "MAX_ATTEMPTS", 0)
+    monkeypatch.setattr(tasks, "MAX_ATTEMPTS", 0)
     with pytest.raises(OSError, match=r"killed 2 times: .*; look for the end of memory"):
-        preparing.each(lambda number: os.kill(os.getpid(), signal.SIGKILL), [(0,)])
+        tasks.each(lambda number: os.kill(os.getpid(), signal.SIGKILL), [(0,)])
     assert "Traceback" not in capfd.readouterr().err

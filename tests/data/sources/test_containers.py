@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import gzip
 import io
 import itertools
 import os
@@ -15,9 +17,12 @@ import pytest
 
 from data.errors import DataError
 from data.music.files import from_midi
-from data.sources import containers
-from data.sources.containers import Refused, shards
+from data.notation.musicxml import write
+from data.sources import containers, folders, members
+from data.sources.folders import shards
+from data.sources.members import Refused
 from data.store.location import Location
+from tests.data.conftest import melody, same_music
 
 FILES = {f"album/{number:02d}.mid": bytes([number]) * 100 for number in range(7)}
 OTHERS = {"readme.txt": b"words", "cover.png": b"picture"}
@@ -96,7 +101,7 @@ def test_a_member_whose_path_leads_out_of_the_archive_is_refused(name: str, tmp_
 def test_a_bomb_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(containers, "MAX_BYTES", 1000)
+    monkeypatch.setattr(members, "MAX_BYTES", 1000)
     bomb = {"bomb.mid": bytes(5_000_000), "good.mid": b"2"}
     for source in (
         write_tar(tmp_path / "a.tar.gz", bomb),
@@ -256,3 +261,95 @@ def test_headers_without_end_are_refused(tmp_path: Path, count: int, size: int) 
     path = write_headers(tmp_path / "a.tar.gz", tarfile.XHDTYPE, count, size, member=False)
     with pytest.raises(DataError, match=r"a\.tar\.gz is broken: (headers of|maximum recursion)"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["Air: from the Suite.mid", "Op. 5: no. 2/first.mid", "d/A: x.mid"]
+)
+def test_a_colon_in_a_title_is_no_drive(name: str, tmp_path: Path) -> None:
+    assert read(write_zip(tmp_path / "a.zip", {name: b"1"})) == {name: b"1"}
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("TAR.GZ", "gz"), ("tar.bz2", "bz2"), ("txz", "xz")])
+def test_a_tar_is_read_however_it_is_packed_and_named(
+    ending: str, mode: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    archive = write_tar(folder / f"a.{ending}", FILES, f"w:{mode}")
+    assert read(archive) == read(folder) == FILES
+
+
+def sources(tmp_path: Path, files: dict[str, bytes]) -> list[Path]:
+    """The files in archives of both kinds, and loose."""
+    return [
+        write_tar(tmp_path / "a.tar", files, "w"),
+        write_zip(tmp_path / "a.zip", files),
+        write_folder(tmp_path / "folder", files),
+    ]
+
+
+def test_karaoke_riff_and_packed_midi_are_midi(tmp_path: Path) -> None:
+    packed = gzip.compress(b"packed")
+    files = {"a.KAR": b"k", "b.rmi": b"r", "c.mid.gz": packed, "d.mid.gz": packed[:-9]}
+    cut = Refused("refused", "it cannot be unpacked: it ends early")
+    for source in sources(tmp_path, files):
+        assert read(source) == {
+            "a.KAR": b"k",
+            "b.rmi": b"r",
+            "c.mid.gz": b"packed",
+            "d.mid.gz": cut,
+        }
+
+
+def test_musicxml_is_played_as_midi_and_what_is_none_has_a_reason(tmp_path: Path) -> None:
+    score = melody([60, 64, 67])
+    files = {"a.musicxml": write(score).encode(), "b.mxl": b"PK", "c.musicxml": b"MThd"}
+    for source in sources(tmp_path, files):
+        found = read(source)
+        midi = found.pop("a.musicxml")
+        assert isinstance(midi, bytes)
+        assert same_music(from_midi(midi, 24), score)
+        assert [each.reason for each in found.values() if isinstance(each, Refused)] == [
+            "unreadable",
+            "unreadable",
+        ]
+
+
+def test_an_archive_within_an_archive_has_a_reason(tmp_path: Path) -> None:
+    inner = {"in.zip": b"PK", "in.tar.gz": b"x", "a.mid": b"1"}
+    within = Refused("refused", "it is an archive within an archive; unpack it")
+    for archive in sources(tmp_path, inner)[:2]:
+        assert read(archive) == {"in.zip": within, "in.tar.gz": within, "a.mid": b"1"}
+
+
+def test_a_zip_that_is_none_is_refused_and_the_folder_around_it_read(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "folder", {"a.mid": b"1", "b.zip": b""})
+    found = read(folder)
+    assert found.pop("a.mid") == b"1"
+    refused = found["b.zip"]
+    assert isinstance(refused, Refused)
+    assert "b.zip of 0 bytes is no zip" in refused.detail
+
+
+def test_an_archive_without_music_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.zip holds no MIDI file"):
+        read(write_zip(tmp_path / "a.zip", OTHERS))
+
+
+def test_a_file_that_went_or_may_not_be_read_has_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = shards(Location.of(write_folder(tmp_path / "folder", FILES)))
+    gone = "album/03.mid"
+    (tmp_path / "folder" / gone).unlink()
+    found = dict(pair for shard in listed for pair in shard.read())
+    assert found.pop(gone) == Refused("refused", "it cannot be opened: No such file or directory")
+    assert found == {name: content for name, content in FILES.items() if name != gone}
+
+    def forbidden(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(folders.os, "scandir", forbidden)
+    with pytest.raises(DataError, match="folder cannot be listed: Permission denied"):
+        shards(Location.of(tmp_path / "folder"))

@@ -7,8 +7,8 @@ import pytest
 
 from data.abc.tokenizer import AbcTokenizer
 from data.music.files import from_midi
-from data.sources.containers import Refused
 from data.sources.folk import shards, to_midi, tunes
+from data.sources.members import Refused
 
 
 def played(music: str, header: str = "") -> str:

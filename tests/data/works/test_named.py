@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from data.works.named import check_pattern, works_of
+from data.works.named import check_pattern, first_of_work, works_of
 
 PATHS = ["a/001/x.mid", "b/TRAAAGR128F425B14B/y.mid", "c/\nz.mid", ""]
 
@@ -23,6 +23,10 @@ def test_the_first_match_is_that_of_python(pattern: str) -> None:
 def test_without_a_pattern_no_work_is_known() -> None:
     assert works_of(PATHS, "") == ["", "", "", ""]
     assert works_of([], "a") == []
+
+
+def test_files_of_a_work_point_at_the_first_of_them_and_others_at_themselves() -> None:
+    assert first_of_work(["", "b", "a", "", "b"]).tolist() == [0, 1, 2, 3, 1]
 
 
 def test_a_pattern_that_backtracks_elsewhere_takes_no_time() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from data.works.splits import FLOOR_PIECES, FLOOR_TOKENS, split_groups
+import numpy as np
+
+from data.works.splits import FLOOR_PIECES, FLOOR_SHARE, FLOOR_TOKENS, position, split_groups
 
 
-def corpus(groups: int, tokens: int = 200, start: int = 0) -> dict[str, tuple[int, int]]:
-    return {f"group-{index}": (1, tokens) for index in range(start, start + groups)}
+def corpus(groups: int, tokens: int = 200) -> tuple[list[str], np.ndarray, np.ndarray]:
+    names = [f"group-{index}" for index in range(groups)]
+    return names, np.ones(groups, int), np.full(groups, tokens)
 
 
-def held(groups: dict[str, tuple[int, int]], name: str) -> tuple[int, int]:
-    splits, _ = split_groups(groups)
-    chosen = [groups[group] for group, split in splits.items() if split == name]
-    return sum(pieces for pieces, _ in chosen), sum(tokens for _, tokens in chosen)
+def held(groups: tuple[list[str], np.ndarray, np.ndarray], name: str) -> tuple[int, int]:
+    chosen = split_groups(*groups)[0] == name
+    return int(groups[1][chosen].sum()), int(groups[2][chosen].sum())
 
 
 def test_a_large_corpus_holds_out_one_percent() -> None:
@@ -35,14 +37,26 @@ def test_a_small_corpus_holds_out_a_tenth() -> None:
 
 
 def test_two_groups_still_leave_one_to_train_on() -> None:
-    splits, _ = split_groups(corpus(2))
-    assert "train" in splits.values()
+    assert "train" in split_groups(*corpus(2))[0]
 
 
 def test_adding_pieces_moves_hardly_any() -> None:
-    before, _ = split_groups(corpus(10_000))
-    after, _ = split_groups(corpus(10_100))
-    moved = [group for group in before if before[group] != after[group]]
+    before, _ = split_groups(*corpus(10_000))
+    after, _ = split_groups(*corpus(10_100))
+    moved = np.flatnonzero(before != after[:10_000])
     # The floor is met by fewer old groups now that new ones stand among them.
     assert len(moved) <= 20
-    assert all(after[group] == "train" for group in moved)
+    assert (after[moved] == "train").all()
+
+
+def test_a_split_ends_with_the_group_that_fills_it_and_at_its_threshold() -> None:
+    names, pieces, tokens = corpus(1000)
+    tokens = tokens + np.arange(1000)
+    splits, thresholds = split_groups(names, pieces, tokens)
+    places = np.array([position(name) for name in names])
+    assert ((places <= thresholds["val_to"]) == (splits == "val")).all()
+    assert ((places >= thresholds["test_from"]) == (splits == "test")).all()
+    for name, last in (("val", thresholds["val_to"]), ("test", thresholds["test_from"])):
+        chosen = splits == name
+        enough = FLOOR_SHARE * tokens.sum()
+        assert tokens[chosen].sum() >= enough > tokens[chosen & (places != last)].sum()

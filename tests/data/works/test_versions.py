@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from data.music.files import from_midi
 from data.music.score import Score, ScoreError, build
-from data.works import versions
+from data.works import buckets, versions
 from data.works.signatures import BINS, signature
 from harness.performances import DISTURBANCES, perform
 from tests.data.conftest import corpus_members, make_midi
@@ -48,7 +48,9 @@ def piano(seed: int, bars: int = 60) -> Score:
 def groups(*scores: Score, works: list[str] | None = None) -> list[str]:
     names = [f"piece-{index}" for index in range(len(scores))]
     signatures = np.stack([signature(score) for score in scores])
-    return versions.group(names, signatures, works or [""] * len(scores))
+    works = works or [""] * len(scores)
+    first = [works.index(work) if work else n for n, work in enumerate(works)]
+    return [names[n] for n in versions.group(signatures, np.array(first, np.int32))]
 
 
 def test_a_transposed_and_a_varied_version_join_the_original() -> None:
@@ -127,9 +129,8 @@ def sketches(runs: list[set[int]]) -> np.ndarray:
 def test_a_figure_that_many_pieces_share_joins_none_of_them() -> None:
     figure = set(range(versions.ENOUGH + 4))
     own = [set(range(100 * n + 100, 100 * n + 200)) for n in range(versions.COMMON + 1)]
-    names = [f"{n:02d}" for n in range(len(own))]
-    signatures = sketches([figure | runs for runs in own])
-    assert len(set(versions.group(names, signatures, [""] * len(own)))) == len(own)
+    found = versions.group(sketches([figure | runs for runs in own]))
+    assert found.tolist() == list(range(len(own)))
 
 
 def test_a_work_of_many_versions_is_one_group_all_the_same() -> None:
@@ -141,9 +142,45 @@ def test_a_work_of_many_versions_is_one_group_all_the_same() -> None:
         | set(rng.integers(512, 9999, 160).tolist())
         for _ in range(12 * versions.COMMON)
     ]
-    names = [f"{n:03d}" for n in range(len(versions_of_it))]
-    found = versions.group(names, sketches(versions_of_it), [""] * len(names))
-    assert len(set(found)) == 1
+    assert set(versions.group(sketches(versions_of_it)).tolist()) == {0}
+
+
+def many(pieces: int, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
+    """Signatures of pieces without a common run, but that every second is a version of the one
+    before and shares a few bins more than are enough; and the first piece of each work."""
+    rng = np.random.default_rng(9)
+    found = rng.integers(1, 2**16, (pieces, bins), dtype=np.uint16)
+    for piece in range(0, pieces, 2):
+        shared = rng.choice(bins, versions.ENOUGH + 4, replace=False)
+        found[piece + 1, shared] = found[piece, shared]
+    order = rng.permutation(pieces)
+    first = np.minimum(np.argsort(order), np.argsort(order)[np.arange(pieces) ^ 1])
+    return found[order], first[order]
+
+
+@pytest.mark.slow
+def test_versions_among_very_many_pieces_are_found_though_most_bins_agree_by_chance() -> None:
+    """Of 100,000 pieces another has the same value in each bin; two such bins are what counts."""
+    signatures, works = many(100_000)
+    found = versions.group(signatures, threads=2)
+    assert np.count_nonzero(found != works) <= 100_000 / 1000
+
+
+def test_the_groups_do_not_depend_on_how_the_work_is_divided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signatures, works = many(1000)
+    assert versions.group(signatures.copy()).tolist() == works.tolist()
+    monkeypatch.setattr(buckets, "BLOCK", 7)
+    assert versions.group(signatures.copy(), threads=5).tolist() == works.tolist()
+
+
+def test_equal_signatures_are_of_one_work_though_all_that_they_hold_are_figures() -> None:
+    """And in bins among which nothing is looked for while figures still count."""
+    first, second = 2 * BINS // 3, 2 * BINS // 3 + 1
+    others = [{figure, n} for n, figure in enumerate(versions.COMMON * (first, second))]
+    found = versions.group(sketches([{first, second}, {first, second}, *others]))
+    assert found.tolist() == [0, 0, *range(2, 2 + len(others))]
 
 
 @settings(max_examples=60, deadline=None)
@@ -155,9 +192,8 @@ def test_the_groups_are_those_of_comparing_every_pair(contents: list[set[int]]) 
         for right in range(left):
             if versions.similar(signatures[[left]], signatures[[right]], versions.ENOUGH)[0]:
                 label = [label[left] if old == label[right] else old for old in label]
-    names = [f"{number:02d}" for number in range(len(contents))]
-    expected = [names[label.index(value)] for value in label]
-    assert versions.group(names, signatures, [""] * len(names)) == expected
+    expected = [label.index(value) for value in label]
+    assert versions.group(signatures).tolist() == expected
 
 
 def test_hardly_a_song_of_pop909_is_torn_and_no_two_are_merged_but_for_doubles() -> None:
@@ -169,9 +205,8 @@ def test_hardly_a_song_of_pop909_is_torn_and_no_two_are_merged_but_for_doubles()
         except ScoreError:
             continue
         works.append(re.findall(r"/(\d{3})/", path)[0])
-    names = [f"{number:04d}" for number in range(len(works))]
     groups_of, works_of = defaultdict(set), defaultdict(set)
-    for work, group in zip(works, versions.group(names, np.stack(signatures), [""] * len(names))):
+    for work, group in zip(works, versions.group(np.stack(signatures)).tolist()):
         groups_of[work].add(group)
         works_of[group].add(work)
     assert sum(len(found) > 1 for found in groups_of.values()) <= 4

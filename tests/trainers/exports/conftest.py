@@ -15,6 +15,7 @@ import torch
 from data.abc.tokenizer import AbcTokenizer
 from data.flatten import flatten
 from data.parts import PIECE
+from data.sources.facts import FACTS
 from data.store.flat import open_split
 from data.store.location import Location
 from data.store.manifest import Manifest, write_manifest
@@ -42,7 +43,8 @@ def write_tunes(folder: Path, tokenizer: Tokenizer) -> Manifest:
             pitches = 60 + generator.integers(0, 12, size=32)
             score = melody(pitches.tolist())
             ids = tokenizer.encode(score)
-            piece: dict[str, Any] = dict.fromkeys(PIECE.names, 1) | {
+            piece: dict[str, Any] = dict.fromkeys(PIECE.names, 1) | dict.fromkeys(FACTS, "")
+            piece |= {
                 "piece_id": hashlib.sha256(score.canonical()).hexdigest()[:32],
                 "group_id": f"{split}{number // 2}",
                 "source": "folk",

@@ -13,7 +13,7 @@ from data.abc.tokenizer import AbcTokenizer
 from data.music.files import from_midi, to_midi
 from data.music.quantise import quantise
 from data.music.score import Score, ScoreError
-from data.sources.containers import shards
+from data.sources.folders import shards
 from data.store.location import Location
 from data.tokens.make import make_tokenizer
 from tests.data.conftest import make_midi, melody

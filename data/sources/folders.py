@@ -1,0 +1,167 @@
+"""Folders and prefixes of buckets, with the archives in them, divided into shards; and ABC."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+from data.abc.dialect import AbcError
+from data.errors import DataError
+from data.music.files import to_midi
+from data.music.score import DEFAULT_TICKS_PER_QUARTER
+from data.notation import tunes
+from data.sources.containers import FILES_PER_SHARD, Shard, archive
+from data.sources.members import READ, ZIP, Refused, bounded, member, shown
+from data.store.location import Location
+
+BOOKS_PER_SHARD = 20
+"""A book may have a thousand tunes."""
+ABC = ".abc"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Some of the files below a folder or a bucket's prefix: MIDI, or what is played as MIDI."""
+
+    folder: Location
+    members: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        for name in self.members:
+            yield shown(name), _opened(self.folder / name, name)
+
+
+def _opened(file: Location, name: str) -> bytes | Refused:
+    try:
+        # Python opens a name that is not UTF-8, Arrow does not.
+        with open(file.local, "rb") if file.local else file.open() as stream:
+            return bounded(stream) if name.lower().endswith(ABC) else member(name, stream)
+    except (PermissionError, FileNotFoundError) as error:
+        # It may have gone since the folder was listed.
+        return Refused("refused", f"it cannot be opened: {error.strerror}")
+
+
+@dataclass(frozen=True)
+class Books:
+    """Some of the ABC files below a folder or a bucket's prefix: each tune is a MIDI file."""
+
+    folder: Location
+    members: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        for name, content in Files(self.folder, self.members).read():
+            if isinstance(content, Refused):
+                yield name, content
+                continue
+            for number, tune in enumerate(tunes.tunes(content.decode(errors="replace")), start=1):
+                yield f"{name}/{number:04d}.mid", _played(tune)
+
+
+def _played(tune: str) -> bytes | Refused:
+    try:
+        return to_midi(tunes.read(tune, DEFAULT_TICKS_PER_QUARTER))
+    except AbcError as error:
+        return Refused("unreadable", str(error))
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An archive in a folder that cannot be read at all, as one file that is refused."""
+
+    folder: Location
+    name: str
+    detail: str
+
+    @property
+    def source(self) -> str:
+        return str(self.folder / self.name)
+
+    def read(self) -> Iterator[tuple[str, bytes | Refused]]:
+        yield shown(self.name), Refused("refused", self.detail)
+
+
+def shards(path: Location) -> list[Shard]:
+    """The shards of an archive, or of a folder or prefix of MIDI files, MusicXML and archives; or
+    of ABC, if it has none of these.
+
+    Raises DataError if nothing is there, or nothing that can be read.
+    """
+    info = path.filesystem.get_file_info(path.path)
+    if info.type == fs.FileType.File:
+        found = archive(path, info.size)
+        if found:
+            return found
+        if path.name.lower().endswith(ZIP):
+            raise DataError(f"the archive {path} holds no MIDI file and no MusicXML")
+        raise DataError(f"the source {path} is no tar, zip or folder; expected {_EXPECTED}")
+    if info.type != fs.FileType.Directory:
+        raise DataError(f"no source at {path}: expected {_EXPECTED}")
+    names = _below(path.local) if path.local else _below_prefix(path)
+    loose = [name for name, _ in names if name.lower().endswith(READ)]
+    groups = [loose[i : i + FILES_PER_SHARD] for i in range(0, len(loose), FILES_PER_SHARD)]
+    found = [Files(path, tuple(group)) for group in groups]
+    found += [shard for name, size in names for shard in _within(path, name, size)]
+    if not found:
+        # Beside MIDI files, ABC often holds the same music.
+        books = [name for name, _ in names if name.lower().endswith(ABC)]
+        starts = range(0, len(books), BOOKS_PER_SHARD)
+        found = [Books(path, tuple(books[i : i + BOOKS_PER_SHARD])) for i in starts]
+    if not found:
+        raise DataError(
+            f"the source {path} is empty: it holds no .mid, .musicxml, .mxl or .abc file, no tar "
+            "and no zip"
+        )
+    return found
+
+
+def _within(folder: Location, name: str, size: int) -> list[Shard]:
+    try:
+        return archive(folder / name, size)
+    except DataError as error:
+        return [Broken(folder, name, str(error))]
+
+
+def _below(folder: Path) -> list[tuple[str, int]]:
+    """The path and size of every file below a folder, sorted.
+
+    Links are followed, but no folder is entered twice: a link may lead back to where it is.
+    """
+    found, entered = [], set()
+    for place, folders, names in os.walk(folder, onerror=_unlisted, followlinks=True):
+        here = os.stat(place)
+        if (here.st_dev, here.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((here.st_dev, here.st_ino))
+        # The order decides by which of several links a folder is entered.
+        folders.sort()
+        for name in names:
+            file = Path(place, name)
+            if file.is_file():
+                found.append((file.relative_to(folder).as_posix(), file.stat().st_size))
+    return sorted(found)
+
+
+def _unlisted(error: OSError) -> None:
+    raise DataError(f"the folder {error.filename} cannot be listed: {error.strerror}")
+
+
+def _below_prefix(path: Location) -> list[tuple[str, int]]:
+    below = path.filesystem.get_file_info(fs.FileSelector(path.path, recursive=True))
+    files = sorted((file.path, file.size) for file in below if file.type == fs.FileType.File)
+    return [(name.removeprefix(path.path).lstrip("/"), size) for name, size in files]
+
+
+_EXPECTED = "a tar, a zip, a folder of MIDI files or MusicXML, or a bucket's prefix"
