@@ -22,7 +22,7 @@ from trainers.linear import ONEDNN_FROM, PRODUCTS, Linear
 
 CPU = torch.device("cpu")
 
-SECONDS, FEWEST, MOST = 0.5, 3, 20
+SECONDS, FEWEST, MOST = 0.5, 5, 20
 """How long contenders take turns, and how many turns each has, after one that is not counted."""
 
 ENOUGH_FLOPS = 2e10
