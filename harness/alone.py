@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from trainers.cell import Cell, Placement
+from trainers.chosen_kernels import Kernels
 from trainers.curve import Point
 from trainers.gradients import World
 from trainers.kernels import Work, prepared
@@ -28,18 +30,21 @@ def train_alone(
     state: dict[str, Any] | None = None,
     save: Callable[[dict[str, Any]], None] = lambda state: None,
     report: Callable[[list[Point]], None] = lambda points: None,
+    kernels: Kernels | None = None,
 ) -> dict[str, float]:
-    """What the cell measured. On a GPU it is compiled where a sweep would compile it.
+    """What the cell measured, with the kernels that a sweep would choose.
 
     state: what to go on from, one that `save` was given. It is given one when the cell ends or
-    stops. The other arguments are those of `trainers.loop.train`.
+    stops. kernels: to take instead of choosing. The other arguments are those of
+    `trainers.loop.train`.
     """
     work = Work(cell, world, Placement.compile, cell.steps)
+    given = asdict(kernels) if kernels else None
     return train(
         cell,
         data,
         world,
-        prepare=lambda model, before, at_once: prepared(model, before, at_once, work),
+        prepare=lambda model, before, at_once: prepared(model, before or given, at_once, work),
         restore=lambda: state,
         save=save,
         keep=keep,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from torch.profiler import ProfilerActivity, profile
@@ -19,14 +20,17 @@ from data.store.location import Location
 from data.store.manifest import Manifest
 from harness.alone import train_alone
 from trainers.cell import Cell
+from trainers.chosen_kernels import Kernels
 
 VOCAB = 139
 
 
-def measured(cell: Cell, data: Path, micro_tokens: int) -> int:
-    """Peak bytes."""
+def measured(
+    cell: Cell, data: Path, micro_tokens: int, attention: Literal["sdpa", "blocks"] = "sdpa"
+) -> int:
+    """Peak bytes. attention: as in `trainers.chosen_kernels`; by default, as on a GPU."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        train_alone(cell, data, micro_tokens)
+        train_alone(cell, data, micro_tokens, kernels=Kernels(attention=attention))
     alive = peak = 0
     events = profiler.profiler.kineto_results.events()
     allocations = [event for event in events if event.name() == "[memory]"]

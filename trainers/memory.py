@@ -18,6 +18,8 @@ def peak_bytes(cell: Cell, micro_tokens: int, world: int) -> int:
     micro_tokens: the most tokens that a worker passes through the model at once.
     world: the number of workers; with several, DDP keeps a second copy of the gradients.
 
+    Attention in blocks, which a CPU may choose, keeps up to `trainers.timing.KEPT_BYTES` more.
+
     Checked on a CPU (`benchmarks/training_memory.py`) but not on a GPU, where CUDA's own memory
     comes on top.
     """

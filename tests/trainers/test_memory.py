@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.peak_memory import measured, write_data
 from trainers import memory
+from trainers.attention import kept_numbers
 from trainers.cell import Cell
 from trainers.ladder import archs
 from trainers.memory import checkpoint_bytes, peak_bytes, peak_resident_bytes
@@ -33,6 +35,19 @@ def test_the_peak_is_within_fifteen_percent_of_the_formula(
     )
     formula = peak_bytes(cell, micro_tokens, world=1)
     assert measured(cell, data, micro_tokens) == pytest.approx(formula, rel=0.15)
+
+
+@pytest.mark.parametrize("arch", ["transformer", "gpt"])
+def test_attention_in_blocks_keeps_its_weights_beside_that(
+    cell: Cell, data: Path, arch: str
+) -> None:
+    cell = replace(cell, arch=arch, size="300k", context=256, batch_tokens=1024, tokens=2048)
+    cell = replace(cell, vocab_size=139)
+    shape: Any = cell.rung.shape
+    kept = 4 * shape.n_layers * kept_numbers(4, shape.n_heads, 256)
+    found = [measured(cell, data, 1024, attention) for attention in ("sdpa", "blocks")]
+    # PyTorch's holds other things for a while that these do not.
+    assert 0.5 * kept < found[1] - found[0] < 1.1 * kept
 
 
 @pytest.mark.parametrize("arch", archs())
