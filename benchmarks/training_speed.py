@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -126,7 +127,6 @@ def row(arch: str, size: str, data: Path, turns: int) -> str:
         contenders["ours.bf16"] = Stepper(in_bf16, data)
         contenders["compiled"] = bare(compiled(cell.rung.build()), cell, BATCH)
     if arch in ("transformer", "gpt"):
-        logits = lambda out: out.logits  # noqa: E731
         contenders["HF"] = bare(hugging_face(cell), cell, BATCH, logits)
         contenders["HF compiled"] = bare(compiled(hugging_face(cell)), cell, BATCH, logits)
         theirs = compiled(hugging_face(cell))
@@ -147,6 +147,11 @@ def row(arch: str, size: str, data: Path, turns: int) -> str:
     kernels = kept(None, cell, BATCH // CONTEXT, lambda before: before or Kernels())
     named = [kernels.product, kernels.attention, *(["compiled"] if kernels.compiled else [])]
     return "| " + " | ".join([arch, size, *speeds, *told, f"{share:.2f}", " ".join(named)]) + " |"
+
+
+def logits(found: Any) -> torch.Tensor:
+    """In what a model of Hugging Face returns."""
+    return found.logits
 
 
 def compiled(model: torch.nn.Module) -> torch.nn.Module:

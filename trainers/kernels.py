@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -67,7 +68,7 @@ def prepared(
         found = remembered or timing.fastest(model, cell, rows)
         found.set_on(model)
         if able and work.compile == "auto" and found.compiled is None:
-            compile = lambda: compiled(model, device)  # noqa: E731
+            compile = partial(compiled, model, device)
             tried = timing.compiling_pays(model, compile, cell, rows, work.steps)
             found = replace(found, compiled=tried)
         return found

@@ -50,18 +50,11 @@ def _opened(file: Location, name: str) -> bytes | Refused:
 
 
 @dataclass(frozen=True)
-class Books:
+class Books(Files):
     """Some of the ABC files below a folder or a bucket's prefix: each tune is a MIDI file."""
 
-    folder: Location
-    members: tuple[str, ...]
-
-    @property
-    def source(self) -> str:
-        return str(self.folder)
-
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
-        for name, content in Files(self.folder, self.members).read():
+        for name, content in super().read():
             if isinstance(content, Refused):
                 yield name, content
                 continue

@@ -18,7 +18,7 @@ from trainers.cache import Cache
 from trainers.counts import Counts
 from trainers.groups import Groups
 from trainers.linear import Linear
-from trainers.models.transformer import bent
+from trainers.models.transformer import Stream, bent
 from trainers.optim import BASE_DEPTH, BASE_WIDTH
 
 LR = 0.008
@@ -36,21 +36,13 @@ State = list[Cache]
 
 
 @dataclass(frozen=True)
-class Shape:
+class Shape(Stream):
     d_model: int
     n_layers: int
     n_heads: int
     d_ff: int
     n_positions: int
     """The most tokens that it can read."""
-
-    @property
-    def width(self) -> int:
-        return self.d_model
-
-    @property
-    def depth(self) -> int:
-        return self.n_layers
 
 
 def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:

@@ -21,7 +21,7 @@ from trainers.groups import Groups
 from trainers.linear import Linear
 from trainers.models import rglru
 from trainers.models.rglru import TAPS, Carried, Recurrent
-from trainers.models.transformer import bent, rope_table, rotate
+from trainers.models.transformer import Stream, bent, rope_table, rotate
 
 LR = 0.016
 """Peak rate at width 64, by the sweep in docs/experiments/trainers.md."""
@@ -34,20 +34,12 @@ PERIOD = 3
 
 
 @dataclass(frozen=True)
-class Shape:
+class Shape(Stream):
     d_model: int
     n_layers: int
     n_heads: int
     d_ff: int
     window: int = WINDOW
-
-    @property
-    def width(self) -> int:
-        return self.d_model
-
-    @property
-    def depth(self) -> int:
-        return self.n_layers
 
     @property
     def n_attention(self) -> int:

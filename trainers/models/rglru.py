@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from trainers.counts import Counts
 from trainers.groups import Groups
 from trainers.linear import Linear
-from trainers.models.transformer import bent
+from trainers.models.transformer import Stream, bent
 from trainers.optim import BASE_DEPTH
 from trainers.recurrence import Recurrence, convolution
 
@@ -32,24 +32,15 @@ TAPS = 4
 MATRICES = ("enter.weight", "qkv.weight", "gate_up.weight", "out.weight", "down.weight")
 """Those that begin alike, of this model and of `hybrid`; the gates' begin in the recurrence."""
 
-
 State = list[Any]
 """For each block what its mixer carries on."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class Shape(Stream):
     d_model: int
     n_layers: int
     d_ff: int
-
-    @property
-    def width(self) -> int:
-        return self.d_model
-
-    @property
-    def depth(self) -> int:
-        return self.n_layers
 
 
 def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:

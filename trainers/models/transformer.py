@@ -36,12 +36,11 @@ State = list[Cache]
 """One for each layer."""
 
 
-@dataclass(frozen=True)
-class Shape:
+class Stream:
+    """A shape whose layers all add to one stream, as wide as the model."""
+
     d_model: int
     n_layers: int
-    n_heads: int
-    d_ff: int
 
     @property
     def width(self) -> int:
@@ -50,6 +49,14 @@ class Shape:
     @property
     def depth(self) -> int:
         return self.n_layers
+
+
+@dataclass(frozen=True)
+class Shape(Stream):
+    d_model: int
+    n_layers: int
+    n_heads: int
+    d_ff: int
 
 
 def candidates(n_params: int, vocab_size: int, context: int) -> Iterator[Shape]:
