@@ -80,11 +80,13 @@ def test_what_is_installed_is_known_by_its_hash_or_pinned(task: dict[str, Any]) 
     assert rest.endswith("--constraint constraints.txt --editable .")
 
 
-# In the place of the sweep: it waits until both machines are there.
+# In the place of the sweep: it waits until both machines are there, and a link to MLflow's pages, which
+# take longer to start than this would last.
 SWEEP = """\
-import os, time, ray
+import os, pathlib, time, ray
 ray.init(log_to_driver=False)
 while len([node for node in ray.nodes() if node["Alive"]]) < 2: time.sleep(0.5)
+while "?token=" not in (pathlib.Path.home() / "mlflow.log").read_text(): time.sleep(0.5)
 print("swept", os.environ["GRID"], os.environ["MLFLOW_TRACKING_URI"])
 """
 
