@@ -43,6 +43,8 @@ def write(score: Score, title: str = "") -> str:
     voices = [voice for part in tracks for staff in part.staves for voice in staff.voices]
     # Rests of a staff's first voice are seen, those of the others would cover its notes.
     rests = ["z" if n == 0 else "x" for p in tracks for s in p.staves for n in range(len(s.voices))]
+    # abcjs takes a rest of a whole note, if it is seen, for one of the header's meter, if that is less.
+    parted = Fraction(*measures[0].meter) < 1
     several = len(voices) > 1
     widest = max(_width(voices, number) for number in range(len(measures)))
     lines = [*_header(score, measures[0], tracks, title, widest), *_instruments(tracks)]
@@ -53,8 +55,9 @@ def write(score: Score, title: str = "") -> str:
     accidentals = [Accidentals(names) for _ in voices]
     for first, last in _lines_of(measures, voices, least):
         for number, (voice, signs, rest) in enumerate(zip(voices, accidentals, rests), start=1):
+            timed = tempos if number == 1 else {}
             written = [
-                _bar(measures[n], voice[n], beats[n], signs, rest, tempos if number == 1 else {})
+                _bar(measures[n], voice[n], beats[n], signs, rest, parted, timed)
                 for n in range(first, last)
             ]
             end = "|]" if last == len(measures) else "|"
@@ -82,6 +85,9 @@ def _header(score: Score, first: Bar, tracks: list[Part], title: str, widest: in
     yield f"Q:1/4={score.tempos[0][1]}"
     # abc2midi would strum chords.
     yield "%%MIDI chordattack 0"
+    if any(len(staff.voices) > 1 for part in tracks for staff in part.staves):
+        # abcm2ps would make one chord of two voices and lose their ties. As `%%`, abcjs would warn.
+        yield "I:combinevoices -1"
     if len(clefs) > 1:
         yield from (f"V:{number} clef={clef}" for number, clef in enumerate(clefs, start=1))
         yield _key(first)
@@ -140,9 +146,14 @@ def _bar(
     beat: int,
     accidentals: Accidentals,
     rest: str,
+    parted: bool,
     tempos: dict[int, int],
 ) -> str:
-    """What a voice has in a bar. beat: ticks from beam to beam. rest: the letter of its rests."""
+    """What a voice has in a bar.
+
+    beat: ticks from beam to beam. rest: the letter of its rests. parted: a rest of a whole note is
+    written as two.
+    """
     text = ""
     if bar.start and bar.new_meter:
         text += f"[M:{bar.meter[0]}/{bar.meter[1]}]"
@@ -159,7 +170,8 @@ def _bar(
         if group.triplet:
             text += "(3" if size == 3 else f"(3:2:{size}"
         for nth, symbol in enumerate(group.symbols):
-            text += _tempo(tempos, symbol.start) * (nth > 0) + _symbol(symbol, accidentals, rest)
+            text += _tempo(tempos, symbol.start) * (nth > 0)
+            text += _symbol(symbol, accidentals, rest, parted)
     return " ".join(text.split())
 
 
@@ -167,7 +179,7 @@ def _tempo(tempos: dict[int, int], tick: int) -> str:
     return f"[Q:1/4={tempos[tick]}]" if tick in tempos else ""
 
 
-def _symbol(symbol: Symbol, accidentals: Accidentals, rest: str) -> str:
+def _symbol(symbol: Symbol, accidentals: Accidentals, rest: str, parted: bool) -> str:
     names = [
         MARKS[alteration] * shown + PITCHES[7 * octave + letter]
         for letter, alteration, octave, shown in accidentals.of(symbol)
@@ -175,6 +187,8 @@ def _symbol(symbol: Symbol, accidentals: Accidentals, rest: str) -> str:
     if rest == "x" and not names:
         # A beam over what is not seen has no length for abcm2ps.
         return f" x{_length(symbol.value / UNIT)} "
+    if parted and not names and symbol.value == 1:
+        return 2 * f"{rest}{_length(symbol.value / UNIT / 2)}"
     head = f"[{''.join(names)}]" if len(names) > 1 else "".join(names or rest)
     return head + _length(symbol.value / UNIT) + "-" * symbol.tied
 

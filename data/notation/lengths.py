@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -90,6 +90,9 @@ class Lengths:
                 if stretch.start - bar < stop and stretch.end - bar > begin
                 for symbol in self._symbols(stretch, bar, (begin, stop), triplet, beat)
             ]
+            if triplet and len(symbols) == 1:
+                # abcjs does not end a bracket over one symbol.
+                symbols = list(_halves(symbols[0]))
             found += (
                 [Group(tuple(symbols), True)]
                 if triplet
@@ -147,6 +150,17 @@ class Lengths:
             value = Fraction(b - a, self.whole) * (Fraction(3, 2) if triplet else 1)
             held, tied = bool(pitches) and onset < bar + a, bool(pitches) and stop > bar + b
             yield Symbol(bar + a, bar + b, pitches, value, held, tied)
+
+
+def _halves(symbol: Symbol) -> Iterator[Symbol]:
+    """Two of half its length, tied if they are notes; itself if it lasts a tick."""
+    middle = (symbol.start + symbol.end) // 2
+    if middle == symbol.start:
+        yield symbol
+        return
+    half, sounds = symbol.value / 2, bool(symbol.pitches)
+    yield replace(symbol, end=middle, value=half, tied=sounds)
+    yield replace(symbol, start=middle, value=half, held=sounds)
 
 
 def _in_beats(start: int, end: int, rest: bool, beat: int) -> list[tuple[int, int]]:

@@ -68,6 +68,25 @@ def test_a_triplet_is_whole() -> None:
     assert music(melody([60], duration=64)) == "(3:2:2C2z4 z4 |]"
 
 
+def test_a_bracket_is_over_two_symbols_where_a_bar_ends_within_it() -> None:
+    """As abcjs would not end one over a single symbol."""
+    for long, last in [(384, "z2 (3:2:2z/4z/4"), (496, "C2- (3:2:2C/4-C/4")]:
+        midi = make_midi(
+            [(0, False, [(0, long, 60), (496, 192, 62)])], meters=[(0, 4, 4), (496, 2, 4)]
+        )
+        tied = "-" * (long > 384)
+        assert music(quantise(midi, 24)) == f"C8{tied} | {last} | [M:2/4]D4 |]"
+
+
+def test_a_rest_of_a_whole_note_is_two_where_the_first_meter_is_shorter() -> None:
+    """As abcjs would take it for one of the first meter."""
+    for first, rest in [(3, "z4z4"), (4, "z8")]:
+        notes = [(0, 96 * first, 60), (96 * first + 384, 384, 62)]
+        midi = make_midi([(0, False, notes)], meters=[(0, first, 4), (96 * first, 4, 4)])
+        new = "[M:4/4]" * (first == 3)
+        assert music(quantise(midi, 24)) == f"C{2 * first} | {new}{rest} | D8 |]"
+
+
 def test_a_line_has_four_bars_or_more_short_ones() -> None:
     four = "\n".join(["C8 | C8 | C8 | C8 |", "C8 |]"])
     assert music(melody([60] * 5, duration=384)) == four
@@ -91,7 +110,9 @@ def test_every_voice_fills_every_bar() -> None:
 
 def test_notes_that_overlap_share_a_staff_and_two_hands_have_two() -> None:
     held = [(0, 384, 62), (0, 192, 72), (192, 192, 74)]
-    assert "%%score (1 2)\n" in write(quantise(make_midi([(0, False, held)]), 24))
+    assert "%%score (1 2)\n" in (two := write(quantise(make_midi([(0, False, held)]), 24)))
+    # Or abcm2ps makes chords of them.
+    assert "I:combinevoices -1\n" in two
     assert write(quantise(make_midi([(0, False, [*held[1:], (168, 216, 62)])]), 24)).endswith(
         "[V:1] c4 d4 |]\n[V:2] x2 x3/2 D/2- D4 |]\n"
     )
