@@ -70,6 +70,8 @@ def join(**options: Any) -> bool:
         raise OSError(
             f"{error}: Ray keeps its token there; set HOME to a folder of yours"
         ) from None
+    # A cell trains in a thread, whose own heap would give its pages back at each step.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
     # Ray lets everybody write below it.
     folder = private_folder("ray", within=get_default_system_temp_dir())
     # As on a Mac: Ray then listens on loopback alone, which `_node_ip_address` does not let it do.

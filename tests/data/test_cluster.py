@@ -278,6 +278,19 @@ def test_ray_tells_its_makers_nothing_unless_the_user_has_it_so(
     assert usage_stats_enabled() == bool(given)
 
 
+@pytest.mark.parametrize("given", [None, "4"])
+def test_threads_of_what_ray_starts_here_share_one_heap_unless_the_user_has_it_otherwise(
+    file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    name = "MALLOC_ARENA_MAX"
+    monkeypatch.setenv(name, "")  # What is set is taken back.
+    monkeypatch.delenv(name)
+    if given:
+        monkeypatch.setenv(name, given)
+    cluster.join()
+    assert os.environ[name] == (given or "1")
+
+
 def test_no_proxy_stands_between_a_process_and_its_own_machine(
     file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
