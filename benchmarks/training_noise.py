@@ -1,4 +1,4 @@
-"""How far do seeds spread, and what do rate, batch, context, budget and decay change beside that?
+"""How far do seeds spread, and what do rate, batch, context, budget and decays change beside that?
 
     python -m data.prepare --source folk --out runs/data/folk-abc
     python -m benchmarks.training_noise --data runs/data/folk-abc --out runs/noise --sizes 4k 9k
@@ -26,7 +26,7 @@ from unittest import mock
 
 import torch
 
-from data.store.manifest import read_manifest
+from data.store.manifest import Manifest, read_manifest
 from harness.alone import train_alone
 from trainers import optim
 from trainers.cell import Cell
@@ -45,6 +45,7 @@ class Trial:
     schedule: str
     decay: float
     """The share of the cell over which `wsd` decays."""
+    weight_decay: float
     seed: int
 
     @property
@@ -52,28 +53,30 @@ class Trial:
         shape = f"{self.arch}-{self.size}-{self.millions:g}M-{self.rate:g}x"
         fed = f"batch{self.batch}-context{self.context}"
         ends = f"wsd{self.decay:g}" if self.schedule == "wsd" else self.schedule
-        return f"{shape}-{fed}-{ends}-seed{self.seed}"
+        return f"{shape}-{fed}-{ends}-decay{self.weight_decay:g}-seed{self.seed}"
+
+    def cell(self, data: Manifest) -> Cell:
+        return Cell(
+            arch=self.arch,
+            size=self.size,
+            seed=self.seed,
+            lr=self.rate * load_arch(self.arch).LR,
+            tokens=round(self.millions * 1e6 / self.batch) * self.batch,
+            batch_tokens=self.batch,
+            context=self.context,
+            weight_decay=self.weight_decay,
+            clip=1.0,
+            tokenizer=data.tokenizer,
+            vocab_size=data.vocab_size,
+            data=data.fingerprint,
+            schedule=self.schedule,
+        )
 
 
 def run(trial: Trial, data: Path, out: Path) -> str:
     """Train it alone on one thread and write what it measured."""
     torch.set_num_threads(1)
-    manifest = read_manifest(data)
-    cell = Cell(
-        arch=trial.arch,
-        size=trial.size,
-        seed=trial.seed,
-        lr=trial.rate * load_arch(trial.arch).LR,
-        tokens=round(trial.millions * 1e6 / trial.batch) * trial.batch,
-        batch_tokens=trial.batch,
-        context=trial.context,
-        weight_decay=0.1,
-        clip=1.0,
-        tokenizer=manifest.tokenizer,
-        vocab_size=manifest.vocab_size,
-        data=manifest.fingerprint,
-        schedule=trial.schedule,
-    )
+    cell = trial.cell(read_manifest(data))
     before = time.process_time()
     with mock.patch.object(optim, "DECAY_SHARE", trial.decay):
         measured = train_alone(cell, data)
@@ -84,10 +87,22 @@ def run(trial: Trial, data: Path, out: Path) -> str:
     return f"{trial.name} {measured.get('val_loss', float('nan')):.4f}"
 
 
+def run_missing(trials: list[Trial], data: Path, out: Path, processes: int) -> None:
+    """Train those that have no result, side by side."""
+    missing = [trial for trial in trials if not (out / f"{trial.name}.json").exists()]
+    # The longest first, so that the processes end together.
+    missing.sort(key=lambda trial: -trial.millions * parse_size(trial.size) ** 0.5)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        started = [pool.submit(partial(run, trial, data, out)) for trial in missing]
+        for done in as_completed(started):
+            print(done.result(), flush=True)
+
+
 def print_table(trials: list[Trial], out: Path) -> None:
     """A row for each combination, its seeds together."""
-    print("| arch | size | tokens | rate | batch | context | ends | by seed | mean | s.d. | s |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    of = "arch | size | tokens | rate | batch | context | ends | weight decay"
+    print(f"| {of} | by seed | mean | s.d. | s |")
+    print("| --- " * 12 + "|")
     rows: dict[str, list[Trial]] = {}
     for trial in trials:
         rows.setdefault(trial.name.rpartition("-")[0], []).append(trial)
@@ -102,7 +117,7 @@ def print_table(trials: list[Trial], out: Path) -> None:
         spread = f"{statistics.stdev(losses):.4f}" if losses[1:] else ""
         print(
             f"| {first.arch} | {first.size} | {first.millions:g}M | {first.rate:g}x | "
-            f"{first.batch} | {first.context} | {first.schedule}{decay} | "
+            f"{first.batch} | {first.context} | {first.schedule}{decay} | {first.weight_decay:g} | "
             f"{', '.join(f'{loss:.3f}' for loss in losses)} | {statistics.mean(losses):.4f} | "
             f"{spread} | {statistics.mean(each['processor_seconds'] for each in found):.0f} |"
         )
@@ -112,16 +127,10 @@ def main() -> int:
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     of = (args.archs, args.sizes, args.millions, args.rates, args.batches, args.contexts)
-    found = product(*of, [args.schedule], args.decays, args.seeds)
+    found = product(*of, [args.schedule], args.decays, args.weight_decays, args.seeds)
     trials = [Trial(*values) for values in found]
-    missing = [trial for trial in trials if not (args.out / f"{trial.name}.json").exists()]
-    if missing and not args.table:
-        # The longest first, so that the processes end together.
-        missing.sort(key=lambda trial: -trial.millions * parse_size(trial.size) ** 0.5)
-        with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
-            started = [pool.submit(partial(run, trial, args.data, args.out)) for trial in missing]
-            for done in as_completed(started):
-                print(done.result(), flush=True)
+    if not args.table:
+        run_missing(trials, args.data, args.out, args.processes)
     print_table(trials, args.out)
     return 0
 
@@ -141,6 +150,7 @@ def parse_args() -> argparse.Namespace:
     add("--contexts", nargs="+", type=int, default=[256], help="in tokens [256]")
     add("--schedule", choices=list(optim.SCHEDULES), default="cosine", help="[cosine]")
     add("--decays", nargs="+", type=float, default=[optim.DECAY_SHARE], help="shares, for wsd")
+    add("--weight-decays", nargs="+", type=float, default=[0.1], help="[0.1]")
     add("--seeds", nargs="+", type=int, default=[100, 101, 102, 103], help="[100 to 103]")
     add("--processes", type=int, default=2, help="side by side, one thread each [2]")
     add("--table", action="store_true", help="only print the table")
