@@ -102,7 +102,7 @@ def prepared(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_shared(tmp_path: Path, prepared: Path) -> None:
     done = visit(tmp_path / "back", "--only", "shared", "--data", str(prepared))
     assert done.returncode == 0, done.stderr

@@ -80,8 +80,8 @@ def test_what_is_installed_is_known_by_its_hash_or_pinned(task: dict[str, Any]) 
     assert rest.endswith("--constraint constraints.txt --editable .")
 
 
-# In the place of the sweep: it waits until both machines are there, and a link to MLflow's pages, which
-# take longer to start than this would last.
+# In the place of the sweep: it waits until both machines are there, and a link to MLflow's pages,
+# which take longer to start than this would last.
 SWEEP = """\
 import os, pathlib, time, ray
 ray.init(log_to_driver=False)
@@ -111,6 +111,8 @@ def test_the_machines_are_one_cluster_which_ends_with_the_sweep(
                 "PYTHONPATH": str(ROOT),
                 "RAY_AUTH_TOKEN": "a" * 64,
                 "RAY_TMPDIR": short,
+                # For so long a node waits for its head, once that has ended.
+                "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
                 **of_machine(home, rank),
             }
             with (home / "said.txt").open("w") as said:

@@ -13,7 +13,7 @@ from fitting.forecast import digest, read_json
 from tests.sweeps.real_command import cell_runs, records, run, write_grid, written
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_target_trains_after_its_forecast_and_who_changes_that_is_noticed(
     source: Path, tmp_path: Path
 ) -> None:
