@@ -265,30 +265,26 @@ def test_a_ray_that_does_not_start_is_a_line(file: Path, monkeypatch: pytest.Mon
     )
 
 
-@pytest.mark.parametrize("given", [None, "1"])
-def test_ray_tells_its_makers_nothing_unless_the_user_has_it_so(
-    file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch, given: str | None
-) -> None:
-    name = "RAY_USAGE_STATS_ENABLED"
-    monkeypatch.setenv(name, "")  # What is set is taken back.
-    monkeypatch.delenv(name)
-    if given:
-        monkeypatch.setenv(name, given)
-    cluster.join()
-    assert usage_stats_enabled() == bool(given)
-
-
+@pytest.mark.parametrize(
+    ("name", "own"), [("RAY_USAGE_STATS_ENABLED", "0"), ("MALLOC_ARENA_MAX", "1")]
+)
 @pytest.mark.parametrize("given", [None, "4"])
-def test_threads_of_what_ray_starts_here_share_one_heap_unless_the_user_has_it_otherwise(
-    file: Path, asked: list[tuple], monkeypatch: pytest.MonkeyPatch, given: str | None
+def test_what_ray_starts_here_tells_its_makers_nothing_and_has_one_heap_unless_the_user_has_it_so(
+    file: Path,
+    asked: list[tuple],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    own: str,
+    given: str | None,
 ) -> None:
-    name = "MALLOC_ARENA_MAX"
     monkeypatch.setenv(name, "")  # What is set is taken back.
     monkeypatch.delenv(name)
     if given:
         monkeypatch.setenv(name, given)
     cluster.join()
-    assert os.environ[name] == (given or "1")
+    assert os.environ[name] == (given or own)
+    if name == "RAY_USAGE_STATS_ENABLED" and not given:
+        assert not usage_stats_enabled()
 
 
 def test_no_proxy_stands_between_a_process_and_its_own_machine(
