@@ -41,6 +41,8 @@ from data.works.signatures import BINS, signature
 SHOWN = 20
 """Pairs that are printed."""
 DOWNLOADS = "runs/data/downloads"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""With which a formula begins in a spreadsheet."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,12 @@ def write_pairs(pairs: list[Pair], file: Path) -> None:
     with file.open("w", newline="", encoding="utf-8") as text:
         rows = csv.writer(text)
         rows.writerow(field.name for field in fields(Pair))
-        rows.writerows(map(astuple, pairs))
+        rows.writerows(map(plain, astuple(pair)) for pair in pairs)
+
+
+def plain(value: str | int) -> str | int:
+    """The value; text that a spreadsheet would run as a formula, after an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def main() -> int:

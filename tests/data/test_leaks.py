@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.leaks import Pair, Set, leaks, main, read
+from data.leaks import Pair, Set, leaks, main, read, write_pairs
 from data.music.files import from_midi
 from data.notation import abc_text
 from data.works.signatures import BINS
@@ -126,6 +126,11 @@ def test_the_report_counts_and_the_file_has_every_pair(
     rows = list(csv.DictReader(file.open()))
     assert sorted(row["b"] for row in rows) == [f"other-{number}.mid" for number in SHARED]
     assert all(12 <= int(row["shared"]) <= int(row["filled"]) for row in rows)
+
+
+def test_a_spreadsheet_reads_no_formula_from_the_pairs(tmp_path: Path) -> None:
+    write_pairs([Pair("=1+1.mid", "a.mid", 12, 12)], tmp_path / "pairs.csv")
+    assert (tmp_path / "pairs.csv").read_text() == "a,b,shared,filled\n'=1+1.mid,a.mid,12,12\n"
 
 
 @pytest.mark.parametrize(
