@@ -43,7 +43,7 @@ def write(score: Score, title: str = "") -> str:
     voices = [voice for part in tracks for staff in part.staves for voice in staff.voices]
     # Rests of a staff's first voice are seen, those of the others would cover its notes.
     rests = ["z" if n == 0 else "x" for p in tracks for s in p.staves for n in range(len(s.voices))]
-    # abcjs takes a rest of a whole note, if it is seen, for one of the header's meter, if that is less.
+    # abcjs takes a rest of a whole note, if it is seen, for a bar of the header's meter, if less.
     parted = Fraction(*measures[0].meter) < 1
     several = len(voices) > 1
     widest = max(_width(voices, number) for number in range(len(measures)))
