@@ -98,7 +98,11 @@ def fit(points: list[Point], losses: np.ndarray, middle: float) -> tuple[np.ndar
     )
     # Where the other has no minimum in sight, it may not run away.
     wide = np.concatenate([np.full(len(groups), 10.0), [10.0] * 2, [5.0] + [3.0] * 3 + [5.0] * 3])
-    found = least_squares(lambda x: modelled(x) - losses, start, bounds=(-wide, wide))
+
+    def left(x: np.ndarray) -> np.ndarray:
+        return modelled(x) - losses
+
+    found = least_squares(left, start, bounds=(-wide, wide))
     return found.x[-7:], modelled(found.x)
 
 
@@ -118,7 +122,7 @@ def means(
     trials: list[Trial], out: Path, other: Callable[[Trial], float]
 ) -> tuple[list[Point], list[float]]:
     """A point for each combination that was trained; and the seeds' deviations."""
-    seeds: dict[tuple, list[float]] = {}
+    seeds: dict[tuple[float, float, float, float], list[float]] = {}
     for trial in trials:
         path = out / f"{trial.name}.json"
         loss = json.loads(path.read_text()).get("val_loss") if path.exists() else None
@@ -149,30 +153,28 @@ def tell(title: str, points: list[Point], spreads: list[float], names: list[str]
     print(f" seeds {np.sqrt(np.mean(np.square(spreads))) if spreads else math.nan:.4f}\n")
     print("| | value | 95 % interval |\n| --- | --- | --- |")
     for index, name in enumerate(names):
-        three = (best[index], low[index], high[index])
+        three = np.array([best[index], low[index], high[index]])
         if NAMES[index] in ("rate", "other"):
-            scale = middle if NAMES[index] == "other" else 1.0
-            three = tuple(scale * math.exp(value) for value in three)
-        value, least, most = (f"{each:,.3g}" for each in three)
-        print(f"| {name} | {value} | [{least}, {most}] |")
+            three = np.exp(three) * (middle if NAMES[index] == "other" else 1.0)
+        print("| {} | {:,.3g} | [{:,.3g}, {:,.3g}] |".format(name, *three))
 
 
 def main() -> int:
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    shapes = list(product([args.arch], args.sizes, args.millions))
-
-    def trial(shape: tuple, rate: float, batch: int, weight_decay: float, seed: int) -> Trial:
-        return Trial(*shape, rate, batch, CONTEXT, "cosine", 0.2, weight_decay, seed)
-
-    by_batch = [
-        trial(*each[:3], WEIGHT_DECAY, each[3])
-        for each in product(shapes, args.rates, args.batches, args.seeds)
-    ]
-    by_decay = [
-        trial(each[0], each[1], BATCH, *each[2:])
-        for each in product(shapes, args.rates, args.weight_decays, args.seeds)
-    ]
+    settings = (
+        [(batch, WEIGHT_DECAY) for batch in args.batches],
+        [(BATCH, weight_decay) for weight_decay in args.weight_decays],
+    )
+    by_batch, by_decay = (
+        [
+            Trial(args.arch, size, of, rate, batch, CONTEXT, "cosine", 0.2, weight_decay, seed)
+            for size, of, rate, (batch, weight_decay), seed in product(
+                args.sizes, args.millions, args.rates, chosen, args.seeds
+            )
+        ]
+        for chosen in settings
+    )
     if not args.table:
         run_missing(list(dict.fromkeys(by_batch + by_decay)), args.data, args.out, args.processes)
 

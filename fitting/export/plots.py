@@ -114,8 +114,8 @@ def _drawn(law: ArchLaw) -> bool:
 
 def _law(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
     runs = law.selection.runs
-    points = _runs(k, law, axis, runs["val_loss"].tolist())
-    points |= _errors(runs)
+    points = run_points(k, law.arch, runs, axis, runs["val_loss"].tolist())
+    points |= errors(runs)
     if law.fit is None or not _drawn(law):
         return [points]
     n = np.geomspace(law.fit.n.min() / 1.3, law.fit.n.max() * 4, LINE_POINTS)
@@ -162,7 +162,7 @@ def _baselines(analysis: Analysis) -> list[Mark]:
     ]
 
 
-def _errors(runs: pd.DataFrame) -> Mark:
+def errors(runs: pd.DataFrame) -> Mark:
     """Ends of the error bars of runs' losses; nothing where no standard error is known."""
     error = runs["val_loss_se"]
     if not (error > 0).any():
@@ -174,14 +174,15 @@ def _errors(runs: pd.DataFrame) -> Mark:
 def _residuals(k: int, law: ArchLaw, axis: Axis) -> list[Mark]:
     if law.fit is None or not _drawn(law):
         return []
-    return [_runs(k, law, axis, np.expm1(law.fit.residuals()).tolist())]
+    runs, off = law.selection.runs, np.expm1(law.fit.residuals()).tolist()
+    return [run_points(k, law.arch, runs, axis, off)]
 
 
-def _runs(k: int, law: ArchLaw, axis: Axis, y: list[float]) -> Mark:
-    runs = law.selection.runs
+def run_points(k: int, arch: str, runs: pd.DataFrame, axis: Axis, y: list[float]) -> Mark:
+    """A point for each run of an architecture, at `y`."""
     tips = [_tip(row) for row in runs.to_dict("records")]
     x = runs[axis.column].tolist()
-    return {"kind": "points", "k": k, "x": x, "y": y, "tips": tips, "label": law.arch}
+    return {"kind": "points", "k": k, "x": x, "y": y, "tips": tips, "label": arch}
 
 
 def _tip(run: dict[Any, Any]) -> str:

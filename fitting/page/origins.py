@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fitting.analysis import Analysis
 from fitting.arch_law import ArchLaw
 from fitting.law.origins import OriginLaw
-from fitting.page.markup import bracketed, table
+from fitting.page.markup import bracketed, plot_box, table
 from fitting.page.markup import section as marked
 from fitting.runs.axis import Axis
 from fitting.runs.groups import SAME_SIZE, groups
@@ -46,6 +46,11 @@ def section(analysis: Analysis) -> str:
     return marked(
         "What the loss is made of",
         table("Loss by where tokens come from", head, rows),
+        *(
+            f"<h3>{OF_ORIGIN[origin].capitalize()}</h3>{plot_box(f'origin-{origin}')}"
+            for origin in OF_ORIGIN
+            if any(each.origin == origin for law in measured.values() for each in law.by_origin)
+        ),
         table("Laws by where tokens come from", list(LAWS), laws),
         lead=LEAD + COUNTED * bool(analysis.baselines),
     )
