@@ -4,13 +4,15 @@
     python -m benchmarks.training_origin --data runs/data/folk-abc --sweep runs/quickstart
     python -m benchmarks.training_origin --data runs/data/folk-abc --sweep runs/quickstart \
         --csv runs.csv
+    python -m benchmarks.training_origin --data runs/data/folk-abc --piece 86
 
 Without --csv: what each class adds to the lead of the best cell of one architecture over that of
 another, the shares and losses of the classes at several lengths of the context, and how long
 classes take beside an evaluation, in processor time.
 With it: all cells are evaluated again by class, which gives those that were trained before classes
 were measured what others have. The runs go to a table that `fitting.report --csv` reads, and the
-losses of each size are printed.
+losses of each size are printed. With --piece: a piece of the validation split, and below its tokens
+the class of each: r, b, s, or a point for a new one.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from data import origin
 from data.origin import CONTEXT, ORIGINS, kept_origins, origins
 from data.store.flat import Split, open_split
 from data.store.location import Location
+from data.tokens.make import load_tokenizer
 from fitting.compare.pieces import ratio_error
 from fitting.runs.read import complete
 from sweeps.records import row
@@ -176,14 +179,40 @@ def by_size(runs: pd.DataFrame) -> None:
         print("|", " | ".join(told), "|")
 
 
+SIGNS = ("r", "b", "s", ".")
+"""Of ORIGINS."""
+
+
+def marked(data: Path, piece: int) -> str:
+    """The text of a piece of the validation split, a line for two bars, each above its classes."""
+    split, found = open_split(data, "val"), kept_origins(data, "val")
+    tokenizer = load_tokenizer(Location.of(data) / "tokenizer.json")
+    inside = slice(split.starts[piece] + 1, split.starts[piece + 1])
+    lines, above, below, bars = [], "", "", 0
+    for token, number in zip(split.tokens[inside], found[inside]):
+        text = tokenizer.to_text(np.array([token]))
+        above += text.rstrip("\n")
+        below += SIGNS[number] * len(text.rstrip("\n"))
+        bars += text == "|"
+        if text.endswith("\n") or (text == "|" and bars % 2 == 0):
+            lines += [above, below]
+            above = below = ""
+    return "\n".join(filter(None, [*lines, above, below]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--sweep", type=Location.of, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--sweep", type=Location.of)
+    what.add_argument("--piece", type=int, help="its number in the validation split")
     parser.add_argument("--csv", type=Path)
     args = parser.parse_args()
+    if args.piece is not None:
+        print(marked(args.data, args.piece))
+        return
     cells = finished(args.sweep / "cells")
     torch.set_num_threads(1)
     if args.csv:
