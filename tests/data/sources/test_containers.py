@@ -70,6 +70,34 @@ def test_every_kind_of_source_hands_on_the_same_files(tmp_path: Path) -> None:
         assert read(source) == FILES, source.name
 
 
+def test_the_files_of_a_task_are_few_at_first_and_never_ever_more() -> None:
+    few = list(containers.portions((number, 10) for number in range(300)))
+    assert [len(each) for each in few] == [125, 125, 50]
+    assert [len(each) for each in containers.portions([("a", 2**19)] * 3)] == [2, 1]
+    many = [len(each) for each in containers.portions((0, 10) for _ in range(2_000_000))]
+    assert sum(many) == 2_000_000
+    assert len(many) < 2_000
+    assert max(many) == 2_000
+    assert len(next(containers.portions(((0, 10) for _ in range(999)), made=256))) == 250
+    large = containers.portions((0, 2**20) for _ in range(20_000))
+    assert max(map(len, large)) == 16
+
+
+def test_a_few_hundred_loose_or_zipped_files_are_several_tasks(tmp_path: Path) -> None:
+    files = {f"{number:03d}.mid": b"1" for number in range(300)}
+    folder = shards(Location.of(write_folder(tmp_path / "folder", files)))
+    zipped = shards(Location.of(write_zip(tmp_path / "a.zip", files)))
+    assert [len(list(shard.read())) for shard in folder] == [125, 125, 50]
+    assert [len(list(shard.read())) for shard in zipped] == [125, 125, 50]
+
+
+def test_a_listing_of_many_files_is_small(tmp_path: Path) -> None:
+    names = [f"folder/{number:032x}.mid" for number in range(2_000)]
+    shard = folders.Files.of(Location.of(tmp_path), names)
+    assert shard.members == names
+    assert len(shard.packed) < 15 * len(names)
+
+
 def test_a_prefix_of_a_bucket_is_read_like_a_folder(bucket: str, tmp_path: Path) -> None:
     prefix = Location.of(f"s3://{bucket}/midi")
     for name, content in (FILES | OTHERS).items():
