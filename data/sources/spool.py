@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from data.sources.containers import ALIKE, Shard, Tar, portions, unpacked
 from data.sources.members import Refused
 from data.store.location import Location
-from data.store.tables import Rows
+from data.store.tables import write_rows
 
 COUNT = "count.txt"
 """How many shards an archive has, written when all are there."""
@@ -73,8 +73,7 @@ def spool(tar: Tar, folder: Location) -> None:
     rows = (_row(*member) for member in tar.members())
     count = 0
     for portion in portions((row, len(row.get("content", ""))) for row in rows):
-        with _file(folder, count).writing() as file, Rows(file, MEMBER) as written:
-            written.write(portion)
+        write_rows(_file(folder, count), portion, MEMBER)
         count += 1
     (folder / COUNT).write_text(str(count))
 
@@ -96,7 +95,8 @@ def _parts(shard: Shard, folder: Location, among: int) -> list[Shard]:
         return [shard]
     place = _place(shard, folder)
     count = int((place / COUNT).read_text())
-    return [Spooled(shard.path, _file(place, number)) for number in range(count)]
+    # One without members remains what it is, and tells it.
+    return [Spooled(shard.path, _file(place, number)) for number in range(count)] or [shard]
 
 
 def _is_long(shard: Shard, among: int) -> TypeGuard[Tar]:

@@ -30,7 +30,7 @@ def read(path: Path) -> dict[str, bytes | Refused]:
 
 @pytest.mark.parametrize("as_files", [False, True])
 def test_a_row_group_is_the_work_of_one_task(as_files: bool, tmp_path: Path) -> None:
-    music = pa.array(FILES.values(), pa.binary())
+    music = pa.array(list(FILES.values()), pa.binary())
     if as_files:
         paths = pa.array([f"/cache/{name}.mid" for name in FILES])
         music = pa.StructArray.from_arrays([music, paths], ["bytes", "path"])
@@ -54,7 +54,7 @@ def test_a_row_without_a_file_and_one_too_large_have_a_reason(
 
 
 def test_a_folder_is_read_with_the_parquet_in_it(tmp_path: Path) -> None:
-    write(tmp_path / "v2" / "train" / "a.parquet", pa.array(FILES.values(), pa.binary()))
+    write(tmp_path / "v2" / "train" / "a.parquet", pa.array(list(FILES.values()), pa.binary()))
     pq.write_table(pa.table({"path": ["a.mid"], "work": ["b"]}), tmp_path / "facts.parquet")
     (tmp_path / "loose.mid").write_bytes(b"l")
     found = dict(pair for shard in folder_shards(Location.of(tmp_path)) for pair in shard.read())
