@@ -7,6 +7,8 @@ too large for memory.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import re
@@ -17,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO, Protocol, TypeVar
+from typing import IO, Any, BinaryIO, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -42,6 +44,8 @@ ALIKE = 256
 """Shards after which the next are twice as large,"""
 DOUBLINGS = 4
 """so often, that a million files are not ten thousand tasks."""
+BLOCK = 2**20
+"""Bytes of an archive that are read at once."""
 MAX_HEADER_BYTES = 2**20
 """Of the long names and extended headers of a member of a tar, which are read whole, with those
 that hold for the whole tar."""
@@ -133,12 +137,30 @@ def streamed(path: Location) -> Iterator[tarfile.TarFile]:
     try:
         with (
             path.open() as stream,
-            _Streamed.open(fileobj=stream, mode="r|*", tarinfo=_Entry) as tar,
+            _plain(io.BufferedReader(stream, BLOCK)) as content,  # type: ignore[arg-type]
+            _Streamed.open(fileobj=content, mode="r|", tarinfo=_Entry, bufsize=BLOCK) as tar,
         ):
             yield tar
     # Python reads headers that follow each other by recursion.
     except (tarfile.TarError, EOFError, RecursionError, *_DAMAGED) as error:
         raise DataError(f"the archive {path} is broken: {error}") from None
+
+
+def _plain(stream: io.BufferedReader) -> IO[bytes]:
+    """What a stream holds, however it is packed. Left to itself, `tarfile` takes one that ends
+    early for one that ends."""
+    head = stream.peek(8)
+    for mark, opened in _PACKED.items():
+        if head.startswith(mark):
+            return opened(stream)
+    return stream
+
+
+_PACKED: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
 
 
 @contextmanager

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gc
 import gzip
 import io
 import itertools
+import lzma
 import os
 import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,9 +158,10 @@ def test_links_and_folders_that_end_like_music_are_not_files(tmp_path: Path) -> 
     assert found == {"link.mid": Refused("refused", "it is a link")}
 
 
-@pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.zip"])
 def test_a_broken_archive_is_named(name: str, tmp_path: Path) -> None:
-    whole = {"a.tar.gz": write_tar, "a.zip": write_zip}[name](tmp_path / name, FILES)
+    write = write_zip if name == "a.zip" else write_tar
+    whole = write(tmp_path / name, FILES)
     whole.write_bytes(whole.read_bytes()[:150])
     with pytest.raises(DataError, match=name):
         read(whole)
@@ -296,6 +300,19 @@ def test_headers_without_end_are_refused(tmp_path: Path, count: int, size: int) 
 )
 def test_a_colon_in_a_title_is_no_drive(name: str, tmp_path: Path) -> None:
     assert read(write_zip(tmp_path / "a.zip", {name: b"1"})) == {name: b"1"}
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("tgz", "gz"), ("tar.bz2", "bz2"), ("txz", "xz")])
+def test_a_packed_tar_that_ends_between_two_members_is_broken(
+    ending: str, mode: str, tmp_path: Path
+) -> None:
+    """Python's own reader would give the members before."""
+    plain = write_tar(tmp_path / "a.tar", FILES, "w").read_bytes()[:2048]
+    packers: dict[str, Any] = {"gz": gzip, "bz2": bz2, "xz": lzma}
+    pack = packers[mode].compress
+    (tmp_path / f"a.{ending}").write_bytes(pack(plain)[:-9])
+    with pytest.raises(DataError, match="is broken"):
+        read(tmp_path / f"a.{ending}")
 
 
 @pytest.mark.parametrize(("ending", "mode"), [("TAR.GZ", "gz"), ("tar.bz2", "bz2"), ("txz", "xz")])

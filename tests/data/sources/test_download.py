@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 import threading
@@ -207,6 +208,14 @@ def test_an_archive_that_is_there_is_checked_whenever_it_is_used(
         DataError, match=rf"{archive} has the SHA-256 .*, expected {DIGEST}.*remove"
     ):
         fetch(known, Location.of(tmp_path / "out"), str(tmp_path))
+
+
+def test_the_sum_of_what_is_packed_is_that_of_the_file(corpus: Download, tmp_path: Path) -> None:
+    packed = gzip.compress(CONTENT[:999])
+    (tmp_path / "corpus.tar.gz").write_bytes(packed)
+    sums = {"sha256": hashlib.sha256(packed).hexdigest(), "url": f"{corpus.url}.gz"}
+    for _ in range(2):
+        fetch(replace(corpus, **sums), Location.of(tmp_path / "out"), str(tmp_path))
 
 
 def test_every_corpus_has_a_sum_or_comes_over_tls_or_is_refused() -> None:
