@@ -77,7 +77,7 @@ def place(
 
 def _facts(paths: list[str], table: Table | None, licence: str) -> pa.Table:
     """A row for each path, with the columns of `FACTS`."""
-    told = facts_of(paths, table.rows() if table else {})
+    told = facts_of(paths, table)
     columns = dict(zip(FACTS, map(list, zip(*told))))
     columns["licence"] = [each or licence for each in columns["licence"]]
     return pa.table(columns)

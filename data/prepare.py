@@ -29,7 +29,7 @@ from data.music.filters import RULES, Filters
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
 from data.parts import PieceSpec, finish, placed_path, rejected_path, stage
 from data.placing import DUPLICATES, place
-from data.sources.download import CORPORA
+from data.sources.corpora import CORPORA
 from data.sources.facts import Table
 from data.sources.named import (
     check_source,
@@ -38,6 +38,7 @@ from data.sources.named import (
     known_works,
     open_source,
 )
+from data.sources.spool import divided, spool, to_spool
 from data.store.flat import sums
 from data.store.location import Location
 from data.store.lock import held
@@ -98,10 +99,13 @@ def prepare(
         downloaded = out.parent / "downloads"
         found, downloads = open_source(source, downloaded, mirror)
         works = works or known_works(source)
-        table = Table(Location.of(facts)) if facts else known_facts(source, downloaded)
+        own = Table(Location.of(facts)) if facts else None
+        table = own or known_facts(source, downloaded, mirror)
         spec, run = PieceSpec(source, base, filters, max_tokens), uuid.uuid4().hex
 
         staging = out / "staging"
+        each(spool, to_spool(found, staging))
+        found = divided(found, staging)
         staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
         each(
             lambda shard, part: stage(shard, part, spec, run),
@@ -255,7 +259,10 @@ def main() -> int:
         "files of one work and composer are versions of it",
     )
     parser.add_argument("--max-tokens", type=int, help="cut longer pieces at bar lines")
-    parser.add_argument("--mirror", help="a folder or address from which to take a download")
+    parser.add_argument(
+        "--mirror",
+        help="a folder or address from which to take a download; of gigamidi, the folder itself",
+    )
     rules = parser.add_argument_group("filters", "leave pieces out; each is off unless it is given")
     for name, rule in RULES.items():
         rules.add_argument(f"--{name.replace('_', '-')}", type=float, help=rule.help)

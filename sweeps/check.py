@@ -104,7 +104,8 @@ def read_data(sweep: Sweep) -> None:
     for name in spec.tokenizer:
         data = sweep.data(name)
         if not (data / MANIFEST).exists():
-            prepare.check(spec.source, name, spec.ticks_per_quarter, spec.max_tokens, spec.works)
+            wanted = (spec.source, name, spec.ticks_per_quarter, spec.max_tokens)
+            prepare.check(*wanted, spec.works, spec.facts)
             continue
         for split in SPLITS:
             with (data / PACKED / f"{split}.tokens.npy").open() as file:

@@ -297,6 +297,7 @@ def prepare_data(sweep: Sweep, tokenizer: str) -> Manifest:
                 filters=spec.filters,
                 max_tokens=spec.max_tokens,
                 works=spec.works,
+                facts=spec.facts,
             )
         )
     train = manifest.splits["train"]

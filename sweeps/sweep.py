@@ -161,7 +161,11 @@ class Sweep:
         return f"{Path(spec.source).name} as {' and '.join(spec.tokenizer)}"
 
     def data(self, tokenizer: str) -> Location:
-        return self.given or self.out / "data" / f"{Path(self.grid.data.source).name}-{tokenizer}"
+        if self.given:
+            return self.given
+        spec = self.grid.data
+        name = f"{Path(spec.source).name}-{tokenizer}"
+        return self.out / "data" / "-".join([name, *filter(None, [spec.digest])])
 
     def manifests(self) -> list[Manifest]:
         """One per tokenizer. Raises DataError if the data are not prepared."""

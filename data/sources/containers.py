@@ -1,34 +1,75 @@
 """Archives of MIDI files and of notation, divided into shards: one shard is the work of one task.
 
-Archives are streamed and never unpacked to disk. A member is refused, with a reason, if its path is
-absolute or climbs (`..`), because its name would mislead, or if it is too large for memory.
+Archives are streamed and their members never written under their own names. A member is refused,
+with a reason, if its path is absolute or climbs (`..`), because its name would mislead, or if it is
+too large for memory.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import lzma
 import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol, TypeVar
 
 import pyarrow as pa
 
 from data.errors import DataError
-from data.sources.members import TARS, ZIP, Refused, is_member, member, shown, too_large
+from data.sources.members import (
+    TARS,
+    ZIP,
+    Refused,
+    bounded,
+    is_member,
+    member,
+    shown,
+    too_large,
+)
 from data.store.location import Location
 
-FILES_PER_SHARD = 500
-STRIPE_BYTES = 16 * 2**20
-"""A compressed tar can only be read from its start, so each of its tasks streams all of it."""
-MAX_STRIPES = 16
+FILES = 125
+"""Most files of a shard,"""
+BYTES = 2**20
+"""and how many bytes end it: less than a second's work."""
+ALIKE = 256
+"""Shards after which the next are twice as large,"""
+DOUBLINGS = 4
+"""so often, that a million files are not ten thousand tasks."""
+BLOCK = 2**20
+"""Bytes of an archive that are read at once."""
 MAX_HEADER_BYTES = 2**20
 """Of the long names and extended headers of a member of a tar, which are read whole, with those
 that hold for the whole tar."""
+
+Item = TypeVar("Item")
+
+
+def portions(files: Iterable[tuple[Item, int]], made: int = 0) -> Iterator[list[Item]]:
+    """The files of one task each, from files with their sizes in bytes.
+
+    made: shards that the source has besides. It goes by the source alone, and not by the cluster: a
+    cluster of another size goes on with what one has begun.
+    """
+    portion: list[Item] = []
+    size = 0
+    for file, length in files:
+        portion.append(file)
+        size += length
+        larger = 2 ** min(made // ALIKE, DOUBLINGS)
+        if len(portion) >= FILES * larger or size >= BYTES * larger:
+            yield portion
+            portion, size, made = [], 0, made + 1
+    if portion:
+        yield portion
 
 
 class Shard(Protocol):
@@ -42,35 +83,39 @@ class Shard(Protocol):
         ...
 
 
+class Choice(Protocol):
+    """Says which members of an archive are taken."""
+
+    def chosen(self) -> Callable[[str], Refused | None]:
+        """Why a member is left out, by its path; None if it is not."""
+        ...
+
+
 @dataclass(frozen=True)
 class Tar:
-    """Every `stripes`-th MIDI file of a tar, beginning with number `stripe`."""
+    """A tar, which is read from its start to its end."""
 
     path: Location
-    stripe: int = 0
-    stripes: int = 1
+    choice: Choice | None = None
 
     @property
     def source(self) -> str:
         return str(self.path)
 
     def read(self) -> Iterator[tuple[str, bytes | Refused]]:
-        try:
-            with (
-                self.path.open() as stream,
-                _Streamed.open(fileobj=stream, mode="r|*", tarinfo=_Entry) as tar,
-            ):
-                number = -1
-                # Not `in tar`, which counts the members that it keeps.
-                for entry in iter(tar.next, None):
-                    if entry.isdir() or not is_member(entry.name):
-                        continue
-                    number += 1
-                    if number % self.stripes == self.stripe:
-                        yield shown(entry.name), self._content(tar, entry)
-        # Python reads headers that follow each other by recursion.
-        except (tarfile.TarError, EOFError, RecursionError, *_DAMAGED) as error:
-            raise DataError(f"the archive {self.path} is broken: {error}") from None
+        for path, content in self.members():
+            yield path, content if isinstance(content, Refused) else unpacked(path, content)
+
+    def members(self) -> Iterator[tuple[str, bytes | Refused]]:
+        """As `read`, but with what is in the tar, be it MIDI or what is played as MIDI."""
+        left_out = self.choice.chosen() if self.choice else lambda path: None
+        with streamed(self.path) as tar:
+            # Not `in tar`, which counts the members that it keeps.
+            for entry in iter(tar.next, None):
+                if entry.isdir() or not is_member(entry.name):
+                    continue
+                path = shown(entry.name)
+                yield path, left_out(path) or self._content(tar, entry)
 
     def _content(self, tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes | Refused:
         if refused := _refused(entry.name):
@@ -78,7 +123,56 @@ class Tar:
         if refused := too_large(entry.size):
             return refused
         file = tar.extractfile(entry) if entry.isfile() else None
-        return member(entry.name, file) if file else Refused("refused", "it is a link")
+        return bounded(file) if file else Refused("refused", "it is a link")
+
+
+def unpacked(path: str, content: bytes) -> bytes | Refused:
+    """The MIDI file in a member of this path."""
+    return member(path, io.BytesIO(content))
+
+
+@contextmanager
+def streamed(path: Location) -> Iterator[tarfile.TarFile]:
+    """A tar that is read from its start. Raises DataError if it is broken."""
+    try:
+        with (
+            path.open() as stream,
+            _plain(io.BufferedReader(stream, BLOCK)) as content,  # type: ignore[arg-type]
+            _Streamed.open(fileobj=content, mode="r|", tarinfo=_Entry, bufsize=BLOCK) as tar,
+        ):
+            yield tar
+    # Python reads headers that follow each other by recursion.
+    except (tarfile.TarError, EOFError, RecursionError, *_DAMAGED) as error:
+        raise DataError(f"the archive {path} is broken: {error}") from None
+
+
+def _plain(stream: io.BufferedReader) -> IO[bytes]:
+    """What a stream holds, however it is packed. Left to itself, `tarfile` takes one that ends
+    early for one that ends."""
+    head = stream.peek(8)
+    for mark, opened in _PACKED.items():
+        if head.startswith(mark):
+            return opened(stream)
+    return stream
+
+
+_PACKED: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+
+
+@contextmanager
+def named_in(path: Location, ending: str) -> Iterator[BinaryIO]:
+    """The first file of a tar whose name ends so. Raises DataError if there is none."""
+    with streamed(path) as tar:
+        for entry in iter(tar.next, None):
+            file = tar.extractfile(entry) if entry.name.endswith(ending) else None
+            if file:
+                yield file  # type: ignore[misc]
+                return
+        raise DataError(f"the archive {path} has no {ending}")
 
 
 class _Streamed(tarfile.TarFile):
@@ -168,19 +262,19 @@ def _refused(name: str) -> Refused | None:
     return None
 
 
-def archive(path: Location, size: int) -> list[Shard]:
-    """The shards of an archive; none for any other file. Raises DataError for a broken one."""
+def archive(path: Location, size: int, made: int = 0) -> list[Shard]:
+    """The shards of an archive; none for any other file. Raises DataError for a broken one.
+
+    size: of the file, in bytes. made: shards that the source has besides.
+    """
     if path.name.lower().endswith(TARS):
-        # At least two, so that two cores have work.
-        stripes = min(max(2, -(-size // STRIPE_BYTES)), MAX_STRIPES)
-        return [Tar(path, stripe, stripes) for stripe in range(stripes)]
+        return [Tar(path)]
     if path.name.lower().endswith(ZIP):
         try:
             with _seekable(path) as file, zipfile.ZipFile(file) as z:
-                count = len(_zipped(z))
+                sizes = [entry.file_size for entry in _zipped(z)]
         # Arrow's, for a seek before the beginning of a file that is too short.
         except (zipfile.BadZipFile, pa.ArrowInvalid) as error:
             raise DataError(f"the source {path} of {size:,} bytes is no zip: {error}") from None
-        starts = range(0, count, FILES_PER_SHARD)
-        return [Zip(path, start, start + FILES_PER_SHARD) for start in starts]
+        return [Zip(path, some[0], some[-1] + 1) for some in portions(enumerate(sizes), made)]
     return []

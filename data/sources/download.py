@@ -1,11 +1,8 @@
-"""Corpora that are downloaded once from where their makers publish them, and checked.
+"""Files that are downloaded once, and checked.
 
 A download that breaks off continues where it stopped, in the same run or a later one. A file
-without the expected SHA-256 is deleted. The sums for Lakh full and matched come from MusPy's table
-(muspy/datasets/lmd.py; the site itself publishes none), and the sum for MAESTRO is the one that
-many public repositories quote. We know of none for Lakh clean; the manifest records what was found.
-What has no sum is not taken over plain HTTP, where anybody on the way could change it. An archive
-that is there is summed again whenever it is used.
+without the expected sum is deleted. What has no SHA-256 is not taken over plain HTTP, where anybody
+on the way could change it. A file that is there is summed again whenever it is used.
 """
 
 from __future__ import annotations
@@ -18,8 +15,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +25,6 @@ from pyarrow import fs
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from data.errors import DataError
-from data.sources.licences import Licence
 from data.store.location import Location, own_file, synced
 from data.store.private import private_folder
 
@@ -41,90 +37,52 @@ SAFE = ("https", "file")
 
 
 @dataclass(frozen=True)
-class Corpus:
+class Download:
     url: str
     sha256: str | None
     """None if none is published."""
-    licence: Licence
-    title: str
-    works: str = ""
-    """A regular expression that finds in a path the work of which the file is a version."""
-    table: str = ""
-    """How the name of a table in the archive ends, by `data.sources.facts`,"""
-    facts: Mapping[str, str] = field(default_factory=dict)
-    """and what its columns are called."""
+    md5: str | None = None
+    """Where that is published instead: it tells what was damaged on the way."""
+    size: str = ""
+    """In words; "" if it is not known."""
 
     @property
     def name(self) -> str:
-        return self.url.rsplit("/", 1)[-1]
+        return self.url.partition("?")[0].rsplit("/", 1)[-1]
 
 
-_LAKH = "http://hog.ee.columbia.edu/craffel/lmd"
-_LAKH_LICENCE = Licence("cc-by-4.0", "The collection is CC BY 4.0; the songs are their owners'.")
-
-
-CORPORA = {
-    "lakh-full": Corpus(
-        f"{_LAKH}/lmd_full.tar.gz",
-        "6fcfe2ac49ca08f3f214cec86ab138d4fc4dabcd7f27f491a838dae6db45a12b",
-        _LAKH_LICENCE,
-        "Lakh MIDI",
-    ),
-    "lakh-matched": Corpus(
-        f"{_LAKH}/lmd_matched.tar.gz",
-        "621ff830aed771f469e5bfa13dc12a33c6ed69090adeda63d0b5c47783af0191",
-        _LAKH_LICENCE,
-        "Lakh MIDI, matched to the Million Song Dataset",
-        # The track of the Million Song Dataset: lmd_matched/A/A/A/TRAAAGR128F425B14B/1d9d....mid.
-        works="TR[A-Z0-9]{16}",
-    ),
-    "lakh-clean": Corpus(
-        f"{_LAKH}/clean_midi.tar.gz", None, _LAKH_LICENCE, "Lakh MIDI, named by artist and title"
-    ),
-    "maestro": Corpus(
-        "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
-        "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
-        Licence("cc-by-nc-sa-4.0", "CC BY-NC-SA 4.0."),
-        "MAESTRO v3, piano performances",
-        table="maestro-v3.0.0.csv",
-        facts={
-            "path": "midi_filename",
-            "composer": "canonical_composer",
-            "work": "canonical_title",
-        },
-    ),
-}
-
-
-def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[Location, str]:
-    """The archive of a corpus in `folder`, downloaded unless it is there, and its SHA-256.
+def fetch(wanted: Download, folder: Location, mirror: str | None = None) -> tuple[Location, str]:
+    """The file in `folder`, downloaded unless it is there, and its SHA-256.
 
     mirror: a folder or an address that holds a file of the same name. Raises DataError.
     """
-    target = folder / corpus.name
-    summed = folder / f"{corpus.name}.sha256"
+    target = folder / wanted.name
+    summed = folder / f"{wanted.name}.sha256"
     if target.exists() and summed.exists():
-        wanted = corpus.sha256 or summed.read_bytes().decode(errors="replace")
-        return target, _checked(_sha256(target), wanted, str(target), "; remove it")
-    source = f"{mirror.rstrip('/')}/{corpus.name}" if mirror else corpus.url
+        expected = wanted.sha256 or summed.read_bytes().decode(errors="replace")
+        return target, _checked(_sum(target), expected, str(target), "; remove it")
+    source = f"{mirror.rstrip('/')}/{wanted.name}" if mirror else wanted.url
     local = folder.local or private_folder("downloads")
     local.mkdir(parents=True, exist_ok=True)
-    unfinished = local / f"{corpus.name}.part"
+    unfinished = local / f"{wanted.name}.part"
     if "://" in source:
-        _download(source, unfinished, _opener(source, corpus))
+        _download(source, unfinished, _opener(source, wanted))
     elif Path(source).is_file():
         with open(source, "rb") as mirrored, open(unfinished, "wb", opener=own_file) as file:
             shutil.copyfileobj(mirrored, file)
     else:
         raise DataError(f"the mirror has no file {source}")
     try:
-        digest = _checked(_sha256(Location.of(unfinished)), corpus.sha256, source)
+        arrived = Location.of(unfinished)
+        if wanted.md5:
+            _checked(_sum(arrived, "md5"), wanted.md5, source, kind="MD5")
+        digest = _checked(_sum(arrived), wanted.sha256, source)
     except DataError:
         unfinished.unlink()
         raise
     if folder.local:
         synced(unfinished)
-        os.replace(unfinished, folder.local / corpus.name)
+        os.replace(unfinished, folder.local / wanted.name)
     else:
         fs.copy_files(str(unfinished), target.path, destination_filesystem=target.filesystem)
         unfinished.unlink()
@@ -132,23 +90,25 @@ def fetch(corpus: Corpus, folder: Location, mirror: str | None = None) -> tuple[
     return target, digest
 
 
-def _checked(found: str, wanted: str | None, where: str, remedy: str = "") -> str:
-    if wanted not in (None, found):
+def _checked(
+    found: str, expected: str | None, where: str, remedy: str = "", kind: str = "SHA-256"
+) -> str:
+    if expected not in (None, found):
         raise DataError(
-            f"{where} has the SHA-256 {found}, expected {wanted}: it is another file{remedy}"
+            f"{where} has the {kind} {found}, expected {expected}: it is another file{remedy}"
         )
     return found
 
 
-def _sha256(file: Location) -> str:
+def _sum(file: Location, kind: str = "sha256") -> str:
     with file.open() as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        return hashlib.file_digest(stream, kind).hexdigest()  # type: ignore[arg-type]
 
 
-def _opener(url: str, corpus: Corpus) -> urllib.request.OpenerDirector:
-    """What opens the address of a corpus. Raises DataError if nothing would tell what was changed
-    on the way."""
-    if corpus.sha256:
+def _opener(url: str, wanted: Download) -> urllib.request.OpenerDirector:
+    """What opens the address of a file. Raises DataError if nothing would tell what was changed on
+    the way."""
+    if wanted.sha256:
         return urllib.request.build_opener()
     _refuse_plain(url)
     return urllib.request.build_opener(_OverTls)

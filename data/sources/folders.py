@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pyarrow import fs
 
@@ -14,13 +16,16 @@ from data.errors import DataError
 from data.music.files import to_midi
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
 from data.notation import tunes
-from data.sources.containers import FILES_PER_SHARD, Shard, archive
-from data.sources.members import READ, ZIP, Refused, bounded, member, shown
+from data.sources import columns
+from data.sources.containers import Shard, archive, portions
+from data.sources.members import READ, TARS, ZIP, Refused, bounded, member, shown
 from data.store.location import Location
 
 BOOKS_PER_SHARD = 20
 """A book may have a thousand tunes."""
 ABC = ".abc"
+_BETWEEN = "\0"
+"""Names: the one character that none of them has."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,17 @@ class Files:
     """Some of the files below a folder or a bucket's prefix: MIDI, or what is played as MIDI."""
 
     folder: Location
-    members: tuple[str, ...]
+    packed: bytes
+    """Their names: whoever lists a million files holds them all."""
+
+    @classmethod
+    def of(cls, folder: Location, members: Iterable[str]) -> Self:
+        names = _BETWEEN.join(members).encode(errors="surrogateescape")
+        return cls(folder, zlib.compress(names, 1))
+
+    @property
+    def members(self) -> list[str]:
+        return zlib.decompress(self.packed).decode(errors="surrogateescape").split(_BETWEEN)
 
     @property
     def source(self) -> str:
@@ -93,7 +108,7 @@ def shards(path: Location) -> list[Shard]:
     """
     info = path.filesystem.get_file_info(path.path)
     if info.type == fs.FileType.File:
-        found = archive(path, info.size)
+        found = _archive(path, info.size)
         if found:
             return found
         if path.name.lower().endswith(ZIP):
@@ -102,15 +117,15 @@ def shards(path: Location) -> list[Shard]:
     if info.type != fs.FileType.Directory:
         raise DataError(f"no source at {path}: expected {_EXPECTED}")
     names = _below(path.local) if path.local else _below_prefix(path)
-    loose = [name for name, _ in names if name.lower().endswith(READ)]
-    groups = [loose[i : i + FILES_PER_SHARD] for i in range(0, len(loose), FILES_PER_SHARD)]
-    found = [Files(path, tuple(group)) for group in groups]
-    found += [shard for name, size in names for shard in _within(path, name, size)]
+    others: list[tuple[str, int]] = []
+    found = [Files.of(path, group) for group in portions(_loose(names, others))]
+    books = [name for name, _ in others if name.lower().endswith(ABC)]
+    for name, size in others:
+        found += _within(path, name, size, len(found))
     if not found:
         # Beside MIDI files, ABC often holds the same music.
-        books = [name for name, _ in names if name.lower().endswith(ABC)]
         starts = range(0, len(books), BOOKS_PER_SHARD)
-        found = [Books(path, tuple(books[i : i + BOOKS_PER_SHARD])) for i in starts]
+        found = [Books.of(path, books[i : i + BOOKS_PER_SHARD]) for i in starts]
     if not found:
         raise DataError(
             f"the source {path} is empty: it holds no .mid, .musicxml, .mxl or .abc file, no tar "
@@ -119,19 +134,36 @@ def shards(path: Location) -> list[Shard]:
     return found
 
 
-def _within(folder: Location, name: str, size: int) -> list[Shard]:
+def _loose(
+    names: Iterable[tuple[str, int]], others: list[tuple[str, int]]
+) -> Iterator[tuple[str, int]]:
+    """Those of the files with their sizes that are MIDI or MusicXML; archives and ABC are put
+    aside, to `others`."""
+    for name, size in names:
+        lower = name.lower()
+        if lower.endswith(READ):
+            yield name, size
+        elif lower.endswith((*TARS, ZIP, columns.PARQUET, ABC)):
+            others.append((name, size))
+
+
+def _archive(path: Location, size: int, made: int = 0) -> list[Shard]:
+    return archive(path, size, made) or columns.shards(path)
+
+
+def _within(folder: Location, name: str, size: int, made: int) -> list[Shard]:
     try:
-        return archive(folder / name, size)
+        return _archive(folder / name, size, made)
     except DataError as error:
         return [Broken(folder, name, str(error))]
 
 
-def _below(folder: Path) -> list[tuple[str, int]]:
-    """The path and size of every file below a folder, sorted.
+def _below(folder: Path) -> Iterator[tuple[str, int]]:
+    """The path and size of every file below a folder, in a fixed order.
 
     Links are followed, but no folder is entered twice: a link may lead back to where it is.
     """
-    found, entered = [], set()
+    entered = set()
     for place, folders, names in os.walk(folder, onerror=_unlisted, followlinks=True):
         here = os.stat(place)
         if (here.st_dev, here.st_ino) in entered:
@@ -140,21 +172,22 @@ def _below(folder: Path) -> list[tuple[str, int]]:
         entered.add((here.st_dev, here.st_ino))
         # The order decides by which of several links a folder is entered.
         folders.sort()
-        for name in names:
+        for name in sorted(names):
             file = Path(place, name)
             if file.is_file():
-                found.append((file.relative_to(folder).as_posix(), file.stat().st_size))
-    return sorted(found)
+                yield file.relative_to(folder).as_posix(), file.stat().st_size
 
 
 def _unlisted(error: OSError) -> None:
     raise DataError(f"the folder {error.filename} cannot be listed: {error.strerror}")
 
 
-def _below_prefix(path: Location) -> list[tuple[str, int]]:
+def _below_prefix(path: Location) -> Iterator[tuple[str, int]]:
     below = path.filesystem.get_file_info(fs.FileSelector(path.path, recursive=True))
-    files = sorted((file.path, file.size) for file in below if file.type == fs.FileType.File)
-    return [(name.removeprefix(path.path).lstrip("/"), size) for name, size in files]
+    for name, size in sorted(
+        (file.path, file.size) for file in below if file.type == fs.FileType.File
+    ):
+        yield name.removeprefix(path.path).lstrip("/"), size
 
 
 _EXPECTED = "a tar, a zip, a folder of MIDI files or MusicXML, or a bucket's prefix"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from data.errors import DataError, hint
 from data.sources import folk
-from data.sources.containers import Shard
-from data.sources.download import CORPORA, fetch
+from data.sources.columns import Group
+from data.sources.containers import Shard, Tar
+from data.sources.corpora import CORPORA, Corpus
+from data.sources.download import Download, fetch
 from data.sources.facts import Table
 from data.sources.folders import shards
 from data.sources.licences import UNKNOWN, Licence
@@ -27,15 +30,43 @@ def open_source(
 ) -> tuple[list[Shard], dict[str, str]]:
     """The shards of a source, and the SHA-256 of each file that was downloaded for it.
 
-    downloads: the folder for downloaded archives. mirror: a folder or address to take them from
-    instead of their own.
+    downloads: the folder for downloaded files. mirror: a folder or address to take them from
+    instead of their own. Raises DataError.
     """
     if source == "folk":
         return folk.shards(), {}
     if source not in CORPORA:
         return shards(_path(source)), {}
-    archive, digest = fetch(CORPORA[source], downloads, mirror)
-    return shards(archive), {archive.name: digest}
+    corpus = CORPORA[source]
+    if corpus.archive is None:
+        return shards(_given(source, corpus, mirror)), {}
+    sums: dict[str, str] = {}
+    for wanted in (corpus.archive, corpus.table):
+        if wanted:
+            _tell(corpus, wanted, downloads)
+            file, sums[file.name] = fetch(wanted, downloads, mirror)
+    found = shards(downloads / corpus.archive.name)
+    table = known_facts(source, downloads, mirror)
+    if table and table.layout.subset:
+        found = [replace(shard, choice=table) for shard in found if isinstance(shard, Tar)]
+    return found, sums
+
+
+def _given(source: str, corpus: Corpus, mirror: str | None) -> Location:
+    """The folder of a corpus that nobody can fetch for its user."""
+    if mirror is None:
+        raise DataError(
+            f"{source} is given after a login only, at {corpus.login}, and name the folder that "
+            "you have it in as --mirror"
+        )
+    return Location.of(mirror)
+
+
+def _tell(corpus: Corpus, wanted: Download, downloads: Location) -> None:
+    """Say the licence of what is about to come."""
+    if not (downloads / wanted.name).exists():
+        size = f", {wanted.size}" * bool(wanted.size)
+        print(f"{corpus.title} ({wanted.name}{size}): {corpus.licence.said}", flush=True)
 
 
 def known_works(source: str) -> str:
@@ -43,12 +74,18 @@ def known_works(source: str) -> str:
     return CORPORA[source].works if source in CORPORA else ""
 
 
-def known_facts(source: str, downloads: Location) -> Table | None:
-    """What is known of the files of a corpus that has been downloaded."""
+def known_facts(source: str, downloads: Location, mirror: str | None) -> Table | None:
+    """What is known of the files of a corpus that is there, as `open_source` leaves it."""
     corpus = CORPORA.get(source)
-    if corpus is None or not corpus.facts:
+    if corpus is None or corpus.layout is None:
         return None
-    return Table(downloads / corpus.name, corpus.facts, corpus.table)
+    table = corpus.table or corpus.archive
+    if table is None:
+        folder = _given(source, corpus, mirror)
+        # It may be there as mere files, too.
+        told = any(isinstance(shard, Group) for shard in shards(folder))
+        return Table(folder, corpus.layout) if told else None
+    return Table(downloads / table.name, corpus.layout)
 
 
 def known_licence(source: str) -> Licence:

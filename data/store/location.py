@@ -86,7 +86,8 @@ class Location:
 
     def open(self) -> BinaryIO:
         """A stream of its bytes. Raises FileNotFoundError."""
-        return self.filesystem.open_input_stream(self.path)
+        # Left to itself, Arrow unpacks what has the name of something packed.
+        return self.filesystem.open_input_stream(self.path, compression=None)
 
     def read_bytes(self) -> bytes:
         with self.open() as stream:

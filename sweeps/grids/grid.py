@@ -6,7 +6,9 @@ A grid is YAML that a person would write: `sweeps/grids/README.md` explains it, 
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -31,6 +33,18 @@ class DataSpec:
     """Longer pieces are cut at bar lines."""
     works: str = ""
     """A regular expression: files whose paths match with the same text belong to one work."""
+    facts: str = ""
+    """A table of what is known of the files, as `data.sources.facts` reads it."""
+
+    @property
+    def digest(self) -> str:
+        """Of all that makes other data of the same source and tokenizer; "" where nothing does."""
+        plain = DataSpec(self.source, self.tokenizer)
+        names = [each.name for each in fields(self) if each.name != "filters"]
+        told = {name: getattr(self, name) for name in names}
+        told = {name: value for name, value in told.items() if value != getattr(plain, name)}
+        told |= self.filters.chosen()
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8] if told else ""
 
 
 @dataclass(frozen=True)

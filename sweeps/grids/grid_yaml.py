@@ -121,6 +121,8 @@ class _Reader(Values):
             values["max_tokens"] = self.max_tokens(given["max_tokens"], "max_tokens")
         if "works" in given:
             values["works"] = self.parsed(given["works"], "works", self.pattern)
+        if "facts" in given:
+            values["facts"] = self.text(given["facts"], "facts")
         return DataSpec(**values)
 
     def ticks(self, node: yaml.Node, key: str) -> int:

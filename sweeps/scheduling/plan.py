@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from rich.table import Table
 
 from data.errors import DataError
+from data.sources import facts
 from data.sources.named import NAMED, check_source
 from data.store.location import Location
 from data.store.manifest import Manifest
@@ -112,6 +113,8 @@ def planned_manifests(sweep: Sweep) -> tuple[list[Manifest], bool]:
         spec = sweep.grid.data
         if spec.source not in NAMED and Location.of(spec.source).local:
             check_source(spec.source)  # Cheap where files are near; a sweep would end with it.
+        if spec.facts and (table := Location.of(spec.facts)).local:
+            facts.Table(table).rows()
         return [_expected(spec, tokenizer) for tokenizer in spec.tokenizer], False
 
 

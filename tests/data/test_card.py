@@ -16,7 +16,7 @@ from data import describe
 from data.card import FENCE, card, corpus, licence_of
 from data.errors import DataError
 from data.held_out import HELD_OUT, held_out, read_splits, splits_of
-from data.sources.download import CORPORA
+from data.sources.corpora import CORPORA
 from data.sources.licences import KNOWN, UNKNOWN
 from data.sources.named import NAMED, known_licence
 from data.store.flat import SPLITS, open_split

@@ -46,7 +46,7 @@ def shard(tmp_path: Path) -> Shard:
         (folder / f"{name}.mid").write_bytes(make_midi([(0, False, events)]).dumps_midi())
     (folder / "not.mid").write_bytes(b"RIFF")
     names = sorted(file.name for file in folder.iterdir())
-    return Files(Location.of(folder), tuple(names))
+    return Files.of(Location.of(folder), names)
 
 
 def test_every_fatal_file_is_named_with_its_signal(shard: Shard) -> None:
@@ -59,7 +59,7 @@ def test_a_fatal_file_is_found_whatever_its_name(tmp_path: Path) -> None:
     """Each name is told in a line, and one with a newline was looked for without end."""
     name = "two\nlines.mid"
     (tmp_path / name).write_bytes(make_midi([(0, False, [(0, 48, 60)])]).dumps_midi())
-    assert list(fatal_files(Files(Location.of(tmp_path), (name,)), Fragile())) == [name]
+    assert list(fatal_files(Files.of(Location.of(tmp_path), [name]), Fragile())) == [name]
 
 
 def test_bytes_that_are_only_wrong_kill_nothing(shard: Shard) -> None:
@@ -103,7 +103,7 @@ def test_damaged_files_are_pieces_or_have_a_reason_and_none_is_lost(
     part = Location.of(tmp_path) / "staging" / "part-00000.parquet"
     # As after a death, so that no damage can end the process of this test.
     begin(part.parent / f"{part.name}.begun", "an earlier run", "a folder")
-    shard = Files(Location.of(tmp_path / "midi"), tuple(names))
+    shard = Files.of(Location.of(tmp_path / "midi"), names)
     stage(shard, part, PieceSpec("a folder", AbcTokenizer(), Filters(), None), "this run")
     pieces = read_table(part)["path"].to_pylist()
     rejected = read_table(rejected_path(part)).to_pylist()

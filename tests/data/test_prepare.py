@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,32 @@ def test_one_name_in_two_archives_is_two_files(ray_here: None, works: Path, tmp_
     made = pieces(tmp_path / "out")
     assert len(made) == len({row["piece_id"] for row in made}) == WORKS + WORKS // 3
     assert manifest.rejected["duplicate"] == len(made) + 2
+
+
+def test_how_a_source_is_divided_and_packed_does_not_matter(
+    works: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was written out in between is gone. In this process, where shards are as small as
+    this test has them."""
+    monkeypatch.setattr(preparing, "each", lambda work, given: list(starmap(work, given)))
+    monkeypatch.setattr("data.sources.spool.SMALL", 0)
+    files = sorted(works.iterdir())
+    with tarfile.open(tmp_path / "works.tar.gz", "w:gz") as tar:
+        for file in files:
+            tar.add(file, file.name)
+    with zipfile.ZipFile(tmp_path / "works.zip", "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    found = set()
+    for few in (3, 50):
+        monkeypatch.setattr("data.sources.containers.FILES", few)
+        for source in (works, tmp_path / "works.tar.gz", tmp_path / "works.zip"):
+            out = tmp_path / f"{source.name}-{few}"
+            manifest = prepare(str(source), "abc", Location.of(out))
+            found.add((manifest.fingerprint, *manifest.rejected.items()))
+            assert len(list((out / "parts").iterdir())) == -(-(len(files) - 1) // few)
+            assert not (out / "staging").exists()
+    assert [each[1:] for each in found] == [(("duplicate", 1), ("unreadable", 1))]
 
 
 def test_what_is_filtered_is_counted_under_its_name(

@@ -45,6 +45,17 @@ def test_its_cells_are_of_that_data(given: Path, tmp_path: Path) -> None:
     assert Sweep(sweep.grid_name, (), sweep.out).listed() == sweep.listed()
 
 
+def test_what_a_grid_wants_otherwise_lies_beside_it(tmp_path: Path) -> None:
+    plain, facts, works = (
+        sweep_on(tmp_path, f"source: folk{more}").data("abc")
+        for more in ("", ", facts: mine.csv", ", works: mine")
+    )
+    assert plain == Location.of(tmp_path / "runs" / "data" / "folk-abc")
+    assert {place.parent for place in (facts, works)} == {plain.parent}
+    assert all(place.name.startswith("folk-abc-") for place in (facts, works))
+    assert len({plain, facts, works}) == 3
+
+
 @pytest.mark.parametrize("more", ["", ", tokenizer: abc", ", tokenizer: remi, max_tokens: 500"])
 def test_it_cannot_be_had_otherwise(given: Path, tmp_path: Path, more: str) -> None:
     with pytest.raises(GridError, match=r"my_data is a prepared .* 'tokenizer: remi'"):

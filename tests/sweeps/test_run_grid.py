@@ -15,6 +15,7 @@ import pytest
 from ray.exceptions import RayError, RayTaskError
 
 from data.errors import DataError
+from data.music.filters import Filters
 from data.store.location import Location
 from data.store.manifest import read_manifest
 from fitting.contract import grouped
@@ -132,6 +133,34 @@ def test_what_a_task_raises_is_told_as_what_it_is(
     assert said.startswith(f"run_grid: {line}")
     if isinstance(raised, OSError):
         assert said.endswith("free some room; the same command goes on")
+
+
+def test_data_are_prepared_as_the_grid_wants_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = tmp_path / "mine.yaml"
+    grid.write_text(
+        "data: {source: folk, ticks_per_quarter: 12, filters: {too_short: 30}, max_tokens: 500, "
+        "works: mine, facts: mine.csv}\n"
+        "cells: {arch: lstm, size: 4k, tokens: 10k}\n"
+        "training: {batch_tokens: 512, context: 64}\n"
+    )
+    wanted: dict[str, object] = {}
+
+    def prepare(*_: object, **options: object) -> None:
+        wanted.update(options)
+        raise DataError("told")
+
+    monkeypatch.setattr("data.prepare.prepare", prepare)
+    with pytest.raises(DataError, match="told"):
+        run_grid.prepare_data(Sweep(str(grid), (), Location.of(tmp_path)), "abc")
+    assert wanted == {
+        "ticks_per_quarter": 12,
+        "filters": Filters(too_short=30),
+        "max_tokens": 500,
+        "works": "mine",
+        "facts": "mine.csv",
+    }
 
 
 def test_a_sweep_begins_on_no_data_that_have_changed(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gc
 import gzip
 import io
 import itertools
+import lzma
 import os
 import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +71,34 @@ def test_every_kind_of_source_hands_on_the_same_files(tmp_path: Path) -> None:
     ]
     for source in kinds:
         assert read(source) == FILES, source.name
+
+
+def test_the_files_of_a_task_are_few_at_first_and_never_ever_more() -> None:
+    few = list(containers.portions((number, 10) for number in range(300)))
+    assert [len(each) for each in few] == [125, 125, 50]
+    assert [len(each) for each in containers.portions([("a", 2**19)] * 3)] == [2, 1]
+    many = [len(each) for each in containers.portions((0, 10) for _ in range(2_000_000))]
+    assert sum(many) == 2_000_000
+    assert len(many) < 2_000
+    assert max(many) == 2_000
+    assert len(next(containers.portions(((0, 10) for _ in range(999)), made=256))) == 250
+    large = containers.portions((0, 2**20) for _ in range(20_000))
+    assert max(map(len, large)) == 16
+
+
+def test_a_few_hundred_loose_or_zipped_files_are_several_tasks(tmp_path: Path) -> None:
+    files = {f"{number:03d}.mid": b"1" for number in range(300)}
+    folder = shards(Location.of(write_folder(tmp_path / "folder", files)))
+    zipped = shards(Location.of(write_zip(tmp_path / "a.zip", files)))
+    assert [len(list(shard.read())) for shard in folder] == [125, 125, 50]
+    assert [len(list(shard.read())) for shard in zipped] == [125, 125, 50]
+
+
+def test_a_listing_of_many_files_is_small(tmp_path: Path) -> None:
+    names = [f"folder/{number:032x}.mid" for number in range(2_000)]
+    shard = folders.Files.of(Location.of(tmp_path), names)
+    assert shard.members == names
+    assert len(shard.packed) < 15 * len(names)
 
 
 def test_a_prefix_of_a_bucket_is_read_like_a_folder(bucket: str, tmp_path: Path) -> None:
@@ -127,9 +158,10 @@ def test_links_and_folders_that_end_like_music_are_not_files(tmp_path: Path) -> 
     assert found == {"link.mid": Refused("refused", "it is a link")}
 
 
-@pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.zip"])
 def test_a_broken_archive_is_named(name: str, tmp_path: Path) -> None:
-    whole = {"a.tar.gz": write_tar, "a.zip": write_zip}[name](tmp_path / name, FILES)
+    write = write_zip if name == "a.zip" else write_tar
+    whole = write(tmp_path / name, FILES)
     whole.write_bytes(whole.read_bytes()[:150])
     with pytest.raises(DataError, match=name):
         read(whole)
@@ -268,6 +300,19 @@ def test_headers_without_end_are_refused(tmp_path: Path, count: int, size: int) 
 )
 def test_a_colon_in_a_title_is_no_drive(name: str, tmp_path: Path) -> None:
     assert read(write_zip(tmp_path / "a.zip", {name: b"1"})) == {name: b"1"}
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("tgz", "gz"), ("tar.bz2", "bz2"), ("txz", "xz")])
+def test_a_packed_tar_that_ends_between_two_members_is_broken(
+    ending: str, mode: str, tmp_path: Path
+) -> None:
+    """Python's own reader would give the members before."""
+    plain = write_tar(tmp_path / "a.tar", FILES, "w").read_bytes()[:2048]
+    packers: dict[str, Any] = {"gz": gzip, "bz2": bz2, "xz": lzma}
+    pack = packers[mode].compress
+    (tmp_path / f"a.{ending}").write_bytes(pack(plain)[:-9])
+    with pytest.raises(DataError, match="is broken"):
+        read(tmp_path / f"a.{ending}")
 
 
 @pytest.mark.parametrize(("ending", "mode"), [("TAR.GZ", "gz"), ("tar.bz2", "bz2"), ("txz", "xz")])

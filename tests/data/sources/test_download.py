@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 import threading
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.sources.download import CORPORA, Corpus, fetch
-from data.sources.licences import UNKNOWN
+from data.sources.corpora import CORPORA
+from data.sources.download import Download, fetch
 from data.store.location import Location
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -75,9 +76,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def corpus(server: Server) -> Corpus:
-    address = f"http://127.0.0.1:{server.server_port}/corpus.tar"
-    return Corpus(address, DIGEST, UNKNOWN, "a corpus")
+def corpus(server: Server) -> Download:
+    return Download(f"http://127.0.0.1:{server.server_port}/corpus.tar", DIGEST)
 
 
 def left(folder: Path) -> list[str]:
@@ -85,7 +85,7 @@ def left(folder: Path) -> list[str]:
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(
-    server: Server, corpus: Corpus, tmp_path: Path
+    server: Server, corpus: Download, tmp_path: Path
 ) -> None:
     archive, digest = fetch(corpus, Location.of(tmp_path))
     assert archive.read_bytes() == CONTENT
@@ -95,7 +95,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(
 
 
 def test_a_later_run_goes_on_with_what_an_earlier_one_left(
-    server: Server, corpus: Corpus, tmp_path: Path
+    server: Server, corpus: Download, tmp_path: Path
 ) -> None:
     (tmp_path / "corpus.tar.part").write_bytes(CONTENT[:250_000])
     fetch(corpus, Location.of(tmp_path))
@@ -103,7 +103,7 @@ def test_a_later_run_goes_on_with_what_an_earlier_one_left(
 
 
 def test_what_came_whole_but_was_not_yet_checked_is_not_fetched_again(
-    server: Server, corpus: Corpus, tmp_path: Path
+    server: Server, corpus: Download, tmp_path: Path
 ) -> None:
     (tmp_path / "corpus.tar.part").write_bytes(CONTENT)
     archive, _ = fetch(corpus, Location.of(tmp_path))
@@ -112,7 +112,7 @@ def test_what_came_whole_but_was_not_yet_checked_is_not_fetched_again(
 
 
 def test_a_server_that_cannot_go_on_begins_again(
-    server: Server, corpus: Corpus, tmp_path: Path
+    server: Server, corpus: Download, tmp_path: Path
 ) -> None:
     server.ranged, server.sends = False, len(CONTENT)
     (tmp_path / "corpus.tar.part").write_bytes(b"something else")
@@ -120,14 +120,14 @@ def test_a_server_that_cannot_go_on_begins_again(
     assert archive.read_bytes() == CONTENT
 
 
-def test_a_wrong_checksum_is_refused_and_nothing_is_left(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_wrong_checksum_is_refused_and_nothing_is_left(corpus: Download, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another file"):
         fetch(replace(corpus, sha256="0" * 64), Location.of(tmp_path))
     assert left(tmp_path) == []
 
 
 def test_a_server_that_brings_nothing_is_given_up(
-    server: Server, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, corpus: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("data.sources.download.ATTEMPTS", 2)
     server.sends = 0
@@ -135,12 +135,14 @@ def test_a_server_that_brings_nothing_is_given_up(
         fetch(corpus, Location.of(tmp_path))
 
 
-def test_an_address_that_is_not_there_is_named(corpus: Corpus, tmp_path: Path) -> None:
+def test_an_address_that_is_not_there_is_named(corpus: Download, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"404.*--mirror"):
         fetch(replace(corpus, url=corpus.url + "/gone"), Location.of(tmp_path))
 
 
-def test_what_is_there_is_not_fetched_again(server: Server, corpus: Corpus, tmp_path: Path) -> None:
+def test_what_is_there_is_not_fetched_again(
+    server: Server, corpus: Download, tmp_path: Path
+) -> None:
     fetch(corpus, Location.of(tmp_path))
     asked = len(server.asked)
     fetch(corpus, Location.of(tmp_path))
@@ -149,7 +151,7 @@ def test_what_is_there_is_not_fetched_again(server: Server, corpus: Corpus, tmp_
 
 @pytest.mark.parametrize("kind", ["folder", "address"])
 def test_a_mirror_serves_in_place_of_the_address(
-    kind: str, server: Server, corpus: Corpus, tmp_path: Path
+    kind: str, server: Server, corpus: Download, tmp_path: Path
 ) -> None:
     server.sends = len(CONTENT)
     (tmp_path / "mirror").mkdir()
@@ -161,7 +163,7 @@ def test_a_mirror_serves_in_place_of_the_address(
 
 
 def test_an_archive_without_a_published_sum_has_its_own_recorded(
-    corpus: Corpus, tmp_path: Path
+    corpus: Download, tmp_path: Path
 ) -> None:
     (tmp_path / "corpus.tar").write_bytes(CONTENT)
     without = replace(corpus, sha256=None)
@@ -173,7 +175,7 @@ def test_an_archive_without_a_published_sum_has_its_own_recorded(
 @pytest.mark.parametrize("scheme", ["http", "HTTP", "ftp"])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_what_nothing_can_be_checked_by_is_not_taken_over_plain_http(
-    mirrored: bool, scheme: str, server: Server, corpus: Corpus, tmp_path: Path
+    mirrored: bool, scheme: str, server: Server, corpus: Download, tmp_path: Path
 ) -> None:
     url = corpus.url.replace("http", scheme)
     mirror = url.rsplit("/", 1)[0] if mirrored else None
@@ -183,7 +185,7 @@ def test_what_nothing_can_be_checked_by_is_not_taken_over_plain_http(
 
 
 def test_nor_where_an_address_with_tls_leads_to_one_without(
-    server: Server, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, corpus: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This server stands for one with TLS, and FTP for what has none."""
     monkeypatch.setattr("data.sources.download.SAFE", ("http",))
@@ -196,7 +198,7 @@ def test_nor_where_an_address_with_tls_leads_to_one_without(
 
 @pytest.mark.parametrize("published", [True, False])
 def test_an_archive_that_is_there_is_checked_whenever_it_is_used(
-    published: bool, corpus: Corpus, tmp_path: Path
+    published: bool, corpus: Download, tmp_path: Path
 ) -> None:
     (tmp_path / "corpus.tar").write_bytes(CONTENT)
     known = corpus if published else replace(corpus, sha256=None)
@@ -208,10 +210,37 @@ def test_an_archive_that_is_there_is_checked_whenever_it_is_used(
         fetch(known, Location.of(tmp_path / "out"), str(tmp_path))
 
 
-def test_every_corpus_has_a_sum_or_is_refused() -> None:
-    assert all(corpus.sha256 for name, corpus in CORPORA.items() if name != "lakh-clean")
+def test_the_sum_of_what_is_packed_is_that_of_the_file(corpus: Download, tmp_path: Path) -> None:
+    packed = gzip.compress(CONTENT[:999])
+    (tmp_path / "corpus.tar.gz").write_bytes(packed)
+    sums = {"sha256": hashlib.sha256(packed).hexdigest(), "url": f"{corpus.url}.gz"}
+    for _ in range(2):
+        fetch(replace(corpus, **sums), Location.of(tmp_path / "out"), str(tmp_path))
+
+
+def test_every_corpus_has_a_sum_or_comes_over_tls_or_is_refused() -> None:
+    files = {name: corpus.archive for name, corpus in CORPORA.items() if corpus.archive}
+    plain = {name for name, file in files.items() if not file.url.startswith("https://")}
+    assert {name for name in plain if not files[name].sha256} == {"lakh-clean"}
     with pytest.raises(DataError, match=r"clean_midi\.tar\.gz comes without TLS"):
-        fetch(CORPORA["lakh-clean"], Location.of("nowhere"))
+        fetch(files["lakh-clean"], Location.of("nowhere"))
+
+
+def test_where_an_md5_is_published_it_tells_what_was_damaged(
+    corpus: Download, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus.tar").write_bytes(CONTENT)
+    whole = replace(corpus, sha256=None, md5=hashlib.md5(CONTENT).hexdigest())
+    out = Location.of(tmp_path / "out")
+    assert fetch(whole, out, str(tmp_path))[1] == DIGEST
+    (tmp_path / "corpus.tar").write_bytes(CONTENT[:-1])
+    with pytest.raises(DataError, match=f"has the MD5 .*, expected {whole.md5}: it is another"):
+        fetch(whole, out / "again", str(tmp_path))
+    assert left(tmp_path / "out" / "again") == []
+
+
+def test_what_follows_a_question_mark_is_no_part_of_a_name() -> None:
+    assert Download("https://zenodo.org/files/mxl.tar.gz?download=1", None).name == "mxl.tar.gz"
 
 
 def test_the_track_of_a_matched_file_is_its_work() -> None:
@@ -223,7 +252,7 @@ def test_the_track_of_a_matched_file_is_its_work() -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_link_in_place_of_an_unfinished_download_is_not_followed(
-    mirrored: bool, corpus: Corpus, tmp_path: Path
+    mirrored: bool, corpus: Download, tmp_path: Path
 ) -> None:
     (tmp_path / "mine").write_text("a year of work")
     (tmp_path / "corpus.tar").write_bytes(CONTENT)

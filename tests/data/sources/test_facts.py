@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import DataError
-from data.sources.download import CORPORA
-from data.sources.facts import FACTS, Table, facts_of
+from data.sources.corpora import CORPORA
+from data.sources.facts import FACTS, Layout, Table, facts_of
 from data.sources.named import known_facts
 from data.store.location import Location
 
@@ -26,9 +26,9 @@ def table(tmp_path: Path, text: str = SAID) -> Table:
 
 
 def test_a_file_has_the_row_of_the_longest_end_of_its_path(tmp_path: Path) -> None:
-    rows = table(tmp_path, f"{SAID}a.mid,Another,,\n").rows()
+    said = table(tmp_path, f"{SAID}a.mid,Another,,\n")
     paths = ["set-1/2018/a.mid", "2018/a.mid#bar17", "2017/a.mid", "x/2018/b.mid", "b.mid"]
-    told = [dict(zip(FACTS, each)) for each in facts_of(paths, rows)]
+    told = [dict(zip(FACTS, each)) for each in facts_of(paths, said)]
     assert [each["composer"] for each in told] == [
         "Bach,\nJ. S.",
         "Bach,\nJ. S.",
@@ -49,18 +49,31 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
 
 def test_maestro_brings_its_own_table(tmp_path: Path) -> None:
     """In the form of version 3; the file itself is not here."""
-    with zipfile.ZipFile(tmp_path / CORPORA["maestro"].name, "w") as archive:
+    download = CORPORA["maestro"].archive
+    assert download
+    with zipfile.ZipFile(tmp_path / download.name, "w") as archive:
         archive.writestr(
             "maestro-v3.0.0/maestro-v3.0.0.csv",
             "canonical_composer,canonical_title,split,year,midi_filename,audio_filename,duration\n"
             'Alban Berg,"Sonata Op. 1",train,2018,2018/a.midi,2018/a.wav,698.66\n',
         )
-    known = known_facts("maestro", Location.of(tmp_path))
-    assert known is not None
-    (found,) = facts_of(["maestro-v3.0.0/2018/a.midi"], known.rows())
+    known = known_facts("maestro", Location.of(tmp_path), None)
+    (found,) = facts_of(["maestro-v3.0.0/2018/a.midi"], known)
     assert found == ("", "", "Alban Berg", "Sonata Op. 1")
-    assert known_facts("lakh-full", Location.of(tmp_path)) is None
-    assert known_facts("folk", Location.of(tmp_path)) is None
+    assert known_facts("lakh-full", Location.of(tmp_path), None) is None
+    assert known_facts("folk", Location.of(tmp_path), None) is None
+    assert facts_of(["a.mid"], None) == [("", "", "", "")]
+
+
+def test_a_path_twice_with_the_same_facts_is_no_mistake(tmp_path: Path) -> None:
+    assert len(table(tmp_path, "path,work\na,b\n./a,b\n,c\n,d\n").rows()) == 1
+
+
+def test_what_several_columns_tell_is_nothing_where_one_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("path,opus,number\na.mid,9,2\nb.mid,NA,2\nc.mid,9,NA\n")
+    layout = Layout({"work": ("opus", "number")}, missing="NA")
+    rows = Table(Location.of(tmp_path / "table.csv"), layout).rows()
+    assert [rows[f"{name}.mid"][3] for name in "abc"] == ["9 2", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +85,7 @@ def test_maestro_brings_its_own_table(tmp_path: Path) -> None:
         (lambda file: file.write_text("path,work\na,b,c\n"), "cannot be read"),
         (lambda file: file.write_bytes(b""), "cannot be read"),
         (lambda file: file.write_bytes(b"path\n\xff\n"), "cannot be read"),
+        (lambda file: file.mkdir(), "is a folder without Parquet"),
     ],
 )
 def test_what_is_no_table_is_said_in_a_line(

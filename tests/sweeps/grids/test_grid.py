@@ -11,6 +11,7 @@ import pytest
 from data.music.filters import Filters
 from data.store.manifest import Manifest
 from sweeps.errors import GridError
+from sweeps.grids.grid import DataSpec
 from sweeps.grids.grid_file import SHIPPED
 from sweeps.grids.grid_yaml import load_grid
 from sweeps.grids.needs import Needs, memory_bytes
@@ -104,12 +105,34 @@ def test_the_data_section_takes_what_preparing_takes(tmp_path: Path) -> None:
     spec = load_grid(write(tmp_path, GOOD.replace("folk", wanted, 1))).data
     assert spec.filters == Filters(too_short=30)
     assert (spec.max_tokens, spec.works) == (100_000, "/[0-9]{3}/")
+    facts = load_grid(
+        write(tmp_path, GOOD.replace("folk", "folk\n  facts: mine.csv", 1))
+    ).data.facts
+    assert facts == "mine.csv"
     for wrong, message in (
         ("folk\n  filters: {too_shrt: 30}", "did you mean 'too_short'"),
         ("folk\n  works: '['", "'works' takes a regular expression"),
+        ("folk\n  facts:", "'facts' is empty"),
     ):
         with pytest.raises(GridError, match=f"mine.yaml:3: .*{message}"):
             load_grid(write(tmp_path, GOOD.replace("folk", wrong, 1)))
+
+
+def test_other_data_of_a_source_have_a_digest_of_their_own() -> None:
+    assert DataSpec("folk").digest == DataSpec("folk", ("remi",)).digest == ""
+    others = [
+        DataSpec("folk", facts="mine.csv"),
+        DataSpec("folk", works="mine.csv"),
+        DataSpec("folk", max_tokens=500),
+        DataSpec("folk", ticks_per_quarter=12),
+        DataSpec("folk", filters=Filters(too_short=30)),
+        DataSpec("folk", filters=Filters(too_short=31)),
+    ]
+    digests = [spec.digest for spec in others]
+    assert len(set(digests)) == len(others)
+    assert all(len(digest) == 8 for digest in digests)
+    # Those that were prepared are found again by it.
+    assert digests[0] == "284bc911"
 
 
 def test_options_are_laid_over_the_grid_by_name(tmp_path: Path) -> None:

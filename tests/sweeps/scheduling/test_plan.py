@@ -122,6 +122,17 @@ def test_a_source_that_is_not_there_is_told_by_the_plan(tmp_path: Path) -> None:
         plan.show(Sweep(str(grid), (), Location.of(tmp_path)), "", "", None, 30, "")
 
 
+def test_a_table_that_is_not_there_is_told_by_the_plan(tmp_path: Path) -> None:
+    grid = tmp_path / "mine.yaml"
+    grid.write_text(
+        f"data: {{source: folk, facts: {tmp_path}/gone.csv}}\n"
+        "cells: {arch: lstm, size: 4k, tokens: 10k}\n"
+        "training: {batch_tokens: 512, context: 64}\n"
+    )
+    with pytest.raises(DataError, match=r"the table .*gone\.csv cannot be read"):
+        plan.planned_manifests(Sweep(str(grid), (), Location.of(tmp_path)))
+
+
 def test_a_grid_for_gpus_says_what_to_change_without_one(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
