@@ -101,7 +101,7 @@ def shards(path: Location) -> list[Shard]:
         raise DataError(f"the source {path} is no tar, zip or folder; expected {_EXPECTED}")
     if info.type != fs.FileType.Directory:
         raise DataError(f"no source at {path}: expected {_EXPECTED}")
-    names = _below(path.local) if path.local else _below_prefix(path)
+    names = [(name, size) for name, size, _ in listed(path)]
     loose = [name for name, _ in names if name.lower().endswith(READ)]
     groups = [loose[i : i + FILES_PER_SHARD] for i in range(0, len(loose), FILES_PER_SHARD)]
     found = [Files(path, tuple(group)) for group in groups]
@@ -126,11 +126,17 @@ def _within(folder: Location, name: str, size: int) -> list[Shard]:
         return [Broken(folder, name, str(error))]
 
 
-def _below(folder: Path) -> list[tuple[str, int]]:
-    """The path and size of every file below a folder, sorted.
+def listed(path: Location) -> list[tuple[str, int, int]]:
+    """The name, the size and the time of change, in ns, of each file below a folder or prefix,
+    sorted; of a file, its own."""
+    info = path.filesystem.get_file_info(path.path)
+    if info.type == fs.FileType.File:
+        return [("", info.size, info.mtime_ns)]
+    return _below(path.local) if path.local else _below_prefix(path)
 
-    Links are followed, but no folder is entered twice: a link may lead back to where it is.
-    """
+
+def _below(folder: Path) -> list[tuple[str, int, int]]:
+    """Links are followed, but no folder is entered twice: a link may lead back to where it is."""
     found, entered = [], set()
     for place, folders, names in os.walk(folder, onerror=_unlisted, followlinks=True):
         here = os.stat(place)
@@ -143,7 +149,9 @@ def _below(folder: Path) -> list[tuple[str, int]]:
         for name in names:
             file = Path(place, name)
             if file.is_file():
-                found.append((file.relative_to(folder).as_posix(), file.stat().st_size))
+                said = file.stat()
+                name = file.relative_to(folder).as_posix()
+                found.append((name, said.st_size, said.st_mtime_ns))
     return sorted(found)
 
 
@@ -151,10 +159,10 @@ def _unlisted(error: OSError) -> None:
     raise DataError(f"the folder {error.filename} cannot be listed: {error.strerror}")
 
 
-def _below_prefix(path: Location) -> list[tuple[str, int]]:
+def _below_prefix(path: Location) -> list[tuple[str, int, int]]:
     below = path.filesystem.get_file_info(fs.FileSelector(path.path, recursive=True))
-    files = sorted((file.path, file.size) for file in below if file.type == fs.FileType.File)
-    return [(name.removeprefix(path.path).lstrip("/"), size) for name, size in files]
+    files = sorted((f.path, f.size, f.mtime_ns) for f in below if f.type == fs.FileType.File)
+    return [(name.removeprefix(path.path).lstrip("/"), size, at) for name, size, at in files]
 
 
 _EXPECTED = "a tar, a zip, a folder of MIDI files or MusicXML, or a bucket's prefix"
