@@ -16,7 +16,7 @@ from data.errors import DataError, printable
 from data.held_out import refuse_missing, splits_of, write_splits
 from data.parts import PIECE
 from data.sources.licences import Licence, named
-from data.sources.named import NAMED, known_licence
+from data.sources.named import NAMED, joint_licence
 from data.store.flat import SPLITS
 from data.store.location import Location
 from data.store.manifest import Manifest, read_manifest
@@ -74,8 +74,8 @@ def write_card(folder: Location, licence: str | None) -> None:
 
 
 def licence_of(folder: Location) -> Licence:
-    """The licence that the folder's card states, else that of its source. Raises DataError."""
-    known = known_licence(read_manifest(folder).source)
+    """The licence that the folder's card states, else that of its sources. Raises DataError."""
+    known = joint_licence(read_manifest(folder).sources)
     try:
         head = yaml.safe_load((folder / CARD).read_text().split(FENCE)[1])
     except FileNotFoundError:
@@ -94,9 +94,14 @@ def corpus(source: str) -> str:
     return printable(source if source in NAMED else source.rstrip("/").rsplit("/", 1)[-1])
 
 
+def corpora(manifest: Manifest) -> str:
+    """All sources of a data set as others may know them."""
+    return " and ".join(map(corpus, manifest.sources))
+
+
 def card(manifest: Manifest, licence: Licence) -> str:
     """README.md: a head in YAML for programs, and the rest for people."""
-    name = corpus(manifest.source)
+    name = corpora(manifest)
     pieces = sum(split["pieces"] for split in manifest.splits.values())
     files = [{"split": split, "path": f"splits/{split}.parquet"} for split in SPLITS]
     head = {
@@ -129,7 +134,8 @@ Pieces of music as ABC and as tokens of `{manifest.tokenizer}`, made by Crescend
 Versions of one work, in whatever key, are found by their notes and share a `group_id`. Each group
 goes to a split by a hash of its id, a number between 0 and 1: those up to {val_to:.6g} to `val`,
 those from {test_from:.6g} on to `test`, all others to `train`. So no version of a held-out work is
-trained on, and pieces that are added move no others, unless a threshold passes over them.
+trained on. Pieces that are added later (`python -m data.add`) go by the same numbers, or to the
+split of the works that they are versions of, and move no others.
 
 `splits.csv` has the split of each piece by its id, a hash of its notes. It holds no tune, so it can
 be passed on where the tunes cannot: who has the corpus scores on the same pieces with it.
@@ -152,7 +158,16 @@ Filters: {listed(manifest.filters)}. Mended while reading, times: {listed(manife
 - {manifest.ticks_per_quarter} ticks a quarter, vocabulary {manifest.vocab_size:,}
 - read by {listed(manifest.versions)}
 - downloads, by SHA-256: {listed(manifest.downloads)}
-"""
+{added(manifest)}"""
+
+
+def added(manifest: Manifest) -> str:
+    """A line for each addition; "" if nothing was added."""
+    return "".join(
+        f"- added to {each.parent}: {each.pieces:,} pieces of {corpus(each.source)}; left out of "
+        f"these: {listed(each.rejected)}; read by {listed(each.versions)}\n"
+        for each in manifest.added
+    )
 
 
 def counted(split: tuple[str, Mapping[str, Any]]) -> tuple[object, ...]:

@@ -24,6 +24,9 @@ from data.store.manifest import read_manifest
 from data.store.tables import read_table
 from data.tokens.make import load_tokenizer
 
+LONG = ("tokens", "abc", "signature")
+"""What is not printed of a piece in a line."""
+
 
 def table(folder: Location, found: Overview) -> str:
     """The manifest and the overview in words."""
@@ -46,6 +49,12 @@ def table(folder: Location, found: Overview) -> str:
     ):
         said = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         lines.append(f"{title + ':':12}{said or 'none'}")
+    for each in manifest.added:
+        said = ", ".join(f"{name} {count:,}" for name, count in each.rejected.items())
+        lines.append(
+            f"added:      {each.pieces:,} pieces of {each.source} to {each.parent}; left out of "
+            f"these: {said or 'none'}"
+        )
     sizes = Counter(found.group_sizes.tolist())
     several = sum(count for size, count in sizes.items() if size > 1)
     lines.append(
@@ -121,7 +130,7 @@ def main() -> int:
         tokenizer = load_tokenizer(args.folder / "tokenizer.json")
         if args.piece:
             row = find_piece(args.folder, args.piece)
-            told = [f"{key}: {row[key]}" for key in row if key not in ("tokens", "abc")]
+            told = [f"{key}: {row[key]}" for key in row if key not in LONG]
             print("\n".join(map(printable, [*told, "", *row["abc"].split("\n")])))
             score = tokenizer.decode(np.array(row["tokens"], np.uint16))
             draw_piece(score, row["path"], picture)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from data.crashes import begin, fatal_files
 from data.music.files import parse
@@ -23,7 +25,7 @@ from data.sources.containers import Shard
 from data.sources.facts import FACTS
 from data.sources.members import Refused
 from data.store.location import Location
-from data.store.tables import Rows, read_table, row_groups, write_rows
+from data.store.tables import Rows, read_table, table_groups, write_rows
 from data.tokens.pieces import cut
 from data.tokens.protocol import Tokenizer
 from data.works.signatures import signature
@@ -46,18 +48,20 @@ PIECE = pa.schema(
     ]
 )
 REJECTED = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
-# With what grouping needs and the data set does not. `mended` is JSON, a count by rule; `maps` is a
-# hash of tempos, meters and keys.
-STAGED = pa.schema(
+# With what grouping needs, and so whoever adds pieces later. `maps` is a hash of tempos, meters and
+# keys; `named` is the work that the path names.
+PART = pa.schema(
     [
         *PIECE,
         ("signature", pa.list_(pa.uint16())),
         ("maps", pa.string()),
-        ("mended", pa.string()),
+        ("named", pa.string()),
     ]
 )
-# Of each row of a staged part; without values for an exact duplicate.
-PLACED = pa.schema([(name, pa.string()) for name in ("group_id", "split", *FACTS)])
+# `mended` is JSON, a count by rule.
+STAGED = pa.schema([*(field for field in PART if field.name != "named"), ("mended", pa.string())])
+# Of each row of a staged part; without values for one that is left out.
+PLACED = pa.schema([(name, pa.string()) for name in ("group_id", "split", "named", *FACTS)])
 
 BATCH_NOTES = 16_384
 """How many notes are quantised and written together: many small pieces, within the cache."""
@@ -181,20 +185,35 @@ def _row(
     }
 
 
-def finish(staged: Location, part: Location, shorten: Callable[[np.ndarray], np.ndarray]) -> None:
+def finish(
+    staged: Location, part: Location, shorten: Callable[[np.ndarray], np.ndarray] | None
+) -> None:
     """Write the staged pieces that are kept, with their groups and splits, to a final part.
 
-    shorten: turns the staged tokens into those that are trained on.
+    shorten: turns the staged tokens into those that are trained on; None if they are the same.
     """
-    places = iter(read_table(placed_path(staged)).to_pylist())
-    with part.writing() as file, Rows(file, PIECE) as rows:
-        for group in row_groups(staged, PIECE.names):
-            kept = []
-            for row, placing in zip(group, places):
-                if placing["group_id"]:
-                    tokens = shorten(row["tokens"])
-                    kept.append(row | placing | {"tokens": tokens, "num_tokens": len(tokens)})
-            rows.write(kept)
+    places = read_table(placed_path(staged))
+    columns = [name for name in PART.names if name not in PLACED.names]
+    with (
+        part.writing() as file,
+        pq.ParquetWriter(file, PART, compression="zstd", use_dictionary=False) as rows,
+    ):
+        begin = 0
+        for group in table_groups(staged, columns):
+            placing = places.slice(begin, len(group))
+            begin += len(group)
+            all_of_it = {
+                name: (placing if name in PLACED.names else group)[name] for name in PART.names
+            }
+            kept = pa.table(all_of_it, PART).filter(pc.is_valid(placing["group_id"]))
+            rows.write_table(_shortened(kept, shorten) if shorten else kept)
+
+
+def _shortened(pieces: pa.Table, shorten: Callable[[np.ndarray], np.ndarray]) -> pa.Table:
+    ids = [shorten(tokens.values.to_numpy()) for tokens in pieces["tokens"]]
+    tokens = pa.array(ids, PART.field("tokens").type)
+    new = {"tokens": tokens, "num_tokens": pc.list_value_length(tokens)}
+    return pa.table({name: new.get(name, pieces[name]) for name in PART.names}, PART)
 
 
 def rejected_path(part: Location) -> Location:

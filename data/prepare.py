@@ -9,48 +9,34 @@ If it is interrupted, the same command continues: a finished part is not made ag
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
-import uuid
-from collections import Counter
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data import cluster
-from data.errors import DataError, with_remedy
+from data import cluster, stages
+from data.errors import DataError
 from data.flatten import flatten, with_groups
 from data.music.filters import RULES, Filters
 from data.music.score import DEFAULT_TICKS_PER_QUARTER
-from data.parts import PieceSpec, finish, placed_path, rejected_path, stage
-from data.placing import DUPLICATES, place
+from data.parts import PieceSpec, placed_path
+from data.placing import place
 from data.sources.corpora import CORPORA
-from data.sources.facts import Table
-from data.sources.named import (
-    check_source,
-    known_facts,
-    known_licence,
-    known_works,
-    open_source,
-)
-from data.sources.spool import divided, spool, to_spool
+from data.sources.named import open_source, state
 from data.store.flat import sums
 from data.store.location import Location
 from data.store.lock import held
 from data.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from data.store.tables import read_table, row_groups, write_table
-from data.store.versioned import Word, read_versioned
 from data.tasks import each
 from data.tokens.bpe import BpeTokenizer
 from data.tokens.make import TOKENIZERS, make_tokenizer
 from data.tokens.pieces import MIN_CUT
 from data.tokens.protocol import Tokenizer
-from data.works.named import check_pattern
 
 BPE_TOKENS = 20_000_000
 """Merges are learnt from at most so many tokens of the training split, in order of piece_id."""
@@ -80,50 +66,36 @@ def prepare(
     another process prepares it, ValueError for an unknown tokenizer, and OSError for a full disk.
     """
     filters = filters or Filters()
-    options: dict[str, Any] = {
+    wanted: dict[str, Any] = {
+        "source": source,
+        "tokenizer": tokenizer,
+        "grid": ticks_per_quarter,
         "max_tokens": max_tokens,
         "works": works or None,
         "facts": facts or None,
+        **filters.chosen(),
     }
-    options |= filters.chosen()
-    wanted = {"source": source, "tokenizer": tokenizer, "grid": ticks_per_quarter}
-    wanted |= {name: value for name, value in options.items() if value is not None}
     if (out / MANIFEST).exists():
         # The source may be elsewhere by now: a data set travels without it.
-        _claim(out, wanted)
+        stages.claim(out, wanted)
         return with_groups(out, read_manifest(out))
     chosen = check(source, tokenizer, ticks_per_quarter, max_tokens, works, facts)
     with held(out, "prepares data there"):
-        _claim(out, wanted)
+        stages.claim(out, wanted)
         base = chosen.base if isinstance(chosen, BpeTokenizer) else chosen
         downloaded = out.parent / "downloads"
         found, downloads = open_source(source, downloaded, mirror)
-        works = works or known_works(source)
-        own = Table(Location.of(facts)) if facts else None
-        table = own or known_facts(source, downloaded, mirror)
-        spec, run = PieceSpec(source, base, filters, max_tokens), uuid.uuid4().hex
-
-        staging = out / "staging"
-        each(spool, to_spool(found, staging))
-        found = divided(found, staging)
-        staged = [staging / f"part-{index:05d}.parquet" for index in range(len(found))]
-        each(
-            lambda shard, part: stage(shard, part, spec, run),
-            [(shard, part) for shard, part in zip(found, staged) if not part.exists()],
-        )
-        licence = known_licence(source).word
-        (thresholds,) = each(place, [(staged, works, table, licence)])
+        known = stages.naming(source, works, facts, downloaded, mirror)
+        now = state(source, found, downloads, known.table, mirror)
+        staging = stages.begin(out, now)
+        staged = stages.read(found, staging, PieceSpec(source, base, filters, max_tokens))
+        (thresholds,) = each(place, [(staged, known)])
         if isinstance(chosen, BpeTokenizer):
             chosen = chosen.trained(_training_tokens(staged))
         (out / "tokenizer.json").write_text(chosen.to_json())
-        shorten = chosen.shorten if isinstance(chosen, BpeTokenizer) else np.asarray
         parts = [out / "parts" / part.name for part in staged]
-        each(
-            lambda before, part: finish(before, part, shorten),
-            [task for task in zip(staged, parts) if not task[1].exists()],
-        )
-        left_out = [*map(rejected_path, staged), staging / DUPLICATES]
-        rejected = pa.concat_tables([read_table(rows) for rows in left_out]).sort_by("path")
+        stages.write(staged, parts, chosen)
+        rejected = stages.left_out(staged)
         write_table(out / "rejected.parquet", rejected)
         ((splits, fingerprint),) = each(flatten, [(out, parts, chosen)])
         manifest = Manifest(
@@ -134,13 +106,15 @@ def prepare(
             vocab_size=chosen.vocab_size,
             bos_id=chosen.bos_id,
             splits=splits,
-            rejected=dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
-            mended=mended(staged),
+            rejected=stages.reasons(rejected),
+            mended=dict(sorted(stages.mended(staged).items())),
             thresholds=thresholds,
             filters=filters.chosen(),
             downloads=downloads,
-            versions={name: version(name) for name in ("symusic", "miditok", "music21")},
+            versions=stages.package_versions(),
             sums=sums(out),
+            max_tokens=max_tokens,
+            works=known.works,
         )
         write_manifest(out, manifest)
         staging.delete()
@@ -156,15 +130,9 @@ def check(
     facts: str = "",
 ) -> Tokenizer:
     """The tokenizer, once all arguments are found to be right. Raises ValueError."""
-    try:
-        check_pattern(works)
-    except ValueError as error:
-        raise DataError(f"works {works!r} is no regular expression: {error}") from None
+    stages.check_files(source, works, facts)
     if max_tokens is not None and max_tokens < MIN_CUT:
         raise DataError(f"max_tokens is {max_tokens}, expected at least {MIN_CUT}")
-    check_source(source)
-    if facts:
-        Table(Location.of(facts)).rows()
     return make_tokenizer(tokenizer, ticks_per_quarter)
 
 
@@ -188,35 +156,6 @@ def _training_tokens(staged: list[Location]) -> Iterator[np.ndarray]:
             for row, name in zip(group, of_part):
                 if name == "train" and row["piece_id"] in chosen:
                     yield row["tokens"]
-
-
-def mended(staged: list[Location]) -> dict[str, int]:
-    """How often each rule for reading and quantising was applied, and long pieces were cut."""
-    total: Counter[str] = Counter()
-    for part in staged:
-        for counts in read_table(part, ["mended"])["mended"].to_pylist():
-            total.update(json.loads(counts))
-    return dict(sorted(total.items()))
-
-
-# --- edges: Ray, files, words --------------------------------------------------------------------
-
-
-def _claim(out: Location, wanted: dict) -> None:
-    """Record what `out` will be made from. Raises DataError if it was begun from something else."""
-    path = out / "request.json"
-    wanted = {"schema": 1} | wanted
-    try:
-        found = read_versioned(path, dict[Word, Any], 1, "use another folder")
-    except FileNotFoundError:
-        path.write_text(json.dumps(wanted))
-        return
-    if found != wanted:
-        held, asked = (
-            ", ".join(f"{k} {v}" for k, v in each.items() if k != "schema")
-            for each in (found, wanted)
-        )
-        raise DataError(f"{out} holds {held}; wanted {asked}: use another folder")
 
 
 def main() -> int:
@@ -269,13 +208,15 @@ def main() -> int:
     args = parser.parse_args()
     if args.mirror and args.source not in CORPORA:
         parser.error(f"--mirror is for what is downloaded: {', '.join(CORPORA)}")
-    try:
+
+    def make() -> Manifest:
         # Check before Ray starts, which takes seconds.
-        known = (args.source, args.tokenizer, args.ticks_per_quarter)
-        check(*known, args.max_tokens, args.works, args.facts)
+        if not (args.out / MANIFEST).exists():
+            known = (args.source, args.tokenizer, args.ticks_per_quarter)
+            check(*known, args.max_tokens, args.works, args.facts)
         filters = Filters(**{name: getattr(args, name) for name in RULES})
         cluster.join(log_to_driver=False, logging_level=logging.ERROR)
-        made = prepare(
+        return prepare(
             args.source,
             args.tokenizer,
             args.out,
@@ -286,21 +227,8 @@ def main() -> int:
             facts=args.facts,
             mirror=args.mirror,
         )
-    except ValueError as error:
-        print(f"data.prepare: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"data.prepare: {with_remedy(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("data.prepare: interrupted; the same command continues", file=sys.stderr)
-        return 130
-    for name, split in made.splits.items():
-        print(f"{name:6}{split['pieces']:>9,} pieces {split['tokens']:>13,} tokens")
-    for reason, count in made.rejected.items():
-        print(f"left out: {count:,} {reason} (see {args.out}/rejected.parquet)")
-    print(f"fingerprint {made.fingerprint}")
-    return 0
+
+    return stages.told("data.prepare", args.out, make)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ RESULTS = {*LAWS, "arch_law", "compare", "analysis"}
 SWEEP = {"errors", "console", "sweep"}
 SWEEPING = {"grids", "scheduling", "tracking", "falls", "results", "view"}
 FOR_PIECES = {"errors", "store", "music", "tokens", "sources"}
-PREPARING = {"works", "cluster", "crashes", "parts", "placing", "tasks", "flatten"}
+PREPARING = {"cluster", "parts", "placing", "tasks", "flatten", "stages"}
 ROOMS: dict[str, dict[str, set[str]]] = {
     "data": {
         "errors": set(),
@@ -50,7 +50,9 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "leaks": {*FOR_PIECES, "abc", "notation", "works"},
         "tasks": {"errors", "crashes"},
         "cluster": {"store"},
+        "stages": {*FOR_PIECES, "works", "parts", "placing", "tasks"},
         "prepare": {*FOR_PIECES, *PREPARING},
+        "add": {*FOR_PIECES, *PREPARING},
         "held_out": {"errors", "store"},
         "card": {"errors", "store", "sources", "parts", "held_out"},
         "origin": {"store"},

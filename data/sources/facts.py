@@ -33,6 +33,8 @@ PARQUET = ".parquet"
 BLOCK = 2**24
 _SECTION = re.compile(r"#bar\d+$")
 _NOTHING = ("",) * len(FACTS)
+Facts = Callable[[str], tuple[str, ...]]
+"""The values of `FACTS` by the path of a file."""
 
 
 @dataclass(frozen=True)
@@ -201,10 +203,10 @@ def _plain(path: str) -> str:
     return path.removeprefix("./").lstrip("/")
 
 
-def facts_of(paths: Sequence[str], table: Table | None) -> list[tuple[str, ...]]:
-    """The facts of each path by its row, or that with the longest end of it; "" where there is
-    none."""
+def facts_by(table: Table | None) -> Facts:
+    """The facts of a path: those of its row, or of that with the longest end of it; "" where there
+    is none. Raises DataError."""
     if table is None:
-        return [_NOTHING] * len(paths)
+        return lambda path: _NOTHING
     rows = table.rows()
-    return [_NOTHING if (key := table.key(path, rows)) is None else rows[key] for path in paths]
+    return lambda path: _NOTHING if (key := table.key(path, rows)) is None else rows[key]

@@ -116,7 +116,7 @@ def shards(path: Location) -> list[Shard]:
         raise DataError(f"the source {path} is no tar, zip or folder; expected {_EXPECTED}")
     if info.type != fs.FileType.Directory:
         raise DataError(f"no source at {path}: expected {_EXPECTED}")
-    names = _below(path.local) if path.local else _below_prefix(path)
+    names = ((name, size) for name, size, _ in listed(path))
     others: list[tuple[str, int]] = []
     found = [Files.of(path, group) for group in portions(_loose(names, others))]
     books = [name for name, _ in others if name.lower().endswith(ABC)]
@@ -158,11 +158,17 @@ def _within(folder: Location, name: str, size: int, made: int) -> list[Shard]:
         return [Broken(folder, name, str(error))]
 
 
-def _below(folder: Path) -> Iterator[tuple[str, int]]:
-    """The path and size of every file below a folder, in a fixed order.
+def listed(path: Location) -> Iterator[tuple[str, int, int]]:
+    """The name, the size and the time of change, in ns, of each file below a folder or prefix, in a
+    fixed order; of a file, its own."""
+    info = path.filesystem.get_file_info(path.path)
+    if info.type == fs.FileType.File:
+        return iter([("", info.size, info.mtime_ns)])
+    return _below(path.local) if path.local else _below_prefix(path)
 
-    Links are followed, but no folder is entered twice: a link may lead back to where it is.
-    """
+
+def _below(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Links are followed, but no folder is entered twice: a link may lead back to where it is."""
     entered = set()
     for place, folders, names in os.walk(folder, onerror=_unlisted, followlinks=True):
         here = os.stat(place)
@@ -175,19 +181,19 @@ def _below(folder: Path) -> Iterator[tuple[str, int]]:
         for name in sorted(names):
             file = Path(place, name)
             if file.is_file():
-                yield file.relative_to(folder).as_posix(), file.stat().st_size
+                said = file.stat()
+                yield file.relative_to(folder).as_posix(), said.st_size, said.st_mtime_ns
 
 
 def _unlisted(error: OSError) -> None:
     raise DataError(f"the folder {error.filename} cannot be listed: {error.strerror}")
 
 
-def _below_prefix(path: Location) -> Iterator[tuple[str, int]]:
+def _below_prefix(path: Location) -> Iterator[tuple[str, int, int]]:
     below = path.filesystem.get_file_info(fs.FileSelector(path.path, recursive=True))
-    for name, size in sorted(
-        (file.path, file.size) for file in below if file.type == fs.FileType.File
-    ):
-        yield name.removeprefix(path.path).lstrip("/"), size
+    files = sorted((f.path, f.size, f.mtime_ns) for f in below if f.type == fs.FileType.File)
+    for name, size, at in files:
+        yield name.removeprefix(path.path).lstrip("/"), size, at
 
 
 _EXPECTED = "a tar, a zip, a folder of MIDI files or MusicXML, or a bucket's prefix"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.errors import DataError, hint
+from data.errors import DataError, hint, printable
 from data.sources import folk
 from data.sources.columns import Group
 from data.sources.containers import Shard, Tar
 from data.sources.corpora import CORPORA, Corpus
 from data.sources.download import Download, fetch
 from data.sources.facts import Table
-from data.sources.folders import shards
+from data.sources.folders import listed, shards
 from data.sources.licences import UNKNOWN, Licence
 from data.store.location import Location, is_bucket
 
@@ -69,6 +71,30 @@ def _tell(corpus: Corpus, wanted: Download, downloads: Location) -> None:
         print(f"{corpus.title} ({wanted.name}{size}): {corpus.licence.said}", flush=True)
 
 
+def state(
+    source: str,
+    found: Sequence[Shard],
+    downloads: Mapping[str, str],
+    facts: Table | None,
+    mirror: str | None,
+) -> str:
+    """A digest of the names, sizes and times of a source's files, and of how they are divided: it
+    is another when a file has been added, removed or changed.
+
+    found, downloads: what `open_source` returned. facts: the table of the files, if there is one.
+    """
+    digest = hashlib.sha256(repr(sorted(downloads.items())).encode())
+    for shard in found:
+        digest.update(repr(shard).encode())
+    places = [] if source in NAMED else [_path(source)]
+    if source in CORPORA and CORPORA[source].archive is None:
+        places = [_given(source, CORPORA[source], mirror)]
+    for place in [*places, *([facts.file] if facts else [])]:
+        for file in listed(place):
+            digest.update(repr(file).encode())
+    return digest.hexdigest()
+
+
 def known_works(source: str) -> str:
     """The regular expression that finds the work in the path of a file; "" if none is known."""
     return CORPORA[source].works if source in CORPORA else ""
@@ -93,6 +119,16 @@ def known_licence(source: str) -> Licence:
     if source == "folk":
         return folk.LICENCE
     return CORPORA[source].licence if source in CORPORA else UNKNOWN
+
+
+def joint_licence(sources: Sequence[str]) -> Licence:
+    """Under which all of several sources may be used."""
+    licences = {source: known_licence(source) for source in sources}
+    first, *others = dict.fromkeys(licences.values())
+    if not others:
+        return first
+    said = (f"{printable(title_of(name))}: {each.said}" for name, each in licences.items())
+    return Licence("other", " ".join(said))
 
 
 def title_of(source: str) -> str:

@@ -80,9 +80,13 @@ class Location:
         return self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound
 
     def children(self) -> list[Location]:
-        """What lies directly in this folder, sorted by name; nothing if there is no such folder."""
+        """What lies directly in this folder, sorted by name; nothing if there is no such folder.
+
+        Not what a killed process half wrote: until it is whole, a file has a hidden name.
+        """
         selector = fs.FileSelector(self.path, allow_not_found=True)
-        return sorted(self / info.base_name for info in self.filesystem.get_file_info(selector))
+        names = (info.base_name for info in self.filesystem.get_file_info(selector))
+        return sorted(self / name for name in names if not name.startswith("."))
 
     def open(self) -> BinaryIO:
         """A stream of its bytes. Raises FileNotFoundError."""
@@ -137,6 +141,22 @@ class Location:
             for file in sorted(Path(folder).rglob("*")):
                 if file.is_file():
                     _upload(file, self / file.relative_to(folder).as_posix())
+
+    def take(self, other: Location) -> None:
+        """Hold what another file holds, by a link if their disk has them: a file that is whole is
+        never written to again."""
+        if self.local and other.local:
+            self.local.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(other.local, self.local)
+                return
+            except FileExistsError:
+                return
+            except OSError as error:
+                if error.errno not in (*LINKLESS, errno.EXDEV):
+                    raise
+        with self.writing() as file:
+            fs.copy_files(other.path, str(file), source_filesystem=other.filesystem)
 
     def delete(self) -> None:
         """Remove a file, or a folder with everything in it; nothing happens if there is none."""

@@ -14,10 +14,26 @@ from data.store.location import Location
 from data.store.versioned import Line, Number, Word, read_versioned
 
 MANIFEST = "manifest.json"
-SCHEMA = 3
+SCHEMA = 4
 """The version of the manifest and of the files that it describes. The third has their sums."""
 KEEPS_GROUPS = 2
 """The first schema in which the group of each piece is stored with its tokens."""
+KEEPS_SIGNATURES = 4
+"""The first in which parts have what `data.add` needs of the pieces that are there."""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What `data.add` added to a data set."""
+
+    parent: Word
+    """The fingerprint of that data set."""
+    source: Line
+    pieces: int
+    rejected: dict[Line, int]
+    """How many of its files were left out, by reason."""
+    versions: dict[Word, Word]
+    """The versions of the packages on which its tokens depend."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,18 @@ class Manifest:
     """The versions of the packages on which the tokens depend."""
     sums: dict[Word, Word] = field(default_factory=dict)
     """The SHA-256 of each packed file, by its name; none in data from before they were kept."""
+    max_tokens: int | None = None
+    """Longer pieces were cut at bar lines."""
+    works: Line = ""
+    """The regular expression that found works in paths; "" if there was none."""
+    added: list[Addition] = field(default_factory=list)
+    """What was added since, one after another; all else counts this as well."""
     schema: int = SCHEMA
+
+    @property
+    def sources(self) -> list[str]:
+        """The first source, and those that were added, each once."""
+        return list(dict.fromkeys([self.source, *(each.source for each in self.added)]))
 
 
 def read_manifest(folder: Path | Location) -> Manifest:

@@ -21,16 +21,21 @@ def read_table(path: Location, columns: list[str] | None = None, filters: Any = 
     return pq.read_table(path.path, columns=columns, filters=filters, filesystem=path.filesystem)
 
 
-def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a Parquet file, a group at a time."""
+def table_groups(path: Location, columns: list[str]) -> Iterator[pa.Table]:
+    """The row groups of a Parquet file, one at a time."""
     with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
         for number in range(file.num_row_groups):
-            group = file.read_row_group(number, columns=columns)
-            others = group.drop_columns("tokens").to_pylist()
-            yield [
-                row | {"tokens": tokens.values.to_numpy()}
-                for row, tokens in zip(others, group["tokens"])
-            ]
+            yield file.read_row_group(number, columns=columns)
+
+
+def row_groups(path: Location, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a Parquet file with tokens, a group at a time."""
+    for group in table_groups(path, columns):
+        others = group.drop_columns("tokens").to_pylist()
+        yield [
+            row | {"tokens": tokens.values.to_numpy()}
+            for row, tokens in zip(others, group["tokens"])
+        ]
 
 
 class Rows:

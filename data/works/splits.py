@@ -1,13 +1,14 @@
 """Splits by the hash of the group, so that no version of a held-out work is trained on.
 
 Validation takes the groups with the smallest hashes and test those with the largest, each up to a
-threshold. When pieces are added, a group changes its split only if a threshold moves across it.
+threshold. Groups that are added later go by the same thresholds (`split_by`). If all are prepared
+anew, a group changes its split only if a threshold moves across it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def split_groups(
 
     group_ids: text, or what `str` makes text of. pieces, tokens: (groups,) integers.
     """
-    places = np.fromiter((position(str(group_id)) for group_id in group_ids), float, len(pieces))
+    places = _positions(group_ids)
     need_pieces = min(FLOOR_PIECES, FLOOR_SHARE * pieces.sum())
     need_tokens = max(SHARE * tokens.sum(), min(FLOOR_TOKENS, FLOOR_SHARE * tokens.sum()))
     order = np.argsort(places, kind="stable")
@@ -53,3 +54,16 @@ def split_groups(
         "test_from": float(places[test].min(initial=1.0)),
     }
     return splits, thresholds
+
+
+def split_by(group_ids: Iterable, thresholds: Mapping[str, float]) -> np.ndarray:
+    """The split of each group, (groups,) of text, by thresholds that `split_groups` found."""
+    places = _positions(group_ids)
+    splits = np.full(len(places), "train")
+    splits[places <= thresholds["val_to"]] = "val"
+    splits[places >= thresholds["test_from"]] = "test"
+    return splits
+
+
+def _positions(group_ids: Iterable) -> np.ndarray:
+    return np.fromiter((position(str(group_id)) for group_id in group_ids), float)

@@ -38,11 +38,20 @@ def group(signatures: np.ndarray, works: np.ndarray | None = None, threads: int 
     are linked, whatever they share. Links are transitive: a medley joins the works that it quotes.
     What is found does not depend on the number of threads. Raises OSError for a full disk.
     """
-    bins = signatures.shape[1]
     root = np.arange(len(signatures), dtype=np.int32) if works is None else works
-    root = _linked(signatures, root, bins // PLAIN_QUOTIENT, PLAIN, threads)
+    root = plainly_alike(signatures, root, threads)
     empty_common(signatures, root)
-    return _linked(signatures, root, bins, ENOUGH, threads)
+    return alike(signatures, root, threads)
+
+
+def plainly_alike(signatures: np.ndarray, root: np.ndarray, threads: int = 1) -> np.ndarray:
+    """The root of each piece once those are linked that are alike although figures count."""
+    return _linked(signatures, root, signatures.shape[1] // PLAIN_QUOTIENT, PLAIN, threads)
+
+
+def alike(signatures: np.ndarray, root: np.ndarray, threads: int = 1) -> np.ndarray:
+    """The root of each piece once all versions are linked, without the bins of common figures."""
+    return _linked(signatures, root, signatures.shape[1], ENOUGH, threads)
 
 
 def _linked(
@@ -52,7 +61,7 @@ def _linked(
     root = joined(root, np.arange(len(root)), _first_equal(signatures))
     found = chains(signatures, bins)
 
-    def alike(start: int) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(start: int) -> tuple[np.ndarray, np.ndarray]:
         # What others have linked meanwhile is not compared again.
         left, right = agreeing_twice(found, root, start)
         same = np.zeros(len(left), bool)
@@ -62,7 +71,7 @@ def _linked(
         return left[same], right[same]
 
     with ThreadPoolExecutor(threads) as pool:
-        for left, right in pool.map(alike, range(0, len(root), block_size(len(root)))):
+        for left, right in pool.map(pairs, range(0, len(root), block_size(len(root)))):
             root = joined(root, left, right)
     return root
 

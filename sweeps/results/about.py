@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from data.sources.licences import UNKNOWN
-from data.sources.named import known_licence, title_of
+from data.sources.named import joint_licence, title_of
 from data.store.manifest import Manifest
 from fitting.page.about import About, day, software
 from trainers.records import Record
@@ -17,8 +17,8 @@ def about(name: str, manifests: list[Manifest], records: list[Record], code: str
     name: of the sweep. manifests: one a tokenizer. records: of the cells that have ended, at
     least one. code: the version of the code.
     """
-    source = manifests[0].source
-    words, licence = title_of(source), known_licence(source)
+    sources = manifests[0].sources
+    words, licence = " and ".join(map(title_of, sources)), joint_licence(sources)
     facts = {"corpus": f"{words}: {_counted(manifests[0], 'pieces')}"}
     if licence != UNKNOWN:
         facts["licence"] = licence.said

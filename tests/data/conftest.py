@@ -1,11 +1,13 @@
 """Scores to test with, made up or taken from real files."""
 
 import os
+import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import ray
 import symusic
@@ -15,6 +17,7 @@ from data.music.quantise import quantise
 from data.music.score import Score
 from data.prepare import prepare
 from data.store.location import Location
+from tests.waiting import wait_until
 
 VARIABLE = "CRESCENDO_CORPORA"
 CORPORA = ("multitrack", "nottingham", "pop909")
@@ -116,6 +119,35 @@ def write_works(folder: Path) -> None:
     (folder / "copy.mid").write_bytes((folder / "07-0.mid").read_bytes())
     (folder / "not.mid").write_bytes(b"RIFF")
     (folder / "notes.txt").write_text("not music")
+
+
+@pytest.fixture
+def ray_here() -> Iterator[None]:
+    """For one test alone: the commands that others run would join it."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+def pieces(out: Path) -> list[dict]:
+    return [
+        row for part in sorted((out / "parts").iterdir()) for row in pq.read_table(part).to_pylist()
+    ]
+
+
+def kill_after(names: int, command: list[str], environment: dict[str, str], folder: Path) -> None:
+    """Start it, and kill it once so many new names have appeared in the folder, if it lives yet."""
+    before = set(folder.rglob("*"))
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+
+        def far_enough() -> bool:
+            new = set(folder.rglob("*")) - before
+            return len(new) >= names or running.poll() is not None
+
+        wait_until(far_enough, every=0.005)
+        running.kill()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
@@ -21,31 +21,18 @@ import ray
 from ray.cluster_utils import Cluster
 
 from data import prepare as preparing
-from data import tasks
+from data import stages, tasks
 from data.errors import DataError
 from data.music.filters import Filters
 from data.prepare import prepare
+from data.sources.facts import Table
+from data.sources.named import state
 from data.store.flat import SPLITS, open_split
 from data.store.location import Location
 from data.store.lock import held
 from data.store.manifest import KEEPS_GROUPS, Manifest, read_manifest
 from data.tokens.make import load_tokenizer
-from tests.data.conftest import WORKS
-from tests.waiting import wait_until
-
-
-@pytest.fixture
-def ray_here() -> Iterator[None]:
-    """For one test alone: the commands that others run would join it."""
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
-
-
-def pieces(out: Path) -> list[dict]:
-    return [
-        row for part in sorted((out / "parts").iterdir()) for row in pq.read_table(part).to_pylist()
-    ]
+from tests.data.conftest import WORKS, kill_after, pieces, write_works
 
 
 def test_every_file_is_a_piece_or_has_a_reason(made: Path) -> None:
@@ -144,10 +131,54 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
     staged = {part: part.stat().st_mtime_ns for part in (tmp_path / "staging").iterdir()}
     assert staged
     placed: list[int] = []
-    monkeypatch.setattr(preparing, "stage", lambda *_: placed.append(1))
+    monkeypatch.setattr(stages, "stage", lambda *_: placed.append(1))
     again: Manifest = prepare(str(works), "abc", Location.of(tmp_path))
     assert not placed
     assert again.fingerprint == read_manifest(made).fingerprint
+
+
+def add_a_file(source: Path) -> None:
+    shutil.copy(source / "01-0.mid", source / "new.mid")
+
+
+def remove_a_file(source: Path) -> None:
+    (source / "01-0.mid").unlink()
+
+
+def change_a_file(source: Path) -> None:
+    """To another of the same size."""
+    os.replace(source / "04-0.mid", source / "02-0.mid")
+    shutil.copy(source / "02-0.mid", source / "04-0.mid")
+
+
+@pytest.mark.parametrize("change", [add_a_file, remove_a_file, change_a_file])
+def test_a_source_that_changed_while_it_was_prepared_is_refused_in_a_line(
+    change: Callable[[Path], None],
+    ray_here: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, out = tmp_path / "source", Location.of(tmp_path / "out")
+    write_works(source)
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "each", lambda *_: None)
+        with pytest.raises(OSError, match="staging"):
+            prepare(str(source), "abc", out)
+    change(source)
+    with pytest.raises(DataError, match=rf"{out}: files of the source were .*; put them back, or"):
+        prepare(str(source), "abc", out)
+    assert not (out / "manifest.json").exists()
+
+
+def test_a_table_that_changed_while_its_files_were_prepared_is_another_state(
+    works: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("path,work\n01-0.mid,Air\n")
+    before = state(str(works), [], {}, Table(Location.of(table)), None)
+    assert state(str(works), [], {}, Table(Location.of(table)), None) == before
+    table.write_text("path,work\n01-0.mid,Gigue\n")
+    assert state(str(works), [], {}, Table(Location.of(table)), None) != before
 
 
 def test_long_pieces_are_cut_and_stay_in_their_group(
@@ -259,19 +290,35 @@ def test_killed_at_any_moment_and_run_again_it_ends_the_same(
     assert read_manifest(tmp_path).fingerprint == read_manifest(made).fingerprint
 
 
-def kill_after(names: int, command: list[str], environment: dict[str, str], folder: Path) -> None:
-    """Start it, and kill it once so many new names have appeared in the folder, if it lives yet."""
-    before = set(folder.rglob("*"))
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as running:
-
-        def far_enough() -> bool:
-            new = set(folder.rglob("*")) - before
-            return len(new) >= names or running.poll() is not None
-
-        wait_until(far_enough, every=0.005)
-        running.kill()
+@pytest.mark.long
+@pytest.mark.parametrize("moment", range(20))
+def test_killed_and_its_source_changed_it_ends_the_same_or_is_refused(
+    moment: int, made: Path, tmp_path: Path
+) -> None:
+    """Killed later and later, with nothing changed, or a file added, removed or changed."""
+    source, out = tmp_path / "source", tmp_path / "out"
+    write_works(source)
+    command = [sys.executable, "-m", "data.prepare", "--source", str(source), "--out", str(out)]
+    environment = os.environ | {"PYTHONPATH": str(Path(preparing.__file__).parents[1])}
+    out.mkdir()
+    kill_after(1 + moment, command, environment, out)
+    finished = (out / "manifest.json").exists()
+    change = [None, add_a_file, remove_a_file, change_a_file][moment % 4]
+    if change:
+        change(source)
+    ran = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    if change and not finished and (out / "staging" / "source").exists():
+        assert ran.returncode == 2
+        assert ran.stderr.count("\n") == 1
+        assert "files of the source were added, removed or changed" in ran.stderr
+        shutil.rmtree(source)
+        write_works(source)
+        shutil.rmtree(out)
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    else:
+        assert ran.returncode == 0, ran.stderr
+    if finished or not change or ran.returncode == 2:
+        assert read_manifest(out).fingerprint == read_manifest(made).fingerprint
 
 
 def test_two_nodes_make_what_one_makes(made: Path, works: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from math import exp, nan
 
 import yaml
 
-from data.card import FENCE, corpus, table
+from data.card import FENCE, corpora, table
 from data.sources.licences import Licence
 from data.store.manifest import Manifest
 from trainers.cell import Cell
@@ -31,7 +31,7 @@ def card(
 ) -> str:
     """law: sentences; code: the version that exported it."""
     remote = ", trust_remote_code=True" if cell.arch == "lstm" else ""
-    source, counts = corpus(manifest.source), cell.rung.counts
+    source, counts = corpora(manifest), cell.rung.counts
     head = {
         "license": licence.word,
         "library_name": "transformers",

@@ -12,7 +12,7 @@ import pytest
 
 from data.errors import DataError
 from data.sources.corpora import CORPORA
-from data.sources.facts import FACTS, Layout, Table, facts_of
+from data.sources.facts import FACTS, Layout, Table, facts_by
 from data.sources.named import known_facts
 from data.store.location import Location
 
@@ -28,7 +28,7 @@ def table(tmp_path: Path, text: str = SAID) -> Table:
 def test_a_file_has_the_row_of_the_longest_end_of_its_path(tmp_path: Path) -> None:
     said = table(tmp_path, f"{SAID}a.mid,Another,,\n")
     paths = ["set-1/2018/a.mid", "2018/a.mid#bar17", "2017/a.mid", "x/2018/b.mid", "b.mid"]
-    told = [dict(zip(FACTS, each)) for each in facts_of(paths, said)]
+    told = [dict(zip(FACTS, each)) for each in list(map(facts_by(said), paths))]
     assert [each["composer"] for each in told] == [
         "Bach,\nJ. S.",
         "Bach,\nJ. S.",
@@ -58,11 +58,11 @@ def test_maestro_brings_its_own_table(tmp_path: Path) -> None:
             'Alban Berg,"Sonata Op. 1",train,2018,2018/a.midi,2018/a.wav,698.66\n',
         )
     known = known_facts("maestro", Location.of(tmp_path), None)
-    (found,) = facts_of(["maestro-v3.0.0/2018/a.midi"], known)
+    (found,) = list(map(facts_by(known), ["maestro-v3.0.0/2018/a.midi"]))
     assert found == ("", "", "Alban Berg", "Sonata Op. 1")
     assert known_facts("lakh-full", Location.of(tmp_path), None) is None
     assert known_facts("folk", Location.of(tmp_path), None) is None
-    assert facts_of(["a.mid"], None) == [("", "", "", "")]
+    assert list(map(facts_by(None), ["a.mid"])) == [("", "", "", "")]
 
 
 def test_a_path_twice_with_the_same_facts_is_no_mistake(tmp_path: Path) -> None:

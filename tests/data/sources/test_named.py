@@ -13,7 +13,7 @@ from data.errors import DataError
 from data.notation.musicxml import write as musicxml
 from data.sources import named
 from data.sources.corpora import CORPORA
-from data.sources.facts import facts_of
+from data.sources.facts import facts_by
 from data.sources.licences import KNOWN
 from data.sources.members import Refused
 from data.sources.named import NAMED, known_facts, known_licence, open_source
@@ -62,7 +62,7 @@ def test_of_pdmx_files_are_taken_whose_licence_is_without_conflict(
     said = Refused("subset", "PDMX.csv does not count it to no_license_conflict")
     assert found["mxl/1/b.musicxml"] == found["mxl/1/c.musicxml"] == said
     known = known_facts("pdmx", Location.of(tmp_path / "downloads"), None)
-    assert facts_of(sorted(found), known) == [
+    assert list(map(facts_by(known), sorted(found))) == [
         ("publicdomain", "classical", "J. S. Bach", ""),
         ("cc-zero", "", "", ""),
         ("", "", "", ""),
@@ -89,7 +89,7 @@ def test_stretches_of_a_recording_of_aria_have_what_is_known_of_it(tmp_path: Pat
     found = read("aria", tmp_path / "downloads", mirror)
     assert sorted(found) == [f"{top}/{name}" for name in names]
     known = known_facts("aria", Location.of(tmp_path / "downloads"), None)
-    assert facts_of(sorted(found), known) == [
+    assert list(map(facts_by(known), sorted(found))) == [
         ("", "classical", "chopin", "9 2"),
         ("", "classical", "chopin", "9 2"),
         ("", "", "satie", ""),
@@ -104,7 +104,7 @@ def test_gigamidi_is_read_from_the_folder_that_its_user_has(tmp_path: Path) -> N
     pq.write_table(pa.table(rows), place / "part.parquet")
     assert read("gigamidi", tmp_path / "downloads", tmp_path) == {f"{MD5}.mid": b"1"}
     known = known_facts("gigamidi", Location.of(tmp_path / "downloads"), str(tmp_path))
-    assert facts_of([f"{MD5}.mid", "other.mid"], known) == [
+    assert list(map(facts_by(known), [f"{MD5}.mid", "other.mid"])) == [
         ("", "rock, pop", "", ""),
         ("", "", "", ""),
     ]
@@ -114,7 +114,7 @@ def test_and_as_midi_files_without_genres(tmp_path: Path) -> None:
     (tmp_path / f"{MD5}.mid").write_bytes(b"1")
     assert read("gigamidi", tmp_path / "downloads", tmp_path) == {f"{MD5}.mid": b"1"}
     known = known_facts("gigamidi", Location.of(tmp_path / "downloads"), str(tmp_path))
-    assert facts_of([f"{MD5}.mid"], known) == [("", "", "", "")]
+    assert list(map(facts_by(known), [f"{MD5}.mid"])) == [("", "", "", "")]
 
 
 def test_what_is_given_after_a_login_is_refused_with_where_to_get_it(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_licence_is_told_before_a_download_and_not_again(
     read("aria", tmp_path / "downloads", mirror)
     known = known_facts("aria", Location.of(tmp_path / "downloads"), None)
     with pytest.raises(DataError, match=r"has no /metadata\.json"):
-        facts_of(["a.mid"], known)
+        list(map(facts_by(known), ["a.mid"]))
     capsys.readouterr()
     read("aria", tmp_path / "downloads", mirror)
     assert capsys.readouterr().out == ""

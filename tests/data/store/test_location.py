@@ -64,6 +64,34 @@ def test_a_block_that_raises_writes_nothing(place: Location) -> None:
     assert place.children() == []
 
 
+def test_what_a_killed_process_half_wrote_is_no_child(place: Location) -> None:
+    (place / "folder" / f".{uuid.uuid4().hex}.part").write_text("half")
+    (place / "folder" / "part").write_text("whole")
+    assert [child.name for child in (place / "folder").children()] == ["part"]
+
+
+def test_a_file_is_taken_and_stays_when_the_other_goes(place: Location, tmp_path: Path) -> None:
+    other = Location.of(tmp_path / "other" / "file")
+    other.write_text("whole")
+    (place / "parts" / "file").take(other)
+    (place / "parts" / "file").take(other)
+    other.delete()
+    assert (place / "parts" / "file").read_text() == "whole"
+
+
+@pytest.mark.parametrize("error", [errno.EXDEV, errno.EPERM])
+def test_a_file_is_copied_where_no_link_can_be(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(error, "no link")
+
+    monkeypatch.setattr(os, "link", refused)
+    Location.of(tmp_path / "a").write_text("whole")
+    Location.of(tmp_path / "b").take(Location.of(tmp_path / "a"))
+    assert (tmp_path / "b").read_text() == "whole"
+
+
 def test_a_folder_is_written_with_all_that_is_in_it(place: Location) -> None:
     with (place / "report").writing_folder() as folder:
         (folder / "plots").mkdir()

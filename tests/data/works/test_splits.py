@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.works.splits import FLOOR_PIECES, FLOOR_SHARE, FLOOR_TOKENS, position, split_groups
+from data.works.splits import (
+    FLOOR_PIECES,
+    FLOOR_SHARE,
+    FLOOR_TOKENS,
+    position,
+    split_by,
+    split_groups,
+)
 
 
 def corpus(groups: int, tokens: int = 200) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -60,3 +67,12 @@ def test_a_split_ends_with_the_group_that_fills_it_and_at_its_threshold() -> Non
         chosen = splits == name
         enough = FLOOR_SHARE * tokens.sum()
         assert tokens[chosen].sum() >= enough > tokens[chosen & (places != last)].sum()
+
+
+def test_what_is_added_goes_by_the_thresholds_that_there_are() -> None:
+    names, pieces, tokens = corpus(1000)
+    splits, thresholds = split_groups(names, pieces, tokens)
+    assert split_by(names, thresholds).tolist() == splits.tolist()
+    more = [f"added-{index}" for index in range(10_000)]
+    shares = {name: (split_by(more, thresholds) == name).mean() for name in ("val", "test")}
+    assert all(FLOOR_SHARE / 2 < share < 2 * FLOOR_SHARE for share in shares.values())
