@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from benchmarks import training_budgets
-from benchmarks.training_budgets import MIDDLE, NAMES, NEAR, Point, intervals, near_best
+from harness import optima
+from harness.optima import MIDDLE, NAMES, NEAR, Point, fit, intervals, near_best
 
 PLANTED = {
     "rate": 0.8,
@@ -45,12 +45,12 @@ def numbers(values: np.ndarray) -> dict[str, float]:
 def test_without_noise_exponents_are_found_exactly() -> None:
     points = planted(noise=0)
     losses = np.array([each.loss for each in points])
-    found = numbers(training_budgets.fit(points, losses, 512)[0])
+    found = numbers(fit(points, losses, 512)[0])
     assert found == pytest.approx(PLANTED, abs=1e-4, rel=1e-4)
 
 
 def test_with_the_noise_of_seeds_they_lie_in_the_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_budgets, "DRAWS", 100)
+    monkeypatch.setattr(optima, "DRAWS", 100)
     _, (low, high), left = intervals(near_best(planted(noise=0.004)), 512)
     low, high = numbers(low), numbers(high)
     inside = [low[name] <= PLANTED[name] <= high[name] for name in NAMES]
