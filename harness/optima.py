@@ -1,5 +1,7 @@
-"""Where the loss is least by rate and one other setting, as sizes and budgets grow: a surface that is
-fitted to losses. `benchmarks.training_budgets` explains it."""
+"""Where the loss is least by rate and one other setting, as sizes and budgets grow.
+
+A surface is fitted to losses; `benchmarks.training_budgets` explains it.
+"""
 
 from __future__ import annotations
 
