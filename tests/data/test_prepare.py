@@ -250,7 +250,8 @@ def test_how_a_source_is_divided_and_packed_does_not_matter(
 ) -> None:
     """And what was written out in between is gone. In this process, where shards are as small as
     this test has them."""
-    monkeypatch.setattr(preparing, "each", lambda work, given: list(starmap(work, given)))
+    for module in (preparing, stages):
+        monkeypatch.setattr(module, "each", lambda work, given: list(starmap(work, given)))
     monkeypatch.setattr("data.sources.spool.SMALL", 0)
     files = sorted(works.iterdir())
     with tarfile.open(tmp_path / "works.tar.gz", "w:gz") as tar:
