@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope
 sweep: .venv/installed
 	$(BIN)/python sweeps/run_grid.py
 
-# What a change is tried with while it is made: ten minutes on two quiet cores, more on busy ones.
+# What a change is tried with while it is made: a quarter of an hour on two quiet cores, more on busy ones.
 test: .venv/installed-dev
 	$(PYTEST)
 

@@ -13,7 +13,8 @@ surface is fitted to the losses near the best of each size and budget,
 with rates as multiples of those that Crescendo's rule gives: a rule that holds has exponents of 0.
 Intervals are at 95 %, from losses drawn anew, residuals and all. For weight decay w the same is
 fitted with AdamW's timescale 1 / (lr w), in tokens (Wang & Aitchison 2024, "How to set AdamW's
-weight decay as you scale model and dataset size"), in the place of the batch.
+weight decay as you scale model and dataset size"), in the place of the batch, and the geometric
+mean of those that were tried in the place of 512.
 """
 
 from __future__ import annotations
@@ -65,10 +66,9 @@ def tell(title: str, points: list[Point], spreads: list[float], names: list[str]
     near = near_best(points)
     middle = math.exp(np.mean(np.log(others)))
     best, (low, high), left = intervals(near, middle)
-    print(
-        f"\n{len(near)} of {len(points)} within {NEAR} of the best; residuals {left:.4f},", end=""
-    )
-    print(f" seeds {np.sqrt(np.mean(np.square(spreads))) if spreads else math.nan:.4f}\n")
+    seeds = math.sqrt(np.mean(np.square(spreads))) if spreads else math.nan
+    print(f"\n{len(near)} of {len(points)} are within {NEAR} of the best of their size and budget")
+    print(f"standard deviations: residuals {left:.4f}, seeds {seeds:.4f}\n")
     print("| | value | 95 % interval |\n| --- | --- | --- |")
     for index, name in enumerate(names):
         three = np.array([best[index], low[index], high[index]])
